@@ -1,0 +1,199 @@
+"""What a task type is, and the values it speaks. A task type is pure: values in, values out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from microtasks.core.errors import AnswerInvalid, ConfigInvalid
+
+AnswerKind = Literal["value", "empty", "cant_tell"]
+Method = Literal["majority", "model", "committee"]
+
+
+class Frozen(BaseModel):
+    """Base of every Config, Payload and Value: immutable, and nothing unknown gets in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Payload(Frozen):
+    """What a volunteer is shown of a task, besides its images. `metadata` is shown as name: value."""
+
+    text: str | None = None
+    question: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class Media(Frozen):
+    """One image of a task, as shown. Width and height are the oriented original's, in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one contributor said about one task; `value` is the plain JSON value, None for `cant_tell`."""
+
+    contributor: str
+    kind: AnswerKind
+    value: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Consensus:
+    """What the answers to one task add up to.
+
+    value: plain JSON like an answer's value; None when there is none (no answers, or a tie).
+    agreement: share of counted answers that support the value, 0..1 (the reducer says how).
+    confidence: posterior probability that the value is right, 0..1; None where the method gives none.
+    n_answers: counted answers it rests on, `cant_tell` included.
+    is_tied: two or more values have equal support; then `value` is None and `detail` names them.
+    detail: the type's own JSON (per field, per tag, per mark): what `rows` writes to the export.
+    reducer: name and version, as "question/1". parameters: what it was called with.
+    """
+
+    value: dict[str, Any] | None
+    agreement: float
+    confidence: float | None
+    n_answers: int
+    is_tied: bool = False
+    detail: dict[str, Any] = field(default_factory=dict)
+    reducer: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One export column and its line in the code book.
+
+    type: one of "string", "integer", "number", "boolean", "datetime", "json". unit: "px", "s", "0..1", or "".
+    """
+
+    name: str
+    type: str
+    meaning: str
+    unit: str = ""
+
+
+C = TypeVar("C", bound=Frozen)
+P = TypeVar("P", bound=Payload)
+V = TypeVar("V", bound=Frozen)
+
+
+class TaskType(ABC, Generic[C, P, V]):
+    """One kind of microtask. Pure; raises only core.errors.
+
+    A type is one folder under `microtasks/tasktypes/` with `__init__.py` (a module-level `TYPE` instance),
+    `presenter.html` (the volunteer's form, works without JavaScript where it can), `presenter.js`
+    (`mount(element, {payload, config, media, ...}) -> {read()}`) and `examples.json`.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    label: ClassVar[str]  # for a person: "Question"
+    summary: ClassVar[str]  # one sentence for the owner who chooses a type
+    inline: ClassVar[bool]  # cheap enough to reduce inside the submit transaction?
+    needs_image: ClassVar[bool] = False
+    works_without_script: ClassVar[bool] = True
+    Config: type[C]
+    Payload: type[P]
+    Value: type[V]
+
+    @property
+    def reducer(self) -> str:
+        """Name and version stamped on each consensus: "question/1"."""
+        return f"{self.name}/{self.version}"
+
+    def parse_config(self, raw: object) -> C:
+        """Return the config; raise ConfigInvalid with `details["problems"]`, each {"where", "what"}."""
+        try:
+            return self.Config.model_validate(raw)
+        except ValidationError as error:
+            raise ConfigInvalid(problems=problems(error)) from None
+
+    def parse_value(self, raw: object, payload: P, config: C, media: Sequence[Media] = ()) -> dict[str, Any]:
+        """Return the plain JSON of a valid answer value; raise AnswerInvalid with `details["problems"]`."""
+        try:
+            value = self.Value.model_validate(raw)
+        except ValidationError as error:
+            raise AnswerInvalid(problems=problems(error)) from None
+        self.check(value, payload, config, media)
+        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @abstractmethod
+    def check(self, value: V, payload: P, config: C, media: Sequence[Media]) -> None:
+        """Raise AnswerInvalid when the value does not fit this task (a choice not offered, a mark outside)."""
+
+    @abstractmethod
+    def is_empty(self, value: Mapping[str, Any]) -> bool:
+        """Does this value say "nothing here"? Then the answer is of kind `empty`."""
+
+    @abstractmethod
+    def from_form(self, form: Mapping[str, Sequence[str]], config: C) -> dict[str, Any]:
+        """Turn a plain HTML form post (no JavaScript) into a raw value for `parse_value`."""
+
+    @abstractmethod
+    def reduce(
+        self, answers: Sequence[Answer], config: C, skills: Mapping[str, float] | None = None
+    ) -> Consensus:
+        """Fold the counted answers of one task. Order-free, never random; ties are said, not broken.
+
+        skills: weight of each contributor, 0..; a missing one weighs 1.
+        """
+
+    def reduce_project(
+        self, tasks: Iterable[tuple[int, Sequence[Answer]]], config: C, method: Method = "majority"
+    ) -> Iterator[tuple[int, Consensus]]:
+        """Fold a whole project at once; `model` and `committee` weigh contributors by their track record."""
+        for task, answers in tasks:
+            yield task, self.reduce(answers, config)
+
+    @abstractmethod
+    def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: C) -> float:
+        """How right an answer's value is against gold, 0..1."""
+
+    def check_gold(self, raw: object, payload: P, config: C, media: Sequence[Media] = ()) -> dict[str, Any]:
+        """Return gold's plain JSON: the same checks as an answer."""
+        return self.parse_value(raw, payload, config, media)
+
+    def gold_from_columns(self, columns: Mapping[str, str], config: C) -> dict[str, Any]:
+        """Turn import columns `gold_<field>` (prefix removed) into a raw value; raise AnswerInvalid."""
+        raise AnswerInvalid(f"Gold for {self.label.lower()} tasks is given in one column `gold`, as JSON.")
+
+    @abstractmethod
+    def answer_columns(self, config: C) -> tuple[Column, ...]:
+        """Columns of the answers export after the common ones."""
+
+    @abstractmethod
+    def answer_row(self, value: Mapping[str, Any] | None, config: C) -> tuple[Any, ...]:
+        """One answer's values for `answer_columns` (value is None for `cant_tell`)."""
+
+    @abstractmethod
+    def columns(self, config: C) -> tuple[Column, ...]:
+        """Columns of the consensus export after the common ones."""
+
+    @abstractmethod
+    def rows(self, consensus: Consensus, config: C) -> Iterable[tuple[Any, ...]]:
+        """One consensus as rows for `columns`; one row or several (a row a tag, a mark)."""
+
+    def mark_columns(self, config: C) -> tuple[Column, ...]:
+        """Columns of the marks export after contributor; () for a type without marks."""
+        return ()
+
+    def mark_rows(self, value: Mapping[str, Any] | None, config: C) -> Iterable[tuple[Any, ...]]:
+        """One answer's marks for `mark_columns`."""
+        return ()
+
+
+def problems(error: ValidationError) -> list[dict[str, str]]:
+    """Say a pydantic error in the API's form: where it is (dotted) and what is wrong."""
+    return [
+        {"where": ".".join(str(part) for part in item["loc"]), "what": item["msg"]}
+        for item in error.errors(include_url=False, include_context=False, include_input=False)
+    ]

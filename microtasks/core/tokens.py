@@ -1,0 +1,33 @@
+"""Sealed tokens: bytes that come back only as they were given out. For cookies, leases and form tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+SEAL_BYTES = 16
+
+
+def seal(key: bytes, payload: bytes) -> str:
+    """URL-safe text of the payload and its keyed hash (BLAKE2b, 128 bits). The payload is not hidden."""
+    return urlsafe_b64encode(payload + _hash(key, payload)).rstrip(b"=").decode()
+
+
+def unseal(key: bytes, token: str) -> bytes | None:
+    """The payload of a token sealed with this key; None for anything else."""
+    if len(token) > 4096:
+        return None
+    try:
+        raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
+    except ValueError:
+        return None
+    payload, given = raw[:-SEAL_BYTES], raw[-SEAL_BYTES:]
+    # The text must be the canonical one: base64 lets several texts stand for the same bytes.
+    if hmac.compare_digest(given, _hash(key, payload)) and hmac.compare_digest(token, seal(key, payload)):
+        return payload
+    return None
+
+
+def _hash(key: bytes, payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, key=key, digest_size=SEAL_BYTES).digest()

@@ -1,0 +1,34 @@
+"""What every use case needs: settings, database, files, doorbell. Opened once at the edge and passed on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from microtasks.settings import Settings
+from microtasks.store.db import Database
+from microtasks.store.media import Files
+from microtasks.store.queue import Bell
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The first argument of every use case."""
+
+    settings: Settings
+    db: Database
+    files: Files
+    bell: Bell
+
+    def close(self) -> None:
+        self.db.close()
+        self.bell.close()
+
+
+def open_site(settings: Settings) -> Site:
+    """Connect nothing yet: connections are made when first used."""
+    return Site(
+        settings,
+        Database(settings.database_url, settings.pool_size),
+        Files(settings.data / "media"),
+        Bell(settings.redis_url),
+    )

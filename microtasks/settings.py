@@ -1,0 +1,88 @@
+"""Settings, from the environment (prefix MICROTASKS_, or DATABASE_URL and REDIS_URL as hosts set them).
+
+Nothing is read at import: call `Settings()` once, at the edge, and pass it on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
+#: Addresses of a demo, a test, or an exhibition's own network: exempt from caps and rate limits.
+PRIVATE_NETWORKS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10"
+
+
+class Settings(BaseSettings):
+    """One object for web, worker, clock and command line."""
+
+    model_config = SettingsConfigDict(env_prefix="MICROTASKS_", extra="ignore", populate_by_name=True)
+
+    # where things are
+    data: Path = Field(
+        Path("microtasks-data"), description="Folder for images, uploads and the embedded servers."
+    )
+    database_url: str = Field(
+        "",
+        validation_alias=AliasChoices("database_url", "MICROTASKS_DATABASE_URL", "DATABASE_URL"),
+        description="PostgreSQL, as postgresql://user:password@host/name. Empty: an embedded one is started.",
+    )
+    redis_url: str = Field(
+        "",
+        validation_alias=AliasChoices("redis_url", "MICROTASKS_REDIS_URL", "REDIS_URL"),
+        description="Redis or Valkey, as redis://host:6379/0. Empty: an embedded one is started.",
+    )
+    base_url: str = Field("", description="Public address of the site, used in links that leave it.")
+
+    # safety
+    production: bool = Field(False, description="Refuse to start with settings that are not safe in public.")
+    secret_key: SecretStr = Field(
+        SecretStr(""), description="At least 32 random characters; signs cookies, leases and network hashes."
+    )
+    trusted_proxies: int = Field(0, ge=0, le=9, description="How many reverse proxies stand in front.")
+    exempt_networks: Annotated[list[Network], NoDecode] = Field(
+        default=PRIVATE_NETWORKS,  # type: ignore[assignment]
+        validate_default=True,
+        description="Networks without the per-network cap and rate limits (comma-separated).",
+    )
+
+    # limits
+    max_answer_bytes: int = Field(1 << 20, description="Largest body of an answer request.")
+    max_form_bytes: int = Field(1 << 20, description="Largest body of an ordinary form.")
+    max_upload_bytes: int = Field(2 << 30, description="Largest upload of a batch.")
+    max_unpacked_bytes: int = Field(8 << 30, description="Largest total size of the files inside a ZIP.")
+    max_batch_files: int = Field(20_000, description="Most files in one batch.")
+    max_batch_rows: int = Field(1_000_000, description="Most rows in one batch.")
+    max_image_pixels: int = Field(50_000_000, description="Largest image, width times height.")
+
+    # pace
+    lease_seconds: int = Field(600, ge=5, description="How long a task handed out is kept for its volunteer.")
+    sweep_seconds: float = Field(1.0, description="How often expired leases are taken back.")
+    job_attempts: int = Field(3, description="How often a failing job is tried.")
+    job_stale_seconds: int = Field(60, description="A job without a heartbeat for so long is started again.")
+    session_days: int = Field(30, description="How long an owner stays signed in.")
+    signin_link_minutes: int = Field(60, description="How long a one-time sign-in link works.")
+
+    # processes
+    web_processes: int = Field(2, ge=1, description="Web server processes.")
+    web_threads: int = Field(4, ge=1, description="Threads in each web server process.")
+    worker_processes: int = Field(1, ge=1, description="Worker processes.")
+    pool_size: int = Field(8, ge=1, description="Database connections of one web process.")
+
+    @field_validator("exempt_networks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    def key(self, purpose: str) -> bytes:
+        """32 bytes derived from the secret for one purpose, so that no two uses share a key."""
+        return hashlib.blake2b(
+            purpose.encode(), key=self.secret_key.get_secret_value().encode()[:64], digest_size=32
+        ).digest()

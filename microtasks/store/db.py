@@ -1,0 +1,84 @@
+"""The database: one pool, two ways in. `connection()` for the hot path's own SQL, `session()` for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg.rows import TupleRow, tuple_row
+from psycopg_pool import ConnectionPool
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+from sqlmodel import Session
+
+Connection = psycopg.Connection[TupleRow]
+
+#: PostgreSQL has no limits of its own: a statement, a lock or a forgotten transaction could wait for ever.
+TIMEOUTS = (
+    "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
+)
+
+
+def plain_url(url: str) -> str:
+    """The URL as psycopg reads it (SQLAlchemy's `+psycopg` and Heroku's `postgres:` removed)."""
+    scheme, separator, rest = url.partition("://")
+    return "postgresql" + separator + rest if scheme.split("+")[0] in ("postgres", "postgresql") else url
+
+
+class Database:
+    """A pool of psycopg connections; SQLModel sessions borrow from the same pool.
+
+    Errors: psycopg.OperationalError and psycopg_pool.PoolTimeout when the server is away.
+    """
+
+    def __init__(self, url: str, size: int = 8) -> None:
+        self.url = plain_url(url)
+        self.pool: ConnectionPool[Connection] = ConnectionPool(
+            self.url,
+            min_size=0,
+            max_size=size,
+            timeout=10,
+            open=False,
+            close_returns=True,
+            kwargs={"options": TIMEOUTS, "row_factory": tuple_row},
+        )
+        # SQLAlchemy keeps no connections of its own: closing one puts it back (`close_returns`).
+        self.engine = create_engine("postgresql+psycopg://", creator=self._borrow, poolclass=NullPool)
+
+    def _borrow(self) -> Connection:
+        self._open()
+        return self.pool.getconn()
+
+    def _open(self) -> None:
+        if self.pool.closed:
+            self.pool.open()
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A transaction on a pooled connection: committed at the end of the block, rolled back on an error."""
+        self._open()
+        with self.pool.connection() as connection:
+            yield connection
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A SQLModel session that the caller (engine) commits; rolled back if it does not."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    def close(self) -> None:
+        self.engine.dispose()
+        self.pool.close()
+
+
+def now() -> datetime:
+    """Aware UTC, for what is not a lease. Lease times are the database's clock alone."""
+    return datetime.now(UTC)
+
+
+def raw(session: Session) -> Connection:
+    """The psycopg connection below a session, for a store function that speaks SQL, in the same transaction."""
+    connection: Connection = session.connection().connection.driver_connection  # type: ignore[assignment]
+    return connection

@@ -1,0 +1,429 @@
+"""The tables. Their constraints hold the promises even when the code above is wrong.
+
+The hot path (`task`, `lease`, `answer`, `cursor`) is used by hand-written SQL in `hotpath.py`; SQLModel is
+for schema, administration and migrations. Its tables have no foreign key to `project`: each insert would
+lock that one row for all volunteers at once; `task_id` leads there. Table models do not validate: never build one from client data.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import Float
+from sqlmodel import Field, SQLModel
+
+metadata: MetaData = SQLModel.metadata
+metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+#: Positions past every random one: where a task goes whose lease ran out after all had walked by.
+END_OF_ORDER = 1 << 62
+
+
+def _id() -> Any:
+    return Field(default=None, sa_column=Column(BigInteger, Identity(always=False), primary_key=True))
+
+
+def _big(
+    target: str | None = None, *, primary: bool = False, null: bool = False, cascade: bool = True
+) -> Any:
+    keys = [ForeignKey(target, ondelete="CASCADE" if cascade else None)] if target else []
+    return Field(
+        default=None,
+        sa_column=Column(
+            BigInteger, *keys, primary_key=primary, nullable=null and not primary, autoincrement=False
+        ),
+    )
+
+
+def _json(*, null: bool = False, default: str | None = "{}") -> Any:
+    return Field(
+        default=None if null else {},
+        sa_column=Column(
+            JSONB(none_as_null=True),
+            nullable=null,
+            server_default=None if null or default is None else text(f"'{default}'"),
+        ),
+    )
+
+
+def _time(*, null: bool = False, now: bool = False) -> Any:
+    return Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), nullable=null, server_default=func.now() if now else None),
+    )
+
+
+def _text(default: str | None = None, *, null: bool = False) -> Any:
+    return Field(
+        default=default, sa_column=Column(Text, nullable=null, server_default=default if default else None)
+    )
+
+
+def _one_of(column: str, *values: str) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+class Account(SQLModel, table=True):
+    """An owner. A password is optional: a one-time link always works."""
+
+    __table_args__ = (Index("uq_account_email", text("lower(email)"), unique=True),)
+    id: int | None = _id()
+    email: str = _text()
+    password_hash: str | None = _text(null=True)
+    is_operator: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    created_at: datetime | None = _time(now=True)
+    disabled_at: datetime | None = _time(null=True)
+
+
+class SigninLink(SQLModel, table=True):
+    """A one-time sign-in link; only the SHA-256 of its token is kept."""
+
+    __tablename__ = "signin_link"
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    account_id: int = _big("account.id")
+    expires_at: datetime = _time()
+    used_at: datetime | None = _time(null=True)
+
+
+class OwnerSession(SQLModel, table=True):
+    """A signed-in browser. Kept here, so that signing out is real; only the token's SHA-256."""
+
+    __tablename__ = "owner_session"
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    account_id: int = _big("account.id")
+    created_at: datetime | None = _time(now=True)
+    expires_at: datetime = _time()
+
+
+class Project(SQLModel, table=True):
+    """An owner's campaign: one task type, its config, its quality policy."""
+
+    __table_args__ = (
+        UniqueConstraint("slug"),
+        Index(None, "account_id"),
+        _one_of("state", "draft", "published", "paused", "archived"),
+        _one_of("stop_rule", "redundancy", "agreement", "confidence"),
+        _one_of("method", "majority", "model", "committee"),
+        CheckConstraint("redundancy BETWEEN 1 AND 1000", name="redundancy_range"),
+        CheckConstraint("answers_min BETWEEN 1 AND redundancy", name="answers_min_range"),
+        CheckConstraint("gold_share BETWEEN 0 AND 0.5", name="gold_share_range"),
+    )
+    id: int | None = _id()
+    account_id: int | None = _big("account.id", null=True, cascade=False)
+    slug: str = _text()
+    name: str = _text()
+    purpose: str = _text("")  # one line, on the card
+    instructions: str = _text("")  # Markdown, beside the work
+    thanks: str = _text("")  # what happens with the answers, at the end
+    topic: str = _text("")
+    language: str = _text("en")  # BCP 47, of the owner's texts
+    task_type: str = _text()
+    config: dict[str, Any] = _json()
+    config_version: int = Field(default=1, sa_column_kwargs={"server_default": text("1")})
+    state: str = _text("draft")
+    # quality policy; see core/retirement.py
+    redundancy: int = Field(default=5, sa_column_kwargs={"server_default": text("5")})
+    answers_min: int = Field(default=5, sa_column_kwargs={"server_default": text("5")})
+    stop_rule: str = _text("redundancy")
+    stop_threshold: float = Field(default=0.8, sa_column=Column(Float, nullable=False, server_default="0.8"))
+    method: str = _text("majority")
+    gold_share: float = Field(default=0.0, sa_column=Column(Float, nullable=False, server_default="0"))
+    lease_seconds: int | None = Field(default=None)  # None: the setting's
+    # the walk: new contributors start here (nothing before it is open)
+    head_pos: int = Field(default=-1, sa_column=Column(BigInteger, nullable=False, server_default="-1"))
+    created_at: datetime | None = _time(now=True)
+    published_at: datetime | None = _time(null=True)
+
+
+class ProjectConfig(SQLModel, table=True):
+    """Every version of a project's config, so that an answer says what question it answered."""
+
+    __tablename__ = "project_config"
+    project_id: int = _big("project.id", primary=True)
+    version: int = Field(primary_key=True)
+    config: dict[str, Any] = _json()
+    created_at: datetime | None = _time(now=True)
+
+
+class Batch(SQLModel, table=True):
+    """One upload; becomes tasks, or rows that failed with a reason each.
+
+    `rows_done` is the restart point: rows before it are tasks or failures already.
+    """
+
+    __table_args__ = (Index(None, "project_id"), _one_of("state", "queued", "running", "done", "failed"))
+    id: int | None = _id()
+    project_id: int = _big("project.id")
+    state: str = _text("queued")
+    phase: str = _text("received")  # received, checked, derived, ready
+    label: str = _text("")  # the owner's file name; never a path of ours
+    upload: str = _text("")  # folder name below data/uploads
+    options: dict[str, Any] = _json()  # tile_px, overlap_px, columns
+    n_rows: int | None = Field(default=None)
+    rows_done: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    n_tasks: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    n_failed: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    error: str | None = _text(null=True)
+    created_at: datetime | None = _time(now=True)
+    finished_at: datetime | None = _time(null=True)
+
+
+class BatchFailure(SQLModel, table=True):
+    """A row or file of a batch that did not become a task, and why, for a person."""
+
+    __tablename__ = "batch_failure"
+    __table_args__ = (UniqueConstraint("batch_id", "row_no", "name"),)
+    id: int | None = _id()
+    batch_id: int = _big("batch.id")
+    row_no: int = Field()  # 1-based line of the table, or entry of the ZIP
+    name: str = _text("")
+    reason: str = _text()
+
+
+class Media(SQLModel, table=True):
+    """One image by content. Width and height are the oriented original's: marks are in these pixels."""
+
+    __table_args__ = (
+        UniqueConstraint("sha256"),
+        CheckConstraint("width > 0 AND height > 0", name="size_positive"),
+    )
+    id: int | None = _id()
+    sha256: str = _text()  # of the original's bytes; names the stored file
+    mime: str = _text()
+    width: int = Field()
+    height: int = Field()
+    n_bytes: int = _big()
+    # [{"width": 320, "height": 240, "sha256": "..."}], ascending; WebP files named by their own hash
+    derivatives: list[dict[str, Any]] = Field(
+        default=[], sa_column=Column(JSONB, nullable=False, server_default=text("'[]'"))
+    )
+    created_at: datetime | None = _time(now=True)
+
+
+class Task(SQLModel, table=True):
+    """The hot row: counters, state, position. It is the lock for its leases, answers and consensus."""
+
+    __table_args__ = (
+        CheckConstraint("n_answers >= 0 AND n_leases >= 0", name="counters_not_negative"),
+        CheckConstraint("n_answers + n_leases <= redundancy", name="seats"),
+        CheckConstraint("(retired_at IS NULL) = (retirement_reason IS NULL)", name="retirement_whole"),
+        _one_of("retirement_reason", "consensus", "redundancy", "withdrawn"),
+        Index("task_open", "project_id", "pos", postgresql_where=text("open")),
+        Index(None, "project_id", "id"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+    id: int | None = _id()
+    project_id: int = _big("project.id")
+    pos: int = _big()
+    redundancy: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    n_answers: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0"))
+    n_leases: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0"))
+    retired_at: datetime | None = _time(null=True)
+    retirement_reason: str | None = _text(null=True)
+    open: bool | None = Field(
+        default=None,
+        sa_column=Column(
+            Boolean, Computed("retired_at IS NULL AND n_answers + n_leases < redundancy", persisted=True)
+        ),
+    )
+
+
+class TaskContent(SQLModel, table=True):
+    """What a task is about. Never changes, so that counting does not copy it."""
+
+    __tablename__ = "task_content"
+    __table_args__ = (UniqueConstraint("project_id", "external_id"), Index(None, "batch_id"))
+    task_id: int = _big("task.id", primary=True)
+    project_id: int = _big("project.id")
+    batch_id: int = _big("batch.id")
+    external_id: str = _text()
+    payload: dict[str, Any] = _json()  # core.tasktype.Payload: shown
+    hidden: dict[str, Any] = _json()  # `#` columns: never shown to volunteers
+    after: dict[str, Any] = _json()  # `!` columns: shown after answering
+    media_ids: list[int] = Field(
+        default=[], sa_column=Column(ARRAY(BigInteger), nullable=False, server_default=text("'{}'"))
+    )
+    # a tile: the owner's id of the big image, and where in it the tile begins, in its oriented pixels
+    source: str | None = _text(null=True)
+    source_x: int | None = Field(default=None)
+    source_y: int | None = Field(default=None)
+
+
+class TaskGold(SQLModel, table=True):
+    """The known right answer of a task. In a table of its own: it must never reach a browser."""
+
+    __tablename__ = "task_gold"
+    task_id: int = _big("task.id", primary=True)
+    project_id: int = _big("project.id")
+    value: dict[str, Any] = _json()
+
+
+class Lease(SQLModel, table=True):
+    """A task handed out to one contributor until `expires_at`: it holds a seat (a gold check does not)."""
+
+    __table_args__ = (
+        Index(None, "expires_at"),
+        Index(None, "task_id"),
+        {"postgresql_with": {"fillfactor": "50"}},
+    )
+    contributor_id: UUID = Field(primary_key=True)
+    task_id: int = _big("task.id", primary=True)
+    project_id: int = _big()
+    expires_at: datetime = _time()
+    holds_seat: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
+    network: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+
+
+class Answer(SQLModel, table=True):
+    """What one contributor said about one task: the last version (earlier ones: answer_revision)."""
+
+    __table_args__ = (
+        UniqueConstraint("task_id", "contributor_id"),
+        _one_of("kind", "value", "empty", "cant_tell"),
+        _one_of("status", "counted", "surplus", "check"),
+        CheckConstraint("(kind = 'cant_tell') = (value IS NULL)", name="value_present"),
+        Index(None, "project_id", "id"),
+        Index(None, "contributor_id", "project_id"),
+    )
+    id: int | None = _id()
+    project_id: int = _big()
+    task_id: int = _big("task.id")
+    contributor_id: UUID = Field()
+    kind: str = _text()
+    status: str = _text()  # counted; surplus: came late, no seat free; check: a known task shown again
+    value: dict[str, Any] | None = _json(null=True)
+    seconds_spent: float | None = Field(default=None)
+    config_version: int = Field(default=1)
+    revision: int = Field(default=1, sa_column=Column(SmallInteger, nullable=False, server_default="1"))
+    network: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
+    created_at: datetime | None = _time(now=True)
+    revised_at: datetime | None = _time(null=True)
+
+
+class AnswerRevision(SQLModel, table=True):
+    """An earlier version of an answer. Every version is kept; the last one counts."""
+
+    __tablename__ = "answer_revision"
+    answer_id: int = _big("answer.id", primary=True)
+    revision: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    kind: str = _text()
+    value: dict[str, Any] | None = _json(null=True)
+    created_at: datetime | None = _time()
+
+
+class Skip(SQLModel, table=True):
+    """Not an answer: the seat is free again, and the task is not offered to this contributor again."""
+
+    contributor_id: UUID = Field(primary_key=True)
+    task_id: int = _big("task.id", primary=True)
+    project_id: int = _big()
+    created_at: datetime | None = _time(now=True)
+
+
+class Report(SQLModel, table=True):
+    """A volunteer says that something is wrong with an item."""
+
+    __table_args__ = (UniqueConstraint("task_id", "contributor_id"), Index(None, "project_id"))
+    id: int | None = _id()
+    project_id: int = _big("project.id")
+    task_id: int = _big("task.id")
+    contributor_id: UUID = Field()
+    reason: str = _text()
+    note: str = _text("")
+    created_at: datetime | None = _time(now=True)
+    closed_at: datetime | None = _time(null=True)
+
+
+class Cursor(SQLModel, table=True):
+    """Where a contributor is in a project's walk. A hint: the constraints are the truth."""
+
+    __table_args__ = ({"postgresql_with": {"fillfactor": "50"}},)
+    contributor_id: UUID = Field(primary_key=True)
+    project_id: int = _big(primary=True)
+    pos: int = _big()
+    lap: int = Field(default=-1, sa_column=Column(BigInteger, nullable=False, server_default="-1"))
+    n_served: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+
+
+class Consensus(SQLModel, table=True):
+    """What the answers to one task add up to; core.tasktype.Consensus stored."""
+
+    task_id: int = _big("task.id", primary=True)
+    project_id: int = _big("project.id")
+    value: dict[str, Any] | None = _json(null=True)
+    agreement: float = Field(sa_column=Column(Float, nullable=False))
+    confidence: float | None = Field(default=None, sa_column=Column(Float))
+    n_answers: int = Field()
+    is_tied: bool = Field(default=False)
+    detail: dict[str, Any] = _json()
+    method: str = _text("majority")
+    reducer: str = _text()
+    parameters: dict[str, Any] = _json()
+    updated_at: datetime | None = _time(now=True)
+
+
+class SourceConsensus(SQLModel, table=True):
+    """Consensus of a tiled big image: its tiles' consensus mapped back and merged across their borders."""
+
+    __tablename__ = "source_consensus"
+    project_id: int = _big("project.id", primary=True)
+    source: str = Field(sa_column=Column(Text, primary_key=True))
+    detail: dict[str, Any] = _json()
+    reducer: str = _text()
+    parameters: dict[str, Any] = _json()
+    updated_at: datetime | None = _time(now=True)
+
+
+class Job(SQLModel, table=True):
+    """Work to do in the background. The row is the truth; Redis only rings. Each write names its attempt."""
+
+    __table_args__ = (
+        _one_of("state", "queued", "running", "done", "failed"),
+        Index("uq_job_waiting", "name", "target_id", unique=True, postgresql_where=text("state = 'queued'")),
+        Index("ix_job_unfinished", "state", postgresql_where=text("state IN ('queued', 'running')")),
+    )
+    id: int | None = _id()
+    name: str = _text()  # on the allow-list in store/queue.py
+    target_id: int = _big()  # what it is about: a batch, a project
+    state: str = _text("queued")
+    attempt: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    heartbeat_at: datetime | None = _time(null=True)
+    error: str | None = _text(null=True)
+    created_at: datetime | None = _time(now=True)
+    finished_at: datetime | None = _time(null=True)
+
+
+class NetworkKey(SQLModel, table=True):
+    """The key that hashes networks for one period of 30 days; destroyed 30 days after it."""
+
+    __tablename__ = "network_key"
+    period: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

@@ -1,0 +1,95 @@
+"""A real PostgreSQL database per test by template clone, and a real Redis, from plain `pytest`.
+
+TEST_DATABASE_URL and TEST_REDIS_URL name servers to use instead of starting the embedded ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from microtasks.engine.site import Site, open_site
+from microtasks.local import servers as local
+from microtasks.settings import Settings
+from microtasks.store import tables
+from microtasks.store.db import Database
+
+
+def database_url(url: str, name: str) -> str:
+    """The same server, another database."""
+    return re.sub(r"^(\w+://[^/]*)/[^?]*", rf"\1/{name}", url)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[tuple[str, str]]:
+    """(PostgreSQL URL, Redis URL) for the whole run; the database `template_microtasks` holds the schema."""
+    base = Path(tempfile.mkdtemp(prefix="mt"))
+    base.chmod(0o755)
+    started: list[local.Process] = []
+    database, queue = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
+    if not database:
+        process, database = local.start_postgres(base / "pg", for_tests=True)
+        started.append(process)
+    if not queue:
+        process, queue = local.start_valkey(base / "vk", for_tests=True)
+        started.append(process)
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS template_microtasks")
+        connection.execute("CREATE DATABASE template_microtasks")
+    template = Database(database_url(database, "template_microtasks"))
+    tables.metadata.create_all(template.engine)
+    template.close()
+    yield database, queue
+    for process in reversed(started):
+        local.stop(process)
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture
+def db_url(servers: tuple[str, str]) -> Iterator[str]:
+    """The URL of an empty database of this test's own, with the schema."""
+    name = f"t_{uuid.uuid4().hex}"
+    with psycopg.connect(servers[0], autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_microtasks")
+    yield database_url(servers[0], name)
+    with psycopg.connect(servers[0], autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def db(db_url: str) -> Iterator[Database]:
+    """This test's own database."""
+    database = Database(db_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def queue(servers: tuple[str, str]) -> Iterator[redis.Redis]:
+    """The real Redis, emptied."""
+    with redis.Redis.from_url(servers[1]) as client:
+        client.flushdb()
+        yield client
+
+
+@pytest.fixture
+def settings(db_url: str, servers: tuple[str, str], tmp_path: Path) -> Settings:
+    """Settings for this test's own database, Redis and data folder."""
+    return Settings(database_url=db_url, redis_url=servers[1], data=tmp_path / "data", secret_key="t" * 32)
+
+
+@pytest.fixture
+def site(settings: Settings) -> Iterator[Site]:
+    """Everything a use case needs, for this test alone."""
+    site = open_site(settings)
+    yield site
+    site.close()
