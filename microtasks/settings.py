@@ -9,6 +9,7 @@ import hashlib
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -86,3 +87,14 @@ class Settings(BaseSettings):
         return hashlib.blake2b(
             purpose.encode(), key=self.secret_key.get_secret_value().encode()[:64], digest_size=32
         ).digest()
+
+    @property
+    def is_https(self) -> bool:
+        """Cookies are then Secure, with the __Host- prefix."""
+        return self.base_url.startswith("https://")
+
+    @property
+    def trusted_hosts(self) -> list[str]:
+        """Host names that requests may carry; empty: any (no public address is set)."""
+        name = urlsplit(self.base_url).hostname
+        return [name, "127.0.0.1", "localhost"] if name else []
