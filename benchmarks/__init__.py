@@ -1,0 +1,1 @@
+"""Repeatable measurements: each prints ratios or counts. Never part of the timed test run."""
