@@ -10,13 +10,15 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
+from click.testing import CliRunner, Result
 
+from microtasks.cli import main
 from microtasks.engine.site import Site, open_site
 from microtasks.local import servers as local
 from microtasks.settings import Settings
@@ -93,3 +95,17 @@ def site(settings: Settings) -> Iterator[Site]:
     site = open_site(settings)
     yield site
     site.close()
+
+
+@pytest.fixture
+def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run `microtasks` on this test's site; the result has exit_code, stdout and stderr."""
+    monkeypatch.setenv("DATABASE_URL", settings.database_url)
+    monkeypatch.setenv("REDIS_URL", settings.redis_url)
+    monkeypatch.setenv("MICROTASKS_DATA", str(settings.data))
+    monkeypatch.setenv("MICROTASKS_SECRET_KEY", settings.secret_key.get_secret_value())
+
+    def run(*arguments: object, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
+
+    return run

@@ -1,0 +1,135 @@
+"""The command line: `microtasks`. Data on stdout, talk on stderr; exit 0 only when the work was done.
+
+Commands live in the modules named in COMMANDS and register with `@main.command`. They import what is heavy
+inside their functions, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from microtasks.core.errors import MicrotasksError, SettingsInvalid, Unavailable
+
+if TYPE_CHECKING:
+    from microtasks.engine.site import Site
+    from microtasks.settings import Settings
+
+#: Modules that register commands.
+COMMANDS = ("serving", "projects", "consensus", "simulate")
+
+
+class Failure(click.ClickException):
+    """Ends the command: one plain sentence on stderr, exit code 1."""
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, file=file, err=file is None)
+
+
+def _remember_data(context: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+    if value is not None:
+        context.find_root().meta["data"] = value
+
+
+def _data_option() -> click.Option:
+    return click.Option(
+        ["--data"],
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        expose_value=False,
+        callback=_remember_data,
+        help="Data folder (also MICROTASKS_DATA). Without DATABASE_URL its own servers are used.",
+    )
+
+
+class _Command(click.Command):
+    """A command that takes `--data` too: before or after its name, both are meant the same."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(_data_option())
+
+
+class _Group(click.Group):
+    command_class = _Command
+    group_class = type  # a group inside the group is of this class too
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except MicrotasksError as error:
+            raise Failure(error.message) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="microtasks", message="%(version)s")
+def main() -> None:
+    """Small tasks for many hands: volunteers, exact assignment, a consensus worth publishing.
+
+    `microtasks up` starts everything on this machine and prints where to look.
+    """
+
+
+main.params.append(_data_option())
+
+
+def read_settings() -> Settings:
+    """Settings from the environment and `--data`. Errors: SettingsInvalid, naming the variable."""
+    from pydantic import ValidationError
+
+    from microtasks.settings import Settings
+
+    context = click.get_current_context(silent=True)
+    data = context.find_root().meta.get("data") if context else None
+    try:
+        return Settings(**({"data": data} if data else {}))
+    except ValidationError as error:
+        raise SettingsInvalid(
+            "; ".join(
+                f"MICROTASKS_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+                for problem in error.errors()
+            )
+        ) from error
+
+
+@contextmanager
+def open_cli_site() -> Iterator[Site]:
+    """A site for one command, on the configured servers or on the data folder's own.
+
+    Those are joined where an `up` runs on the folder; otherwise started, migrated, and stopped at the end.
+    Errors: SettingsInvalid; Unavailable when a configured server does not answer or has an older schema.
+    """
+    import psycopg
+    import redis
+
+    from microtasks.engine.site import open_site
+    from microtasks.local import embedded
+    from microtasks.store import migrate
+
+    settings = embedded.with_secret(read_settings())
+    with embedded.servers(settings) as (settings, is_ours):
+        try:
+            if is_ours:
+                migrate.upgrade(settings.database_url)
+            elif not migrate.is_current(settings.database_url):
+                raise SettingsInvalid("The database is not up to date. Run: microtasks db upgrade")
+            site = open_site(settings)
+            try:
+                yield site
+            finally:
+                site.close()
+        except psycopg.OperationalError as error:
+            raise Unavailable(f"The database does not answer: {str(error).splitlines()[0]}") from error
+        except redis.ConnectionError as error:
+            raise Unavailable(f"Redis does not answer: {error}") from error
+
+
+for _name in COMMANDS:
+    if importlib.util.find_spec(f"{__name__}.{_name}"):
+        importlib.import_module(f"{__name__}.{_name}")

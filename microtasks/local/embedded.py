@@ -1,0 +1,147 @@
+"""A data folder's own servers: who starts them, who joins them, and the secret that lies beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from microtasks.core.errors import Conflict, SettingsInvalid
+from microtasks.local import servers as _servers
+from microtasks.settings import Settings
+
+
+def prepare(data: Path) -> Path:
+    """Make the data folder if it is absent, and make sure it can be written. Errors: SettingsInvalid."""
+    data = data.expanduser().resolve()
+    try:
+        data.mkdir(mode=0o755, parents=True, exist_ok=True)
+        probe = data / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SettingsInvalid(
+            f"The data folder {data} cannot be written ({error.strerror}). Choose another with --data DIR."
+        ) from error
+    return data
+
+
+def with_secret(settings: Settings) -> Settings:
+    """The settings with a secret: the configured one, or one made once and kept in the data folder (0600).
+
+    Production does not get one made. Errors: SettingsInvalid.
+    """
+    if settings.secret_key.get_secret_value() or settings.production:
+        return settings
+    path = prepare(settings.data) / "secret"
+    if not path.exists():
+        _servers.write_whole(path, secrets.token_urlsafe(48))
+    try:
+        return settings.model_copy(update={"secret_key": SecretStr(path.read_text().strip())})
+    except OSError as error:
+        raise SettingsInvalid(f"The secret in {path} cannot be read ({error.strerror}).") from error
+
+
+@contextmanager
+def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[bool]:
+    """Hold a lock on the file for the block; False if another process has it. It ends with the process."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(handle)
+
+
+def _state(data: Path) -> dict[str, Any] | None:
+    try:
+        state: dict[str, Any] = json.loads((data / "running.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return state
+
+
+def announce(data: Path, settings: Settings, **more: Any) -> None:
+    """Tell other commands on this folder how to reach the servers."""
+    state = {
+        "pid": os.getpid(),
+        "database_url": settings.database_url,
+        "redis_url": settings.redis_url,
+        **more,
+    }
+    _servers.write_whole(data / "running.json", json.dumps(state))
+
+
+@contextmanager
+def started(settings: Settings) -> Iterator[tuple[Settings, list[_servers.Process]]]:
+    """Start what has no URL, and stop it at the end. The caller holds the folder's lock.
+
+    Gives the settings with URLs, and the processes by order of start.
+    """
+    data = prepare(settings.data)
+    processes: list[_servers.Process] = []
+    found: dict[str, str] = {}
+    try:
+        if not settings.database_url:
+            folder = _servers.postgres_folder(data)
+            process, found["database_url"] = _servers.start_postgres(folder)
+            processes.append(process)
+        if not settings.redis_url:
+            process, found["redis_url"] = _servers.start_valkey(data / "valkey")
+            processes.append(process)
+        yield settings.model_copy(update={"data": data, **found}), processes
+    finally:
+        (data / "running.json").unlink(missing_ok=True)
+        for process in reversed(processes):
+            _servers.stop(process)
+
+
+@contextmanager
+def servers(settings: Settings, *, patience_s: float = 60) -> Iterator[tuple[Settings, bool]]:
+    """Settings with URLs for one command, and whether its servers were started for it.
+
+    1. With both URLs set there is nothing to do. 2. Otherwise whoever holds the data folder's lock starts the
+    servers; 3. any other command joins, and holds `users`, 4. for which a starter waits before it stops them.
+    Errors: SettingsInvalid, Conflict.
+    """
+    if settings.database_url and settings.redis_url:
+        yield settings, False
+        return
+    data = prepare(settings.data)
+    deadline = time.monotonic() + patience_s
+    while True:
+        with lock(data / "lock") as is_ours:
+            if is_ours:
+                with started(settings) as (settings, _):
+                    announce(data, settings)
+                    try:
+                        yield settings, True
+                    finally:
+                        (data / "running.json").unlink(missing_ok=True)  # nobody joins any more
+                        with lock(data / "users", wait=True):
+                            pass
+                return
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(lock(data / "users", shared=True, wait=True))
+            if state := _state(data):
+                found = {name: state[name] for name in ("database_url", "redis_url")}
+                yield settings.model_copy(update={"data": data, **found}), False
+                return
+        if time.monotonic() > deadline:
+            raise Conflict(
+                f"Another microtasks command uses {data} and did not finish in time. Please try again."
+            )
+        time.sleep(0.1)
