@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
-from sqlmodel import Session
+from sqlmodel import Session as Session  # engine names the type and may not import sqlmodel
 
 Connection = psycopg.Connection[TupleRow]
 

@@ -121,6 +121,8 @@ class OwnerSession(SQLModel, table=True):
     account_id: int = _big("account.id")
     created_at: datetime | None = _time(now=True)
     expires_at: datetime = _time()
+    # began with a one-time link: may set a password without knowing the current one
+    by_link: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
 
 
 class Project(SQLModel, table=True):

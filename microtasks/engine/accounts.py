@@ -1,0 +1,208 @@
+"""Accounts of owners: one-time links, passwords, sessions. A token is random; only its SHA-256 is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from datetime import timedelta
+from functools import cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from microtasks.core.errors import Forbidden, InputError
+from microtasks.engine.site import Site
+from microtasks.store import accounts
+from microtasks.store.db import Session, now
+from microtasks.store.tables import Account
+
+PASSWORD_MIN, PASSWORD_MAX = 8, 256
+#: The common passwords that are long enough to pass the length rule (from public lists of leaked ones).
+_COMMON = """
+12345678 123456789 1234567890 password password1 password123 passw0rd qwertyuiop qwerty123 11111111
+00000000 88888888 87654321 987654321 iloveyou sunshine princess football baseball superman starwars
+1q2w3e4r 1qaz2wsx 1q2w3e4r5t q1w2e3r4 abcd1234 abc12345 asdfghjk asdfghjkl asdf1234 zaq12wsx trustno1
+letmein1 welcome1 whatever computer internet corvette jennifer michelle mercedes victoria butterfly
+dragon12 monkey12 samantha jonathan elephant midnight hardcore december november september bigdaddy
+liverpool chocolate changeme password12 p@ssw0rd p@ssword administrator microtasks volunteer
+"""
+COMMON = frozenset(_COMMON.split())
+_EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
+
+
+def create_owner(site: Site, email: str, *, is_operator: bool | None = None) -> str:
+    """Make the account unless it exists, and a one-time sign-in link for it; return the link's token.
+
+    The first account of a site is its operator's. Errors: InputError for what is no address, Forbidden for
+    an account that was disabled.
+    """
+    email = email.strip()
+    if not _EMAIL.fullmatch(email):
+        raise InputError(f"{email!r} is not an email address.")
+    token = _token()
+    with site.db.session() as session:
+        account = accounts.by_email(session, email) or accounts.add(session, email, is_operator=is_operator)
+        if account.disabled_at is not None:
+            raise Forbidden(f"The account {email} was disabled.")
+        lifetime = timedelta(minutes=site.settings.signin_link_minutes)
+        accounts.add_link(session, _hash(token), _id(account), lifetime)
+        session.commit()
+    return token
+
+
+def link_is_good(site: Site, token: str) -> bool:
+    """Would this link sign somebody in? Does not spend it: mail programs open links to preview them."""
+    with site.db.session() as session:
+        return accounts.link_is_good(session, _hash(token))
+
+
+def sign_in_by_link(site: Site, token: str) -> str:
+    """Spend a one-time link; return the token of a new session. Forbidden if it is not good (any more)."""
+    with site.db.session() as session:
+        account_id = accounts.use_link(session, _hash(token))
+        account = None if account_id is None else accounts.get(session, account_id)
+        if account is None or account.disabled_at is not None:
+            raise Forbidden("This sign-in link was used already or has expired. Ask for a new one.")
+        session_token = _begin(site, session, account, by_link=True)
+        session.commit()
+    return session_token
+
+
+def sign_in_by_password(site: Site, email: str, password: str) -> str:
+    """Check a password; return the token of a new session.
+
+    An unknown address costs the same work and says the same as a wrong password: Forbidden.
+    """
+    with site.db.session() as session:
+        account = accounts.by_email(session, email.strip()[:256])
+    stored = account.password_hash if account is not None and account.disabled_at is None else None
+    is_right = _verify(stored or _nobody(), password[: PASSWORD_MAX + 1])
+    if account is None or stored is None or not is_right:
+        raise Forbidden("The email address or the password is not right.")
+    with site.db.session() as session:
+        current = accounts.get(session, _id(account))
+        if current is None or current.password_hash != stored or current.disabled_at is not None:
+            raise Forbidden("The email address or the password is not right.")
+        if _hasher().check_needs_rehash(stored):
+            current.password_hash = _hasher().hash(password)
+        session_token = _begin(site, session, current, by_link=False)
+        session.commit()
+    return session_token
+
+
+def set_password(site: Site, session_token: str, password: str, current: str = "") -> str:
+    """Set the password of who is signed in, end all their sessions, return the token of a new one.
+
+    The current password is asked for, except in a session that began with a one-time link (it is how a
+    forgotten one is replaced). Errors: InputError when too short, too long or too common; Forbidden.
+    """
+    with site.db.session() as session:
+        found = accounts.of_session(session, _hash(session_token))
+        if found is None:
+            raise Forbidden("Please sign in again.")
+        account, owner_session = found
+        check_password(password, account.email)
+        if (
+            account.password_hash
+            and not owner_session.by_link
+            and not _verify(account.password_hash, current)
+        ):
+            raise Forbidden("The current password is not right.")
+        account.password_hash = _hasher().hash(password)
+        session.add(account)
+        accounts.end_all(session, _id(account))
+        fresh = _begin(site, session, account, by_link=owner_session.by_link)
+        session.commit()
+    return fresh
+
+
+def check_password(password: str, email: str = "") -> None:
+    """Raise InputError for a password that is too short, too long or easily guessed."""
+    if len(password) < PASSWORD_MIN:
+        raise InputError(f"A password needs at least {PASSWORD_MIN} characters; a few words make a good one.")
+    if len(password) > PASSWORD_MAX:
+        raise InputError(f"A password can have at most {PASSWORD_MAX} characters.")
+    plain = password.casefold()
+    names = {part for part in re.split(r"[@.+_-]", email.casefold()) if len(part) >= 4}
+    if plain in COMMON or len(set(plain)) < 4 or plain == email.casefold() or plain in names:
+        raise InputError("This password is easily guessed. A few unusual words make a better one.")
+
+
+def sign_out(site: Site, session_token: str) -> None:
+    """End this session, on the server too."""
+    with site.db.session() as session:
+        accounts.end_session(session, _hash(session_token))
+        session.commit()
+
+
+def sign_out_everywhere(site: Site, account_id: int) -> None:
+    """End every session of the account and void its unused links."""
+    with site.db.session() as session:
+        accounts.end_all(session, account_id)
+        session.commit()
+
+
+def who(site: Site, session_token: str) -> Account | None:
+    """The account signed in with this session, if the session and the account still stand."""
+    with site.db.session() as session:
+        found = accounts.of_session(session, _hash(session_token))
+    return found[0] if found else None
+
+
+def needs_current_password(site: Site, session_token: str) -> bool:
+    """Does `set_password` ask for the current password in this session?"""
+    with site.db.session() as session:
+        found = accounts.of_session(session, _hash(session_token))
+    return found is not None and found[0].password_hash is not None and not found[1].by_link
+
+
+def disable(site: Site, email: str) -> None:
+    """Shut an account out, at once. InputError if there is none."""
+    with site.db.session() as session:
+        account = accounts.by_email(session, email)
+        if account is None:
+            raise InputError(f"There is no account {email}.")
+        account.disabled_at = now()
+        session.add(account)
+        accounts.end_all(session, _id(account))
+        session.commit()
+
+
+def _begin(site: Site, session: Session, account: Account, *, by_link: bool) -> str:
+    token = _token()
+    lifetime = timedelta(days=site.settings.session_days)
+    accounts.add_session(session, _hash(token), _id(account), lifetime, by_link=by_link)
+    return token
+
+
+def _token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="replace")).digest()
+
+
+def _id(account: Account) -> int:
+    if account.id is None:
+        raise ValueError("the account is not stored")
+    return account.id
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()  # argon2id, RFC 9106's second recommendation: 64 MiB, 3 passes
+
+
+@cache
+def _nobody() -> str:
+    """A hash to work on when there is no account, so that time does not tell who has one."""
+    return _hasher().hash(_token())
+
+
+def _verify(stored: str, password: str) -> bool:
+    try:
+        return _hasher().verify(stored, password)
+    except (VerificationError, InvalidHashError):
+        return False

@@ -1,0 +1,225 @@
+"""Projects: found by slug or by owner, with their progress and the facts of their cards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from microtasks.core.errors import NotFound
+from microtasks.store.db import Connection, raw
+from microtasks.store.tables import Media, Project, ProjectConfig
+
+Progress = dict[str, int]  # "tasks", "retired", "answers", "answers_wanted", "contributors"
+
+
+def get(session: Session, project_id: int) -> Project:
+    """The project of that id; NotFound."""
+    project = session.get(Project, project_id)
+    if project is None:
+        raise NotFound("There is no such project.")
+    return project
+
+
+def by_slug(session: Session, slug: str) -> Project:
+    """The project of that slug, in whatever state; NotFound."""
+    project = session.exec(select(Project).where(Project.slug == slug)).first()
+    if project is None:
+        raise NotFound(f"There is no project called {slug!r}.")
+    return project
+
+
+def visible_by_slug(session: Session, slug: str) -> Project:
+    """The project of that slug if the public may know of it (it was published once); NotFound."""
+    project = by_slug(session, slug)
+    if project.published_at is None:
+        raise NotFound(f"There is no project called {slug!r}.")
+    return project
+
+
+def owned(session: Session, account_id: int, is_operator: bool, slug: str) -> Project:
+    """The project if it is this owner's (an operator's are all); NotFound alike for foreign and unknown.
+
+    The one place where ownership is decided: every owner and research route goes through it.
+    """
+    project = session.exec(_mine(account_id, is_operator).where(Project.slug == slug)).first()
+    if project is None:
+        raise NotFound("There is no such project, or it is not yours.")
+    return project
+
+
+def list_for_account(session: Session, account_id: int, is_operator: bool = False) -> Sequence[Project]:
+    """This owner's projects, newest first; for an operator all."""
+    return session.exec(_mine(account_id, is_operator).order_by(col(Project.id).desc())).all()
+
+
+def public(session: Session) -> Sequence[Project]:
+    """Projects that take answers now, newest first."""
+    return session.exec(
+        select(Project).where(Project.state == "published").order_by(col(Project.published_at).desc())
+    ).all()
+
+
+def all_projects(session: Session) -> Sequence[Project]:
+    """Every project, oldest first."""
+    return session.exec(select(Project).order_by(col(Project.id))).all()
+
+
+def add(session: Session, project: Project) -> bool:
+    """Store a new project and its first config; False (nothing stored) when the slug is taken."""
+    values = project.model_dump(exclude={"id", "created_at"})
+    found = session.execute(
+        insert(Project)
+        .values(**values)
+        .on_conflict_do_nothing(index_elements=["slug"])
+        .returning(col(Project.id))
+    ).scalar()
+    if found is None:
+        return False
+    project.id = int(found)
+    keep_config(session, project)
+    return True
+
+
+def keep_config(session: Session, project: Project) -> None:
+    """Keep this version of the config: an answer says which one it answered."""
+    session.execute(
+        insert(ProjectConfig).values(
+            project_id=project.id, version=project.config_version, config=project.config
+        )
+    )
+
+
+def locked(session: Session, project_id: int) -> Project:
+    """The project, locked against other changes until the end of the transaction; NotFound."""
+    project = session.exec(select(Project).where(Project.id == project_id).with_for_update()).first()
+    if project is None:
+        raise NotFound("There is no such project.")
+    return project
+
+
+def has_tasks(session: Session, project_id: int) -> bool:
+    return (
+        _row(raw(session), "SELECT EXISTS (SELECT 1 FROM task WHERE project_id = %s)", project_id)[0] is True
+    )
+
+
+def change_redundancy(session: Session, project_id: int, before: int, after: int) -> None:
+    """Give the tasks that ask for `before` answers the new number; tasks with a number of their own keep it.
+
+    A seat that is taken stays: where answers and leases are already more, they are the number. Tasks that
+    then have enough are retired; those that were retired for having enough and no longer have are open again,
+    and the walk starts anew for everybody.
+    """
+    connection = raw(session)
+    parameters = {"project": project_id, "before": before, "after": after}
+    connection.execute("SET LOCAL statement_timeout = '10min'")  # a million tasks may have to change
+    if after > before:  # before the tasks: the order of locks is cursor, task, lease
+        connection.execute("UPDATE project SET head_pos = -1 WHERE id = %(project)s", parameters)
+        connection.execute("UPDATE cursor SET pos = -1, lap = -1 WHERE project_id = %(project)s", parameters)
+    connection.execute(
+        """UPDATE task SET redundancy = greatest(%(after)s, n_answers + n_leases),
+                  retired_at = CASE WHEN n_answers >= %(after)s THEN coalesce(retired_at, now()) END,
+                  retirement_reason = CASE WHEN n_answers >= %(after)s THEN 'redundancy' END
+           WHERE project_id = %(project)s AND redundancy = %(before)s
+             AND (retired_at IS NULL OR retirement_reason = 'redundancy')""",
+        parameters,
+    )
+
+
+def progress(session: Session, project_id: int) -> Progress:
+    """Counts of one project: tasks, retired, answers (counted), answers_wanted, contributors."""
+    return progress_of(session, [project_id])[project_id]
+
+
+def progress_of(session: Session, project_ids: Sequence[int]) -> dict[int, Progress]:
+    """`progress` for several projects in two queries."""
+    found = {
+        project: dict.fromkeys(("tasks", "retired", "answers", "answers_wanted", "contributors"), 0)
+        for project in project_ids
+    }
+    connection = raw(session)
+    for project, tasks, retired, answers, wanted in connection.execute(
+        """SELECT project_id, count(*), count(retired_at), sum(n_answers),
+                  sum(CASE WHEN retired_at IS NULL THEN redundancy ELSE n_answers END)
+           FROM task WHERE project_id = ANY(%s) GROUP BY project_id""",
+        (list(project_ids),),
+    ):
+        found[project].update(tasks=tasks, retired=retired, answers=answers, answers_wanted=wanted)
+    for project, contributors in connection.execute(
+        "SELECT project_id, count(DISTINCT contributor_id) FROM answer WHERE project_id = ANY(%s) GROUP BY 1",
+        (list(project_ids),),
+    ):
+        found[project]["contributors"] = contributors
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a project's card shows. cover: the first image of its first tasks; median_seconds: per task."""
+
+    project: Project
+    progress: Progress
+    cover: Media | None
+    median_seconds: float | None
+
+
+def cards(session: Session, projects: Sequence[Project] | None = None) -> list[Card]:
+    """Cards of these projects, or of all public ones."""
+    if projects is None:
+        projects = public(session)
+    ids = [project.id for project in projects if project.id is not None]
+    counts = progress_of(session, ids)
+    covers = _covers(session, ids)
+    seconds = median_seconds(session, ids)
+    return [
+        Card(project, counts[project.id], covers.get(project.id), seconds.get(project.id))
+        for project in projects
+        if project.id is not None
+    ]
+
+
+def _covers(session: Session, project_ids: Sequence[int]) -> dict[int, Media]:
+    first: dict[int, int] = dict(
+        raw(session).execute(
+            """SELECT p.id, cover.media_id
+               FROM unnest(%s::bigint[]) AS p(id), LATERAL (
+                   SELECT c.media_ids[1] AS media_id FROM (
+                       SELECT id FROM task WHERE project_id = p.id ORDER BY id LIMIT 20) AS t
+                   JOIN task_content c ON c.task_id = t.id
+                   WHERE cardinality(c.media_ids) > 0 ORDER BY t.id LIMIT 1) AS cover""",
+            (list(project_ids),),
+        )
+    )
+    media = session.exec(select(Media).where(col(Media.id).in_(set(first.values())))).all()
+    by_id = {item.id: item for item in media}
+    return {project: by_id[media_id] for project, media_id in first.items() if media_id in by_id}
+
+
+def median_seconds(session: Session, project_ids: Sequence[int]) -> dict[int, float]:
+    """Median of the seconds spent on each project's last 200 timed answers; absent where there are none."""
+    return dict(
+        raw(session).execute(
+            """SELECT p.id, percentile_cont(0.5) WITHIN GROUP (ORDER BY last.seconds_spent)
+               FROM unnest(%s::bigint[]) AS p(id), LATERAL (
+                   SELECT seconds_spent FROM answer
+                   WHERE project_id = p.id AND seconds_spent IS NOT NULL ORDER BY id DESC LIMIT 200) AS last
+               GROUP BY p.id""",
+            (list(project_ids),),
+        )
+    )
+
+
+def _mine(account_id: int, is_operator: bool) -> SelectOfScalar[Project]:
+    query = select(Project)
+    return query if is_operator else query.where(Project.account_id == account_id)
+
+
+def _row(connection: Connection, query: str, *parameters: Any) -> tuple[Any, ...]:
+    row = connection.execute(query, parameters).fetchone()
+    assert row is not None  # noqa: S101  (the query always yields a row)
+    return tuple(row)
