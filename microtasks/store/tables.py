@@ -194,6 +194,10 @@ class Batch(SQLModel, table=True):
     n_tasks: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     n_failed: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     error: str | None = _text(null=True)
+    # sentences for the owner about what was guessed or left out, such as the encoding of a table
+    notices: list[str] = Field(
+        default=[], sa_column=Column(JSONB, nullable=False, server_default=text("'[]'"))
+    )
     created_at: datetime | None = _time(now=True)
     finished_at: datetime | None = _time(null=True)
 
@@ -262,7 +266,17 @@ class TaskContent(SQLModel, table=True):
     """What a task is about. Never changes, so that counting does not copy it."""
 
     __tablename__ = "task_content"
-    __table_args__ = (UniqueConstraint("project_id", "external_id"), Index(None, "batch_id"))
+    __table_args__ = (
+        UniqueConstraint("project_id", "external_id"),
+        Index(None, "batch_id"),
+        # finds a task that is nothing but the same image; costs nothing for other tasks
+        Index(
+            "task_content_only_image",
+            "project_id",
+            "media_ids",
+            postgresql_where=text("payload = '{}' AND source IS NULL AND cardinality(media_ids) = 1"),
+        ),
+    )
     task_id: int = _big("task.id", primary=True)
     project_id: int = _big("project.id")
     batch_id: int = _big("batch.id")
@@ -277,6 +291,7 @@ class TaskContent(SQLModel, table=True):
     source: str | None = _text(null=True)
     source_x: int | None = Field(default=None)
     source_y: int | None = Field(default=None)
+    source_media_id: int | None = _big("media.id", null=True, cascade=False)
 
 
 class TaskGold(SQLModel, table=True):
@@ -417,6 +432,7 @@ class Job(SQLModel, table=True):
     target_id: int = _big()  # what it is about: a batch, a project
     state: str = _text("queued")
     attempt: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    n_tries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})  # since it last got on
     heartbeat_at: datetime | None = _time(null=True)
     error: str | None = _text(null=True)
     created_at: datetime | None = _time(now=True)
