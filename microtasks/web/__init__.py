@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.web import errors, request
+from microtasks.web import assets, errors, request, texts
 
 #: One module per audience; each has a `blueprint`.
 BLUEPRINTS = ("health", "media", "volunteer", "owner", "research", "api")
@@ -19,7 +19,7 @@ def create_app(settings: Settings | None = None, site: Site | None = None) -> Fl
     """Build the site. Nothing is connected until the first request needs it."""
     site = site or open_site(settings or Settings())
     settings = site.settings
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)  # assets.py serves them under their hash
     app.config.update(
         SECRET_KEY=settings.key("flask"),
         MAX_CONTENT_LENGTH=settings.max_form_bytes,
@@ -37,6 +37,8 @@ def create_app(settings: Settings | None = None, site: Site | None = None) -> Fl
     app.extensions["microtasks"] = site
     request.init_app(app)
     errors.init_app(app)
+    texts.init_app(app)
+    assets.init_app(app)
     for name in BLUEPRINTS:
         app.register_blueprint(importlib.import_module(f"{__name__}.{name}").blueprint)
     if settings.trusted_proxies:

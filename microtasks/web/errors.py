@@ -8,6 +8,7 @@ import flask
 from flask import Flask, render_template
 from flask import request as http
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 
 from microtasks.core import errors as core
@@ -56,32 +57,49 @@ def from_http(error: HTTPException) -> ResponseReturnValue:
         error.code,
         {
             "error": code.get(error.code, "invalid" if error.code < 500 else "error"),
-            "message": MESSAGES.get(error.code, error.description or error.name),
+            "message": _message(error),
             "details": {},
         },
     )
 
 
-MESSAGES = {
-    404: "There is nothing here.",
-    413: "That is too large.",
-}
+def _message(error: HTTPException) -> str:
+    known = {
+        404: _("There is nothing here. The address may be misspelt, or the page has moved."),
+        405: _("This page cannot be used in that way."),
+        413: _("What you sent is too large."),
+    }
+    return known.get(error.code or 500) or error.description or error.name
+
+
+def _heading(status: int) -> str:
+    known = {
+        403: _("That is not allowed"),
+        404: _("Page not found"),
+        413: _("Too large"),
+        429: _("One moment, please"),
+        503: _("Back in a moment"),
+    }
+    return known.get(status) or (
+        _("That did not work") if status < 500 else _("Something went wrong on our side")
+    )
 
 
 def unexpected(error: Exception) -> ResponseReturnValue:
     log.exception("unexpected_error", extra={"path": http.path})
     return _answer(
         500,
-        {"error": "error", "message": "Something went wrong on our side. Please try again.", "details": {}},
+        {"error": "error", "message": _("It is not your fault. Please try again."), "details": {}},
     )
 
 
 def _wants_json() -> bool:
-    return http.path.startswith("/api/") or http.is_json
+    return http.path.startswith("/api/") or http.is_json or http.accept_mimetypes.best == "application/json"
 
 
 def _answer(status: int, body: dict[str, object]) -> ResponseReturnValue:
-    headers = {"Retry-After": "5"} if status == 503 else {}
+    headers = {"Retry-After": "5"} if status in (429, 503) else {}
+    headers["Cache-Control"] = "no-store"
     if _wants_json():
         return flask.jsonify(body), status, headers
-    return render_template("error.html", status=status, error=body), status, headers
+    return render_template("error.html", status=status, heading=_heading(status), error=body), status, headers

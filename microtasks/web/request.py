@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gzip
+import hashlib
 import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -19,6 +21,8 @@ from microtasks.engine.site import Site
 View = TypeVar("View", bound=Callable[..., Any])
 
 CONTRIBUTOR_SECONDS = 400 * 86400  # the longest that browsers keep a cookie
+CSRF_SALT_BYTES = 9
+GZIP_FROM_BYTES = 1_000
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -33,6 +37,7 @@ SECURITY_HEADERS = {
 
 
 def init_app(app: Flask) -> None:
+    app.before_request(limit_body)
     app.before_request(refuse_forgery)
     app.after_request(finish)
     app.jinja_env.globals.update(csrf_token=csrf_token, account=account)
@@ -93,6 +98,7 @@ def owner_required(view: View) -> View:
             raise SignInRequired
         return view(*args, **kwargs)
 
+    guarded.needs_owner = True  # type: ignore[attr-defined]
     return cast(View, guarded)
 
 
@@ -116,12 +122,41 @@ def clear_owner_cookie(response: Response) -> Response:
     return response
 
 
+# -- how much may be sent -----------------------------------------------------------------------------
+
+
+def max_body(setting: str) -> Callable[[View], View]:
+    """Let a view take a body as large as that setting says (`@max_body("max_upload_bytes")`)."""
+
+    def mark(view: View) -> View:
+        view.max_body_setting = setting  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def limit_body() -> None:
+    """Set this request's limit, and turn strangers away from an owner's route before reading theirs."""
+    view = current_app.view_functions.get(http.endpoint or "")
+    setting = getattr(view, "max_body_setting", "max_answer_bytes" if _is_api() else "max_form_bytes")
+    http.max_content_length = getattr(current_site().settings, setting)
+    if http.method not in SAFE_METHODS and getattr(view, "needs_owner", False) and account() is None:
+        raise SignInRequired
+
+
+def _is_api() -> bool:
+    return http.path.startswith("/api/")
+
+
 # -- forgery ------------------------------------------------------------------------------------------
 
 
 def csrf_token() -> str:
-    """A token for unsafe forms, bound to this browser's owner session or contributor cookie."""
-    return seal(_key("csrf"), _browser())
+    """A token for unsafe forms, bound to this browser's owner session or contributor cookie.
+
+    Different in every page, so that the size of a compressed page tells nothing about it (BREACH).
+    """
+    return seal(_key("csrf"), secrets.token_bytes(CSRF_SALT_BYTES) + _browser())
 
 
 def refuse_forgery() -> None:
@@ -134,19 +169,25 @@ def refuse_forgery() -> None:
     if http.is_json:
         return  # another site cannot send this type without asking first, and we never allow it
     given = http.form.get("csrf_token") or http.headers.get("X-CSRF-Token", "")
-    if unseal(_key("csrf"), given) != _browser():
+    found = unseal(_key("csrf"), given)
+    if found is None or found[CSRF_SALT_BYTES:] != _browser():
         raise Forbidden("This form is out of date. Go back, reload the page and try again.")
 
 
 def _browser() -> bytes:
     token = http.cookies.get(_cookie_name("mt_owner"))
-    return token.encode()[:512] if token else contributor().bytes
+    # Its hash: what is sealed can be read, and the page must not hold what the cookie hides from scripts.
+    return hashlib.blake2b(token.encode(), digest_size=16).digest() if token else contributor().bytes
 
 
 # -- the response -------------------------------------------------------------------------------------
 
 
 def finish(response: Response) -> Response:
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        response.vary.update(["Cookie", "Accept-Language"])
+    compress(response)
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     site = current_site()
@@ -162,6 +203,18 @@ def finish(response: Response) -> Response:
             samesite="Lax",
         )
     return response
+
+
+def compress(response: Response) -> None:
+    """Compress pages and JSON here: the site must be light also where no proxy stands in front of it."""
+    if response.mimetype not in ("text/html", "application/json") or response.is_streamed:
+        return
+    response.vary.add("Accept-Encoding")
+    if "gzip" in http.headers.get("Accept-Encoding", "") and "Content-Encoding" not in response.headers:
+        body = response.get_data()
+        if len(body) >= GZIP_FROM_BYTES:
+            response.set_data(gzip.compress(body, 5, mtime=0))
+            response.headers["Content-Encoding"] = "gzip"
 
 
 def _cookie_name(name: str) -> str:

@@ -1,0 +1,85 @@
+"""Scripts and styles under names that carry their content's hash: cached for ever, compressed once.
+
+`asset("css/app.css")` in a template is the URL of `web/static/css/app.css`, and
+`asset("tasktypes/marking/presenter.js")` that of a task type's own script.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, abort, current_app, url_for
+from flask import request as http
+
+from microtasks import tasktypes
+
+blueprint = Blueprint("assets", __name__)
+
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".webmanifest": "application/manifest+json",
+}
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file as it is sent."""
+
+    content: bytes
+    gzipped: bytes
+    mime: str
+    tag: str
+
+
+def init_app(app: Flask) -> None:
+    """Read every asset once; the site is small enough to hold them in memory."""
+    app.extensions["microtasks_assets"] = read_all()
+    app.register_blueprint(blueprint)
+    app.jinja_env.globals["asset"] = asset
+
+
+def read_all() -> dict[str, Asset]:
+    static, types = Path(__file__).parent / "static", Path(tasktypes.__path__[0])
+    found = {path.relative_to(static).as_posix(): path for path in static.rglob("*") if path.suffix in TYPES}
+    found |= {f"tasktypes/{path.parent.name}/{path.name}": path for path in types.glob("*/*.js")}
+    return {name: _read(path) for name, path in sorted(found.items())}
+
+
+def _read(path: Path) -> Asset:
+    content = path.read_bytes()
+    tag = hashlib.sha256(content).hexdigest()[:12]
+    return Asset(content, gzip.compress(content, 9, mtime=0), TYPES[path.suffix], tag)
+
+
+def asset(name: str) -> str:
+    """The URL of one asset; KeyError for a name that does not exist, so that a typing error shows at once."""
+    return url_for("assets.get", tag=_all()[name].tag, name=name)
+
+
+@blueprint.get("/static/<tag>/<path:name>")
+def get(tag: str, name: str) -> Response:
+    """Send the asset. A page from before an update asks for an old tag: it gets the present one, not kept."""
+    found = _all().get(name)
+    if found is None:
+        abort(404)
+    is_gzipped = "gzip" in http.headers.get("Accept-Encoding", "") and len(found.gzipped) < len(found.content)
+    response = Response(found.gzipped if is_gzipped else found.content, content_type=found.mime)
+    if is_gzipped:
+        response.headers["Content-Encoding"] = "gzip"
+    response.headers["Vary"] = "Accept-Encoding"
+    response.headers["Cache-Control"] = FOR_EVER if tag == found.tag else "no-cache"
+    response.set_etag(found.tag + ("z" if is_gzipped else ""))
+    return response.make_conditional(http)
+
+
+def _all() -> dict[str, Asset]:
+    assets: dict[str, Asset] = current_app.extensions["microtasks_assets"]
+    return assets
