@@ -8,15 +8,19 @@ from __future__ import annotations
 import hashlib
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from microtasks.core.errors import SettingsInvalid
 
 Network = IPv4Network | IPv6Network
 #: Addresses of a demo, a test, or an exhibition's own network: exempt from caps and rate limits.
 PRIVATE_NETWORKS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10"
+#: Words from examples and documentation; no random secret holds one.
+KNOWN_SECRETS = ("secret", "changeme", "change-me", "password", "example", "microtasks", "foobar", "default")
 
 
 class Settings(BaseSettings):
@@ -52,6 +56,10 @@ class Settings(BaseSettings):
         description="Networks without the per-network cap and rate limits (comma-separated).",
     )
 
+    flask_debug: bool = Field(
+        False, validation_alias="FLASK_DEBUG", description="Flask's own switch; production refuses it."
+    )
+
     # limits
     max_answer_bytes: int = Field(1 << 20, description="Largest body of an answer request.")
     max_form_bytes: int = Field(1 << 20, description="Largest body of an ordinary form.")
@@ -82,6 +90,52 @@ class Settings(BaseSettings):
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
 
+    def problems(self) -> list[str]:
+        """What cannot work or, in production, is not safe: one plain sentence each. Empty: nothing."""
+        secret, base, redis = (
+            self.secret_key.get_secret_value(),
+            urlsplit(self.base_url),
+            urlsplit(self.redis_url),
+        )
+        found: dict[str, object] = {
+            "MICROTASKS_SECRET_KEY is not set: give it at least 32 random characters.": not secret,
+            "DATABASE_URL is not set.": not self.database_url,
+            "DATABASE_URL must be a PostgreSQL address such as postgresql://user:password@host/name.": (
+                self.database_url and not self.database_url.startswith(("postgresql", "postgres:"))
+            ),
+            "REDIS_URL is not set.": not self.redis_url,
+            "REDIS_URL must begin with redis://, rediss:// or unix://.": (
+                self.redis_url and redis.scheme not in ("redis", "rediss", "unix")
+            ),
+            "MICROTASKS_BASE_URL must be an address such as https://tasks.example.org.": (
+                self.base_url and not (base.scheme in ("http", "https") and base.hostname)
+            ),
+        }
+        if self.production:
+            is_open = any(network.prefixlen == 0 for network in self.exempt_networks)
+            found |= {
+                "MICROTASKS_SECRET_KEY is too short: it needs at least 32 characters.": 0 < len(secret) < 32,
+                "MICROTASKS_SECRET_KEY is easy to guess: make a random one.": len(secret) >= 32
+                and (len(set(secret)) < 10 or any(word in secret.lower() for word in KNOWN_SECRETS)),
+                "MICROTASKS_BASE_URL is not set: links that leave the site need its public address.": (
+                    not self.base_url
+                ),
+                "MICROTASKS_BASE_URL must begin with https:// in production.": base.scheme == "http",
+                "REDIS_URL needs a password: this Redis is on another machine.": (
+                    redis.scheme != "unix"
+                    and redis.hostname not in (None, "localhost", "127.0.0.1", "::1")
+                    and not redis.password
+                ),
+                "FLASK_DEBUG is on: production must not show its insides.": self.flask_debug,
+                "MICROTASKS_EXEMPT_NETWORKS holds the whole internet: nothing would be limited.": is_open,
+            }
+        return [sentence for sentence, is_so in found.items() if is_so]
+
+    def check(self) -> None:
+        """Refuse settings that cannot work or are not safe. Errors: SettingsInvalid with every reason."""
+        if problems := self.problems():
+            raise SettingsInvalid(" ".join(problems))
+
     def key(self, purpose: str) -> bytes:
         """32 bytes derived from the secret for one purpose, so that no two uses share a key."""
         return hashlib.blake2b(
@@ -98,3 +152,17 @@ class Settings(BaseSettings):
         """Host names that requests may carry; empty: any (no public address is set)."""
         name = urlsplit(self.base_url).hostname
         return [name, "127.0.0.1", "localhost"] if name else []
+
+
+def read(**values: Any) -> Settings:
+    """The settings of the environment; these values go first. Errors: SettingsInvalid, by variable."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        problems = {"_".join(map(str, problem["loc"])): problem["msg"] for problem in error.errors()}
+        raise SettingsInvalid(
+            " ".join(
+                f"{name if name.isupper() else 'MICROTASKS_' + name.upper()}: {message}."
+                for name, message in problems.items()
+            )
+        ) from None

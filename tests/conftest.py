@@ -18,7 +18,6 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
-from microtasks.cli import main
 from microtasks.engine.site import Site, open_site
 from microtasks.local import servers as local
 from microtasks.settings import Settings
@@ -104,6 +103,8 @@ def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
     monkeypatch.setenv("REDIS_URL", settings.redis_url)
     monkeypatch.setenv("MICROTASKS_DATA", str(settings.data))
     monkeypatch.setenv("MICROTASKS_SECRET_KEY", settings.secret_key.get_secret_value())
+
+    from microtasks.cli import main
 
     def run(*arguments: object, stdin: str | None = None) -> Result:
         return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)

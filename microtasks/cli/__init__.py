@@ -81,21 +81,11 @@ main.params.append(_data_option())
 
 def read_settings() -> Settings:
     """Settings from the environment and `--data`. Errors: SettingsInvalid, naming the variable."""
-    from pydantic import ValidationError
-
-    from microtasks.settings import Settings
+    from microtasks import settings
 
     context = click.get_current_context(silent=True)
     data = context.find_root().meta.get("data") if context else None
-    try:
-        return Settings(**({"data": data} if data else {}))
-    except ValidationError as error:
-        raise SettingsInvalid(
-            "; ".join(
-                f"MICROTASKS_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
-                for problem in error.errors()
-            )
-        ) from error
+    return settings.read(**({"data": data} if data else {}))
 
 
 @contextmanager

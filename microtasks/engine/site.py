@@ -25,7 +25,8 @@ class Site:
 
 
 def open_site(settings: Settings) -> Site:
-    """Connect nothing yet: connections are made when first used."""
+    """Connect nothing yet: connections are made when first used. Errors: SettingsInvalid."""
+    settings.check()
     return Site(
         settings,
         Database(settings.database_url, settings.pool_size),

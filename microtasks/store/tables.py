@@ -445,3 +445,10 @@ class NetworkKey(SQLModel, table=True):
     __tablename__ = "network_key"
     period: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Heartbeat(SQLModel, table=True):
+    """When a long-running process last said that it is alive, by the database's clock."""
+
+    name: str = Field(sa_column=Column(Text, primary_key=True))  # "clock"
+    beat_at: datetime | None = _time(now=True)
