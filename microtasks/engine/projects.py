@@ -212,7 +212,7 @@ def _policy(project: Project) -> tuple[object, ...]:
 
 def _slugs(name: str, task_type: str) -> list[str]:
     """Addresses to try: ASCII, so that they are safe in every shell, file name and URL."""
-    ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    ascii_name = unicodedata.normalize("NFKD", name.casefold()).encode("ascii", "ignore").decode()
     base = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:60].strip("-")
     if len(base) < 2:  # a name in another script
         base = f"{task_type}-{secrets.token_hex(2)}"

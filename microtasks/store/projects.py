@@ -34,9 +34,9 @@ def by_slug(session: Session, slug: str) -> Project:
 
 
 def visible_by_slug(session: Session, slug: str) -> Project:
-    """The project of that slug if the public may know of it (it was published once); NotFound."""
+    """The project of that slug if the public may know of it: not a draft; NotFound."""
     project = by_slug(session, slug)
-    if project.published_at is None:
+    if project.state == "draft":
         raise NotFound(f"There is no project called {slug!r}.")
     return project
 

@@ -1,0 +1,398 @@
+"""Exports: a table (what), read here, written in a format (how: `formats.py`), streamed. Both are registries.
+
+A table is a tuple of columns (each with its line in the code book) and an iterator of rows. It is read by key
+in short transactions, so memory is flat and volunteers do not notice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from microtasks import tasktypes
+from microtasks.core.errors import InputError
+from microtasks.core.tasktype import Column, Consensus
+from microtasks.engine.formats import FORMATS, Table, write_csv
+from microtasks.engine.site import Site
+from microtasks.store import exports
+from microtasks.store.tables import Project
+
+
+@dataclass(frozen=True, slots=True)
+class What:
+    """One thing that can be exported: its name, one sentence for a person, and how it is read."""
+
+    name: str
+    label: str
+    use: str  # "use this if ..."
+    read: Callable[[Site, Project], Table]
+
+
+def export(
+    site: Site, project: Project, what: str, format: str = "csv", *, raw: bool = False
+) -> Iterator[bytes]:
+    """Stream one table of a project in one format. InputError at once for what cannot be given.
+
+    raw: leave texts in CSV exactly as they are; otherwise those that a spreadsheet would take for a formula
+    get a ' in front (`defuse`).
+    """
+    table, writer = WHATS.get(what), FORMATS.get(format)
+    if table is None:
+        raise InputError(f"There is no export called {what!r}. There are: {', '.join(WHATS)}.")
+    if writer is None:
+        raise InputError(f"There is no export format {format!r}. There are: {', '.join(FORMATS)}.")
+    if writer.whats and what not in writer.whats:
+        raise InputError(f"The format {format} is for: {', '.join(writer.whats)}; not for {what}.")
+    found = table.read(site, project)
+    return write_csv(found, raw=raw) if format == "csv" else writer.write(found)
+
+
+def file_name(project: Project, what: str, format: str) -> str:
+    """The name of the file a person gets."""
+    return f"{project.slug}-{what}{FORMATS[format].suffix}"
+
+
+def code_book(site: Site, project: Project) -> dict[str, tuple[Column, ...]]:
+    """The columns of every table of this project, with type, unit and meaning."""
+    return {name: what.read(site, project).columns for name, what in WHATS.items() if _has(project, name)}
+
+
+def code_book_csv(site: Site, project: Project) -> bytes:
+    """The code book as a file: table, column, type, unit, meaning."""
+    columns = tuple(Column(name, "string", "") for name in ("table", "column", "type", "unit", "meaning"))
+    rows = (
+        (table, column.name, column.type, column.unit, column.meaning)
+        for table, listed in code_book(site, project).items()
+        for column in listed
+    )
+    return b"".join(write_csv(Table(columns, rows)))
+
+
+def whats(project: Project) -> list[What]:
+    """The tables that make sense for this project's type."""
+    return [what for what in WHATS.values() if _has(project, what.name)]
+
+
+# -- what ---------------------------------------------------------------------------------------------
+
+PROJECT = Column("project", "string", "The project's short name, as in its address.")
+TASK = Column("task", "integer", "The task's number in this site; never changes.")
+EXTERNAL_ID = Column("external_id", "string", "The owner's own id of the task, or its file name.")
+CONTRIBUTOR = Column(
+    "contributor", "string", "Pseudonym of an anonymous volunteer: the same person, the same text."
+)
+TILE = (
+    Column("source", "string", "The big image that this task's image was cut from; empty if it was not."),
+    Column("source_x", "integer", "Where in the big image the tile begins: add it to x.", "px"),
+    Column("source_y", "integer", "Where in the big image the tile begins: add it to y.", "px"),
+)
+
+
+ANSWER_COLUMNS = (
+    PROJECT,
+    TASK,
+    EXTERNAL_ID,
+    CONTRIBUTOR,
+    Column(
+        "kind", "string", "value; empty: 'nothing here', a value too; cant_tell: looked and could not say."
+    ),
+    Column(
+        "status",
+        "string",
+        "counted; surplus: came late, all seats taken; check: a known task shown once more.",
+    ),
+    Column("created_at", "datetime", "When the answer arrived, UTC."),
+    Column("seconds_spent", "number", "Time on the task, as the volunteer's browser measured it.", "s"),
+    Column(
+        "revision", "integer", "1, or more when the volunteer corrected the answer; this is the last version."
+    ),
+)
+
+
+def answers(site: Site, project: Project) -> Table:
+    """Every answer as it was given, surplus ones and checks included (see `status`)."""
+    task_type, config = _type(project)
+    name = _pseudonyms(site)
+    columns = (
+        *ANSWER_COLUMNS,
+        *task_type.answer_columns(config),
+        Column("revised_at", "datetime", "When the volunteer last corrected the answer, UTC."),
+        Column("config_version", "integer", "Which version of the project's wording was shown."),
+    )
+    rows = (
+        (
+            *(project.slug, row["task_id"], row["external_id"], name(row["contributor_id"]), row["kind"]),
+            *(row["status"], row["created_at"], row["seconds_spent"], row["revision"]),
+            *task_type.answer_row(row["value"], config),
+            *(row["revised_at"], row["config_version"]),
+        )
+        for row in _walk(site, project, exports.answers, "id")
+    )
+    return Table(_distinct(columns), rows)
+
+
+def marks(site: Site, project: Project) -> Table:
+    """Every mark of every answer, one a row, in pixels of the task's own image."""
+    task_type, config = _type(project)
+    columns = task_type.mark_columns(config)
+    if not columns:
+        raise InputError("This project's tasks have no marks to export.")
+    name = _pseudonyms(site)
+    tile = _tile_columns(site, project)
+    all_columns = (
+        *(PROJECT, TASK, EXTERNAL_ID, CONTRIBUTOR, *columns, *tile),
+        Column("status", "string", "The status of the answer: counted, surplus or check."),
+    )
+    rows = (
+        (
+            *(project.slug, row["task_id"], row["external_id"], name(row["contributor_id"]), *mark),
+            *_tile(row, tile),
+            row["status"],
+        )
+        for row in _walk(site, project, exports.answers, "id")
+        for mark in task_type.mark_rows(row["value"], config)
+    )
+    return Table(_distinct(all_columns), rows)
+
+
+def consensus(site: Site, project: Project) -> Table:
+    """What the answers add up to, as the type writes it: a row a task, a tag or a mark."""
+    task_type, config = _type(project)
+    tile = _tile_columns(site, project)
+    columns = (
+        PROJECT,
+        TASK,
+        EXTERNAL_ID,
+        Column(
+            "value",
+            "string",
+            "The consensus in short; a list is joined by |, marks are counted; empty if none.",
+        ),
+        Column("agreement", "number", "Share of counted answers that support it.", "0..1"),
+        Column(
+            "confidence", "number", "Probability that it is right; empty where the method gives none.", "0..1"
+        ),
+        Column("n_answers", "integer", "Counted answers that it rests on."),
+        Column("retired_at", "datetime", "When the task needed no more answers, UTC; empty while it does."),
+        Column("retirement_reason", "string", "consensus, redundancy (all answers are in) or withdrawn."),
+        Column("reducer", "string", "Name and version of the method."),
+        *task_type.columns(config),
+        *tile,
+    )
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for row in _walk(site, project, exports.consensus, "task_id"):
+            found = Consensus(
+                value=row["value"],
+                agreement=row["agreement"],
+                confidence=row["confidence"],
+                n_answers=row["n_answers"],
+                is_tied=row["is_tied"],
+                detail=row["detail"],
+                reducer=row["reducer"],
+                parameters=row["parameters"],
+            )
+            common = (
+                *(project.slug, row["task_id"], row["external_id"], in_short(row["value"]), row["agreement"]),
+                *(
+                    row["confidence"],
+                    row["n_answers"],
+                    row["retired_at"],
+                    row["retirement_reason"],
+                    row["reducer"],
+                ),
+            )
+            for own in task_type.rows(found, config):
+                yield (*common, *own, *_tile(row, tile))
+
+    return Table(_distinct(columns), rows())
+
+
+def tasks(site: Site, project: Project) -> Table:
+    """Every task: content and state. The owner's own columns follow as meta_, hidden_ and after_."""
+    with site.db.connection() as connection:
+        own = exports.metadata_names(connection, _id(project))
+    columns = (
+        PROJECT,
+        TASK,
+        EXTERNAL_ID,
+        Column("batch", "integer", "The upload that it came with."),
+        Column("state", "string", "open, or retired: it needs no more answers."),
+        Column("n_answers", "integer", "Counted answers so far."),
+        Column("redundancy", "integer", "Answers it may get at most."),
+        Column("retired_at", "datetime", "When it needed no more answers, UTC."),
+        Column("retirement_reason", "string", "consensus, redundancy (all answers are in) or withdrawn."),
+        Column("agreement", "number", "Agreement of its consensus so far.", "0..1"),
+        Column("confidence", "number", "Confidence of its consensus so far.", "0..1"),
+        Column("is_gold", "boolean", "Is its right answer known?"),
+        Column("text", "string", "The text shown."),
+        Column("question", "string", "The question shown, if it has its own."),
+        Column("image_sha256", "string", "SHA-256 of the (first) image's file, hexadecimal."),
+        Column("image_width", "integer", "Width of the image as shown upright.", "px"),
+        Column("image_height", "integer", "Height of the image as shown upright.", "px"),
+        *TILE,
+        *(
+            Column(f"meta_{name}", "string", "Column of the owner, shown with the task.")
+            for name in own["metadata"]
+        ),
+        *(Column(f"hidden_{name}", "string", "Column of the owner, never shown.") for name in own["hidden"]),
+        *(
+            Column(f"after_{name}", "string", "Column of the owner, shown after answering.")
+            for name in own["after"]
+        ),
+    )
+    rows = (
+        (
+            *(project.slug, row["task_id"], row["external_id"], row["batch_id"]),
+            "open" if row["retired_at"] is None else "retired",
+            *(row["n_answers"], row["redundancy"], row["retired_at"], row["retirement_reason"]),
+            *(row["agreement"], row["confidence"], row["is_gold"]),
+            *(row["payload"].get("text"), row["payload"].get("question")),
+            *(row["image_sha256"], row["width"], row["height"], *_tile(row, TILE)),
+            *(row["payload"].get("metadata", {}).get(name) for name in own["metadata"]),
+            *(row["hidden"].get(name) for name in own["hidden"]),
+            *(row["after"].get(name) for name in own["after"]),
+        )
+        for row in _walk(site, project, exports.tasks, "task_id")
+    )
+    return Table(_distinct(columns), rows)
+
+
+def contributors(site: Site, project: Project) -> Table:
+    """What each anonymous volunteer gave; nothing here says who they are."""
+    name = _pseudonyms(site)
+    columns = (
+        PROJECT,
+        CONTRIBUTOR,
+        Column("n_answers", "integer", "Answers in this project."),
+        Column("n_counted", "integer", "Of these, counted ones."),
+        Column("n_cant_tell", "integer", "Of these, 'I can't tell'."),
+        Column("seconds_spent", "number", "Time on tasks in all, as browsers measured it.", "s"),
+        Column("first_at", "datetime", "First answer, UTC."),
+        Column("last_at", "datetime", "Last answer, UTC."),
+    )
+    rows = (
+        (
+            *(
+                project.slug,
+                name(row["contributor_id"]),
+                row["n_answers"],
+                row["n_counted"],
+                row["n_cant_tell"],
+            ),
+            *(row["seconds_spent"], row["first_at"], row["last_at"]),
+        )
+        for row in _walk(site, project, exports.contributors, "contributor_id")
+    )
+    return Table(columns, rows)
+
+
+def sources(site: Site, project: Project) -> Table:
+    """Consensus marks of tiled images, merged across the tiles' borders, in the big image's pixels."""
+    task_type, config = _type(project)
+    own = task_type.columns(config)
+    columns = (
+        PROJECT,
+        Column("source", "string", "The big image, by the owner's id or file name."),
+        *own,
+        Column("reducer", "string", "Name and version of the method."),
+        Column("updated_at", "datetime", "When the tiles were last merged, UTC."),
+    )
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        for row in _walk(site, project, exports.sources, "source"):
+            found = Consensus(None, 0.0, None, 0, detail=row["detail"], reducer=row["reducer"])
+            for mark in task_type.rows(found, config):
+                yield (project.slug, row["source"], *mark, row["reducer"], row["updated_at"])
+
+    return Table(_distinct(columns), rows())
+
+
+WHATS: dict[str, What] = {
+    what.name: what
+    for what in (
+        What("answers", "Answers", "Every single answer: to run your own analysis.", answers),
+        What("consensus", "Consensus", "What the answers add up to, with agreement: the results.", consensus),
+        What(
+            "marks",
+            "Marks",
+            "Every mark of every volunteer, one a row, in pixels of the task's image.",
+            marks,
+        ),
+        What("tasks", "Tasks", "Every task with its state and your own columns.", tasks),
+        What("contributors", "Contributors", "How much each anonymous volunteer gave.", contributors),
+        What(
+            "sources",
+            "Merged catalogue",
+            "Marks of big images, merged across the borders of their tiles.",
+            sources,
+        ),
+    )
+}
+
+
+def in_short(value: Any) -> Any:
+    """A value in one flat cell: one field's own, a list of words joined by |, marks counted, else JSON."""
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        (only,) = value.values()
+        if not isinstance(only, (dict, list)):
+            return only
+        if isinstance(only, list):
+            return len(only) if any(isinstance(item, dict) for item in only) else "|".join(map(str, only))
+    return orjson.dumps(value).decode() if value else None
+
+
+def _distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The same columns, none with another's name: an owner may call a field `status` or `task`."""
+    seen: set[str] = set()
+    found: list[Column] = []
+    for column in columns:
+        name = column.name
+        while name in seen:
+            name = f"own_{name}"
+        seen.add(name)
+        found.append(replace(column, name=name))
+    return tuple(found)
+
+
+def _has(project: Project, what: str) -> bool:
+    if what not in ("marks", "sources"):
+        return True
+    task_type, config = _type(project)
+    return bool(task_type.mark_columns(config))
+
+
+def _type(project: Project) -> tuple[Any, Any]:
+    task_type = tasktypes.get(project.task_type)
+    return task_type, task_type.parse_config(project.config)
+
+
+def _id(project: Project) -> int:
+    if project.id is None:
+        raise ValueError("the project is not stored")
+    return project.id
+
+
+def _walk(site: Site, project: Project, read: exports.Read, key: str) -> Iterator[exports.Row]:
+    return exports.walk(site.db, read, _id(project), key)
+
+
+def _tile_columns(site: Site, project: Project) -> tuple[Column, ...]:
+    with site.db.connection() as connection:
+        return TILE if exports.has_tiles(connection, _id(project)) else ()
+
+
+def _tile(row: exports.Row, columns: tuple[Column, ...]) -> tuple[Any, ...]:
+    return (row["source"], row["source_x"], row["source_y"]) if columns else ()
+
+
+def _pseudonyms(site: Site) -> Callable[[UUID], str]:
+    key = site.settings.key("pseudonym")
+    return lambda contributor: hashlib.blake2b(contributor.bytes, key=key, digest_size=8).hexdigest()

@@ -1,0 +1,181 @@
+"""How an export is written: a table of plain values as CSV, JSON lines, Parquet or another tool's form."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import re
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from microtasks.core.errors import InputError
+from microtasks.core.tasktype import Column
+
+#: Bytes gathered before they are passed on.
+BUFFER = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns, and rows that have one plain value for each."""
+
+    columns: tuple[Column, ...]
+    rows: Iterator[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write a table."""
+
+    name: str
+    label: str
+    suffix: str
+    mime: str
+    whats: tuple[str, ...]  # which tables it can write; () for all
+    write: Callable[[Table], Iterator[bytes]]
+
+
+def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes, compressed as a .gz file, still streamed."""
+    packer = zlib.compressobj(6, wbits=31)
+    for chunk in chunks:
+        if packed := packer.compress(chunk):
+            yield packed
+    yield packer.flush()
+
+
+#: A text that a spreadsheet would run as a formula (OWASP, CSV injection), full-width forms included. The
+#: quotes in front keep `defuse` reversible: one more is put before a text that has some already.
+DANGEROUS = re.compile("'*[=+\\-@\t\r\n\x00＝＋－＠]")
+
+
+def defuse(text: str) -> str:
+    """Put ' before a text that a spreadsheet would take for a formula."""
+    return f"'{text}" if DANGEROUS.match(text) else text
+
+
+def unescape(cell: str) -> str:
+    """Undo `defuse`."""
+    return cell[1:] if cell.startswith("'") and DANGEROUS.match(cell) else cell
+
+
+def write_csv(table: Table, *, raw: bool = False) -> Iterator[bytes]:
+    """Write UTF-8 CSV (RFC 4180, lines end in LF), a header first. Times are ISO 8601 in UTC."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    guard: Callable[[str], str] = str if raw else defuse
+    writer.writerow([guard(column.name) for column in table.columns])
+    for row in table.rows:
+        writer.writerow([guard(cell) if isinstance(cell, str) else _cell(cell, guard) for cell in row])
+        if buffer.tell() >= BUFFER:
+            yield buffer.getvalue().encode()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue().encode()
+
+
+def _cell(value: Any, guard: Callable[[str], str]) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return _time(value)
+    if isinstance(value, (list, tuple)) and all(isinstance(item, (str, int, float)) for item in value):
+        return guard("|".join(map(str, value)))
+    if isinstance(value, (dict, list, tuple)):
+        return guard(json.dumps(value, ensure_ascii=False))
+    return value
+
+
+def write_jsonl(table: Table) -> Iterator[bytes]:
+    """Write one JSON object a line, keys as the CSV's columns; texts exactly as they are."""
+    names = [column.name for column in table.columns]
+    lines: list[bytes] = []
+    size = 0
+    for row in table.rows:
+        lines.append(orjson.dumps(dict(zip(names, row, strict=True)), default=_plain, option=_JSONL))
+        size += len(lines[-1])
+        if size >= BUFFER:
+            yield b"".join(lines)
+            lines, size = [], 0
+    yield b"".join(lines)
+
+
+_JSONL = orjson.OPT_APPEND_NEWLINE | orjson.OPT_PASSTHROUGH_DATETIME
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _time(value)
+    raise TypeError(type(value).__name__)
+
+
+def _time(value: datetime) -> str:
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def write_parquet(table: Table) -> Iterator[bytes]:
+    """Write Parquet (zstd) by DuckDB, over a temporary file: written whole before the first byte leaves."""
+    if importlib.util.find_spec("duckdb") is None:
+        raise InputError("Parquet needs the package duckdb: pip install 'microtasks[parquet]'.")
+    import duckdb
+
+    types = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "datetime": "TIMESTAMPTZ"}
+    columns = {column.name: types.get(column.type, "VARCHAR") for column in table.columns}
+    with tempfile.TemporaryDirectory(prefix="microtasks-") as folder:
+        rows, packed = Path(folder) / "rows.jsonl", Path(folder) / "rows.parquet"
+        with rows.open("wb") as file:
+            file.writelines(write_jsonl(table))
+        with duckdb.connect(config={"memory_limit": "256MB", "threads": 1}) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.read_json(
+                str(rows), columns=columns, format="newline_delimited", maximum_object_size=64 << 20
+            ).write_parquet(str(packed), compression="zstd")
+        with packed.open("rb") as file:
+            while chunk := file.read(BUFFER):
+                yield chunk
+
+
+def write_crowdkit(table: Table) -> Iterator[bytes]:
+    """Write crowd-kit's task, worker, label: counted answers to a question with exactly one field."""
+    names = [column.name for column in table.columns]
+    own = names[names.index("revision") + 1 : names.index("revised_at")]
+    if len(own) != 1 or own[0] == "n_marks":
+        raise InputError(
+            "crowd-kit wants one label an answer: it is for questions with one field, and for tags."
+        )
+    task, worker, label, status, kind = map(names.index, ("task", "contributor", own[0], "status", "kind"))
+    rows = (
+        (row[task], row[worker], row[label])
+        for row in table.rows
+        if row[status] == "counted" and row[kind] != "cant_tell"
+    )
+    return write_csv(Table(tuple(Column(name, "string", "") for name in ("task", "worker", "label")), rows))
+
+
+FORMATS: dict[str, Format] = {
+    format.name: format
+    for format in (
+        Format("csv", "CSV: spreadsheets, R, pandas", ".csv", "text/csv; charset=utf-8", (), write_csv),
+        Format("jsonl", "JSON lines: programs", ".jsonl", "application/x-ndjson", (), write_jsonl),
+        Format(
+            "parquet",
+            "Parquet: DuckDB, Arrow",
+            ".parquet",
+            "application/vnd.apache.parquet",
+            (),
+            write_parquet,
+        ),
+        Format(
+            "crowdkit", "crowd-kit", ".crowdkit.csv", "text/csv; charset=utf-8", ("answers",), write_crowdkit
+        ),
+    )
+}

@@ -1,0 +1,141 @@
+"""Reads for exports: by key, a chunk each in its own short transaction (a long one slows everybody down).
+
+Each function returns at most `limit` rows after a key, in the key's order, as dictionaries of plain values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import dict_row
+
+from microtasks.store.db import Connection, Database
+
+CHUNK = 5_000
+
+Row = dict[str, Any]
+Read = Callable[[Connection, int, Any, int], list[Row]]
+
+
+def walk(db: Database, read: Read, project_id: int, key: str, limit: int = CHUNK) -> Iterator[Row]:
+    """Every row that `read` gives, from its first key to its last; memory holds one chunk."""
+    after: Any = None
+    while True:
+        with db.connection() as connection:
+            chunk = read(connection, project_id, after, limit)
+        yield from chunk
+        if len(chunk) < limit:
+            return
+        after = chunk[-1][key]
+
+
+def answers(connection: Connection, project_id: int, after: int | None, limit: int) -> list[Row]:
+    """Answers by `id`, with the facts of their task."""
+    return _rows(
+        connection,
+        """SELECT a.id, a.task_id, c.external_id, c.source, c.source_x, c.source_y, a.contributor_id, a.kind,
+                  a.status, a.value, a.seconds_spent, a.created_at, a.revised_at, a.revision, a.config_version
+           FROM answer a JOIN task_content c ON c.task_id = a.task_id
+           WHERE a.project_id = %(project)s AND a.id > %(after)s ORDER BY a.id LIMIT %(limit)s""",
+        project_id,
+        after or 0,
+        limit,
+    )
+
+
+def consensus(connection: Connection, project_id: int, after: int | None, limit: int) -> list[Row]:
+    """Consensus by `task_id`, with the state of its task."""
+    return _rows(
+        connection,
+        """SELECT t.id AS task_id, c.external_id, c.source, c.source_x, c.source_y, s.value, s.agreement,
+                  s.confidence, s.n_answers, s.is_tied, s.detail, s.method, s.reducer, s.parameters,
+                  t.retired_at, t.retirement_reason
+           FROM task t JOIN consensus s ON s.task_id = t.id JOIN task_content c ON c.task_id = t.id
+           WHERE t.project_id = %(project)s AND t.id > %(after)s ORDER BY t.id LIMIT %(limit)s""",
+        project_id,
+        after or 0,
+        limit,
+    )
+
+
+def tasks(connection: Connection, project_id: int, after: int | None, limit: int) -> list[Row]:
+    """Tasks by `task_id`, with content, first image, consensus in short, and whether they are gold."""
+    return _rows(
+        connection,
+        """SELECT t.id AS task_id, c.external_id, c.batch_id, t.redundancy, t.n_answers, t.retired_at,
+                  t.retirement_reason, s.agreement, s.confidence, g.task_id IS NOT NULL AS is_gold,
+                  m.sha256 AS image_sha256, m.width, m.height, c.source, c.source_x, c.source_y,
+                  c.payload, c.hidden, c.after
+           FROM task t JOIN task_content c ON c.task_id = t.id
+           LEFT JOIN consensus s ON s.task_id = t.id
+           LEFT JOIN task_gold g ON g.task_id = t.id
+           LEFT JOIN media m ON m.id = c.media_ids[1]
+           WHERE t.project_id = %(project)s AND t.id > %(after)s ORDER BY t.id LIMIT %(limit)s""",
+        project_id,
+        after or 0,
+        limit,
+    )
+
+
+def contributors(connection: Connection, project_id: int, after: UUID | None, limit: int) -> list[Row]:
+    """What each contributor gave, by `contributor_id`."""
+    return _rows(
+        connection,
+        """SELECT contributor_id, count(*) AS n_answers,
+                  count(*) FILTER (WHERE status = 'counted') AS n_counted,
+                  count(*) FILTER (WHERE kind = 'cant_tell') AS n_cant_tell,
+                  sum(seconds_spent) AS seconds_spent, min(created_at) AS first_at, max(created_at) AS last_at
+           FROM answer WHERE project_id = %(project)s AND contributor_id > %(after)s
+           GROUP BY contributor_id ORDER BY contributor_id LIMIT %(limit)s""",
+        project_id,
+        after or UUID(int=0),
+        limit,
+    )
+
+
+def sources(connection: Connection, project_id: int, after: str | None, limit: int) -> list[Row]:
+    """Merged consensus of tiled big images, by `source`."""
+    return _rows(
+        connection,
+        """SELECT source, detail, reducer, parameters, updated_at FROM source_consensus
+           WHERE project_id = %(project)s AND source > %(after)s ORDER BY source LIMIT %(limit)s""",
+        project_id,
+        after or "",
+        limit,
+    )
+
+
+def has_tiles(connection: Connection, project_id: int) -> bool:
+    """Was any image of the project cut into tiles?"""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM task_content WHERE project_id = %(project)s AND source IS NOT NULL)",
+        {"project": project_id},
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def metadata_names(connection: Connection, project_id: int, limit: int = 500) -> dict[str, list[str]]:
+    """Names of the owner's own columns, each at most `limit`: "metadata" (shown), "hidden", "after"."""
+    return {
+        kind: [
+            str(name)
+            for (name,) in connection.execute(
+                f"""SELECT DISTINCT name FROM task_content c, jsonb_object_keys({expression}) AS name
+                    WHERE c.project_id = %s ORDER BY name LIMIT %s""",  # noqa: S608  (ours)
+                (project_id, limit),
+            )
+        ]
+        for kind, expression in (
+            ("metadata", "coalesce(c.payload -> 'metadata', '{}')"),
+            ("hidden", "c.hidden"),
+            ("after", "c.after"),
+        )
+    }
+
+
+def _rows(connection: Connection, query: str, project_id: int, after: Any, limit: int) -> list[Row]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(query, {"project": project_id, "after": after, "limit": limit})
+        return cursor.fetchall()
