@@ -128,7 +128,7 @@ class TaskType(ABC, Generic[C, P, V]):
 
     @abstractmethod
     def check(self, value: V, payload: P, config: C, media: Sequence[Media]) -> None:
-        """Raise AnswerInvalid when the value does not fit this task (a choice not offered, a mark outside)."""
+        """Raise AnswerInvalid when the value does not fit this task (choice not offered, mark outside)."""
 
     @abstractmethod
     def is_empty(self, value: Mapping[str, Any]) -> bool:

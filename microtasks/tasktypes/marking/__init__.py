@@ -1,0 +1,313 @@
+"""Marking: circles, points or boxes on an image, each with a class if the project has classes.
+
+The crater template is one config of it: circles of at least so many pixels, fresh, degraded or ghost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from microtasks.core import voting
+from microtasks.core.errors import AnswerInvalid
+from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, Media, Method, TaskType
+from microtasks.core.tasktype import Payload as TaskPayload
+
+Shape = Literal["circle", "point", "box"]
+#: The measures of each shape, besides x and y.
+MEASURES: dict[Shape, tuple[str, ...]] = {"circle": ("r",), "point": (), "box": ("width", "height")}
+#: A mark of gold is found by one whose scaled distance is below this (both within a few standard deviations).
+SCORE_CENTRE_SHARE, SCORE_CENTRE_PX, SCORE_SIZE_RATIO = 0.25, 3.0, 1.6
+#: 95 % of a two-dimensional bell curve lies within this many standard deviations (square root of chi² 5.99).
+REGION_95 = 2.4477
+INTERVAL_95 = 1.96
+
+
+class MarkClass(Frozen):
+    """One class that a mark can have."""
+
+    id: str = Field(
+        title="Id",
+        description="Short name in the results, as fresh.",
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^|\x00-\x1f]+$",
+    )
+    label: str = Field("", title="Label", description="What volunteers read.", max_length=300)
+    help: str = Field("", title="Help", description="How to recognise it.", max_length=500)
+
+
+class MarkingConfig(Frozen):
+    """What is marked, and how."""
+
+    shape: Shape = Field("circle", title="Shape", description="circle, point or box.")
+    classes: tuple[MarkClass, ...] = Field(
+        (), title="Classes", description="Kinds of things to mark; none if all are alike.", max_length=50
+    )
+    min_diameter_px: float = Field(
+        0,
+        title="Smallest diameter (pixels)",
+        description="Smaller circles and boxes are not taken. 0: any size.",
+        ge=0,
+    )
+    max_marks: int = Field(
+        500, title="Most marks", description="On one image, by one volunteer.", ge=1, le=5000
+    )
+    scatter_px: float = Field(
+        2.0,
+        title="Scatter of points (pixels)",
+        description="How far from the true place careful people put a point. For points only.",
+        gt=0,
+        le=1000,
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> MarkingConfig:
+        if len({item.id for item in self.classes}) < len(self.classes):
+            raise ValueError("Two classes have the same id.")
+        return self
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """Names of a mark's measures besides x and y."""
+        return MEASURES[self.shape]
+
+
+class Mark(Frozen):
+    """One mark, in pixels of the oriented original. x, y: centre; of a box the top left corner."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    x: float
+    y: float
+    r: float | None = Field(None, gt=0)
+    width: float | None = Field(None, gt=0)
+    height: float | None = Field(None, gt=0)
+    mark_class: str | None = Field(None, alias="class")
+
+
+class MarkingValue(Frozen):
+    """The marks of one answer; an empty list says "nothing here"."""
+
+    marks: list[Mark] = Field(max_length=5000)
+
+
+class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
+    """Marks on an image."""
+
+    name = "marking"
+    version = 1
+    label = "Marking"
+    summary = "Ask volunteers to mark things on an image: circles around craters, points, or boxes."
+    inline = False
+    needs_image = True
+    works_without_script = False
+    Config = MarkingConfig
+    Payload = TaskPayload
+    Value = MarkingValue
+
+    def check(
+        self, value: MarkingValue, payload: TaskPayload, config: MarkingConfig, media: Sequence[Media]
+    ) -> None:
+        """Refuse marks of another shape, outside the image, too small, too many, or of an unknown class."""
+        problems = []
+        if len(value.marks) > config.max_marks:
+            problems.append({"where": "marks", "what": f"Please make at most {config.max_marks} marks."})
+        classes = {item.id for item in config.classes}
+        for place, mark in enumerate(value.marks):
+            what = _problem(mark, config, classes, media[0] if media else None)
+            if what:
+                problems.append({"where": f"marks.{place}", "what": what})
+        if problems:
+            raise AnswerInvalid(problems[0]["what"], problems=problems)
+
+    def is_empty(self, value: Mapping[str, Any]) -> bool:
+        """No mark: "nothing here"."""
+        return not value["marks"]
+
+    def from_form(self, form: Mapping[str, Sequence[str]], config: MarkingConfig) -> dict[str, Any]:
+        """Without a script one can only say "nothing here"."""
+        return {"marks": []}
+
+    def reduce(
+        self, answers: Sequence[Answer], config: MarkingConfig, skills: Mapping[str, float] | None = None
+    ) -> Consensus:
+        """Fold the marks on one image into objects (core.marks).
+
+        Whoever saw the image and did not mark an object votes against it; who can't tell is no viewer.
+        agreement: mean, over the objects that anybody marked, of the share of viewers on the winning side
+        (marked it if it is accepted, did not if not); 1 when nobody marked anything. confidence: likewise of
+        the probability. A weight of 0 leaves a volunteer's marks and views out.
+        """
+        return next(self._reduce([(0, answers)], config, skills))[1]
+
+    def reduce_project(
+        self,
+        tasks: Iterable[tuple[int, Sequence[Answer]]],
+        config: MarkingConfig,
+        method: Method = "majority",
+    ) -> Iterator[tuple[int, Consensus]]:
+        """Fold all images at once: how well each volunteer finds things is learnt from all of them."""
+        return self._reduce(tasks, config, None)
+
+    def _reduce(
+        self,
+        tasks: Iterable[tuple[int, Sequence[Answer]]],
+        config: MarkingConfig,
+        skills: Mapping[str, float] | None,
+    ) -> Iterator[tuple[int, Consensus]]:
+        from microtasks.tasktypes.marking import reducer
+
+        return reducer.reduce(self.reducer, tasks, config, skills)
+
+    def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: MarkingConfig) -> float:
+        """Return the F1 of the marks against gold's: each found by one near it and of like size."""
+        mine, right = value["marks"], gold["marks"]
+        if not mine and not right:
+            return 1.0
+        left = list(range(len(mine)))
+        n_found = 0
+        for target in right:
+            near = [(d, i) for i in left if (d := _miss(mine[i], target, config)) is not None]
+            if near:
+                n_found += 1
+                left.remove(min(near)[1])
+        return 2 * n_found / (len(mine) + len(right))
+
+    def answer_columns(self, config: MarkingConfig) -> tuple[Column, ...]:
+        """One column; the marks themselves are in the marks export."""
+        return (Column("n_marks", "integer", "Marks in this answer; 0 says: nothing here."),)
+
+    def answer_row(self, value: Mapping[str, Any] | None, config: MarkingConfig) -> tuple[Any, ...]:
+        """The number of marks; None for "I can't tell"."""
+        return (None if value is None else len(value["marks"]),)
+
+    def columns(self, config: MarkingConfig) -> tuple[Column, ...]:
+        """One row an accepted object."""
+        is_box = config.shape == "box"
+        corner = "of the top left corner" if is_box else "of the centre"
+        names = config.measures or ("r",)
+        meanings = {"r": "Radius (empty for points).", "width": "Width.", "height": "Height."}
+        return (
+            Column("x", "number", f"Consensus position {corner}, from the left.", "px"),
+            Column("y", "number", f"Consensus position {corner}, from the top.", "px"),
+            *(Column(name, "number", meanings[name], "px") for name in names),
+            Column(
+                "class",
+                "string",
+                "Class that most of those who marked it gave; empty on a tie or without classes.",
+            ),
+            Column("probability", "number", "Probability that the object exists.", "0..1"),
+            Column("n_marked", "integer", "Viewers who marked it."),
+            Column("n_saw", "integer", "Viewers of the image: answers other than 'I can't tell'."),
+            Column("x_sd", "number", "Standard deviation of the position, each axis.", "px"),
+            Column("y_sd", "number", "Standard deviation of the position, each axis.", "px"),
+            *(Column(f"{name}_sd", "number", f"Standard deviation of {name}.", "px") for name in names),
+            Column(
+                "class_share",
+                "number",
+                "Share of those who marked it and gave a class who gave this one.",
+                "0..1",
+            ),
+            Column(
+                "region_95", "number", "The true centre lies within this radius in 95 of 100 cases.", "px"
+            ),
+        )
+
+    def rows(self, consensus: Consensus, config: MarkingConfig) -> Iterable[tuple[Any, ...]]:
+        """One row an accepted object; none for an image on which there is nothing."""
+        names = config.measures or ("r",)
+        for mark in consensus.detail.get("marks", ()):
+            yield (
+                mark["x"],
+                mark["y"],
+                *(mark.get(name) for name in names),
+                mark["class"],
+                mark["probability"],
+                mark["n_marked"],
+                mark["n_saw"],
+                mark["x_sd"],
+                mark["y_sd"],
+                *(mark.get(f"{name}_sd") for name in names),
+                mark["class_share"],
+                mark["region_95"],
+            )
+
+    def mark_columns(self, config: MarkingConfig) -> tuple[Column, ...]:
+        """One row a mark of an answer."""
+        corner = "top left corner" if config.shape == "box" else "centre"
+        meanings = {"r": "Radius; empty for points.", "width": "Width.", "height": "Height."}
+        return (
+            Column("mark", "integer", "Number of the mark in its answer, from 1."),
+            Column("class", "string", "Class the volunteer gave."),
+            Column("x", "number", f"The {corner}, from the left edge of the oriented image.", "px"),
+            Column("y", "number", f"The {corner}, from the top edge of the oriented image.", "px"),
+            *(Column(name, "number", meanings[name], "px") for name in config.measures or ("r",)),
+        )
+
+    def mark_rows(self, value: Mapping[str, Any] | None, config: MarkingConfig) -> Iterable[tuple[Any, ...]]:
+        """One row a mark; none for "nothing here" and "I can't tell"."""
+        for number, mark in enumerate(value["marks"] if value else (), start=1):
+            yield (
+                number,
+                mark.get("class"),
+                mark["x"],
+                mark["y"],
+                *(mark.get(name) for name in config.measures or ("r",)),
+            )
+
+
+def _problem(mark: Mark, config: MarkingConfig, classes: set[str], media: Media | None) -> str | None:
+    """What is wrong with a mark, for a person."""
+    given = {name for name in ("r", "width", "height") if getattr(mark, name) is not None}
+    if given != set(config.measures):
+        wanted = " and ".join(["x", "y", *config.measures])
+        return f"A {config.shape} is given by {wanted}, no more and no less."
+    if mark.mark_class is not None and mark.mark_class not in classes:
+        return "Please choose one of the classes offered."
+    diameter = min(
+        (2 * mark.r,) if mark.r else (mark.width, mark.height) if mark.width and mark.height else (math.inf,)
+    )
+    if diameter < config.min_diameter_px:
+        return f"Things smaller than {config.min_diameter_px:g} pixels are not marked here."
+    if media is not None:
+        x = mark.x + (mark.width or 0) / 2
+        y = mark.y + (mark.height or 0) / 2
+        if not (0 <= x <= media.width and 0 <= y <= media.height):
+            return "The middle of a mark must lie inside the image."
+        if mark.r and mark.r > math.hypot(media.width, media.height):
+            return "This circle is greater than the image."
+        if max(mark.width or 0, mark.height or 0) > 2 * max(media.width, media.height):
+            return "This box is greater than the image."
+    return None
+
+
+def centre_and_radius(mark: Mapping[str, Any], shape: Shape) -> tuple[float, float, float]:
+    """Centre and half the mean diameter of a plain mark, in px (radius 0 for a point)."""
+    if shape == "box":
+        half = math.sqrt(mark["width"] * mark["height"]) / 2
+        return mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2, half
+    return mark["x"], mark["y"], mark.get("r") or 0.0
+
+
+def _miss(mark: Mapping[str, Any], target: Mapping[str, Any], config: MarkingConfig) -> float | None:
+    """How far a mark is from a target, 0..; None when it does not find it."""
+    x, y, r = centre_and_radius(mark, config.shape)
+    target_x, target_y, target_r = centre_and_radius(target, config.shape)
+    reach = max(SCORE_CENTRE_SHARE * 2 * target_r, SCORE_CENTRE_PX, 2 * config.scatter_px * (not target_r))
+    away = math.hypot(x - target_x, y - target_y) / reach
+    if away > 1 or (target_r and not 1 / SCORE_SIZE_RATIO <= r / target_r <= SCORE_SIZE_RATIO):
+        return None
+    return away + (abs(math.log(r / target_r)) if target_r else 0.0)
+
+
+def class_vote(classes: Sequence[str], n_classes: int) -> tuple[str | None, float | None]:
+    """The class most gave and its share; (None, share) on a tie, (None, None) when nobody gave one."""
+    verdict = voting.plurality(voting.tally((name, 1.0) for name in classes), n_classes)
+    return (verdict.value, round(verdict.agreement, 6)) if classes else (None, None)
+
+
+TYPE = Marking()

@@ -1,0 +1,540 @@
+"""Question: one to ten fields about an image or a text. Choices, numbers, short text, scales."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr, model_validator
+
+from microtasks.core import numbers, text, voting
+from microtasks.core.errors import AnswerInvalid
+from microtasks.core.tasktype import (
+    Answer,
+    Column,
+    Consensus,
+    Frozen,
+    Media,
+    TaskType,
+)
+from microtasks.core.tasktype import Payload as TaskPayload
+from microtasks.core.voting import Verdict
+
+Kind = Literal["choice", "choices", "number", "text", "scale"]
+#: The vote for "left blank" in a field that need not be answered.
+BLANK = "\x00blank"
+
+
+class Choice(Frozen):
+    """One answer to choose."""
+
+    id: str = Field(
+        title="Id",
+        description="Short name in the results, as yes or sand_dune.",
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^|\x00-\x1f]+$",
+    )
+    label: str = Field("", title="Label", description="What volunteers read.", max_length=300)
+
+
+class ShowIf(Frozen):
+    """Ask only when an earlier field was answered so."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    field: str = Field(title="Field", description="Id of the earlier field.")
+    equals: str | int = Field(
+        alias="is",
+        title="Is",
+        description="The answer (choice id, or number of a scale) that opens this one.",
+    )
+
+
+class QuestionField(Frozen):
+    """One field of the form."""
+
+    id: str = Field(
+        title="Id",
+        description="Short name of the column in the results: letters, digits, underscore.",
+        pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$",
+    )
+    kind: Kind = Field(
+        "choice",
+        title="Kind",
+        description="choice (one of several), choices (any of several), number, text (short) or scale.",
+    )
+    label: str = Field("", title="Question", description="What volunteers are asked.", max_length=500)
+    help: str = Field("", title="Help", description="A hint below the question.", max_length=500)
+    choices: tuple[Choice, ...] = Field(
+        (), title="Choices", description="For choice and choices.", max_length=200
+    )
+    required: bool = Field(True, title="Required", description="Must it be answered?")
+    show_if: ShowIf | None = Field(
+        None, title="Show if", description="Ask only after a certain answer to an earlier field."
+    )
+    min: float | None = Field(None, title="Smallest", description="For number and scale.")
+    max: float | None = Field(None, title="Greatest", description="For number and scale.")
+    min_label: str = Field("", title="Label of the smallest", description="For scale.", max_length=100)
+    max_label: str = Field("", title="Label of the greatest", description="For scale.", max_length=100)
+    unit: str = Field("", title="Unit", description="For number: m, km, birds.", max_length=40)
+    tolerance: float | None = Field(
+        None,
+        title="Tolerance",
+        description="For number: answers this near agree. Empty: within a tenth.",
+        ge=0,
+    )
+    max_length: int = Field(
+        500, title="Longest text", description="For text, in characters.", ge=1, le=10_000
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> QuestionField:
+        if self.kind in ("choice", "choices"):
+            if not self.choices:
+                raise ValueError(f"The field {self.id} needs at least one choice.")
+            if len({choice.id for choice in self.choices}) < len(self.choices):
+                raise ValueError(f"Two choices of the field {self.id} have the same id.")
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError(f"In the field {self.id} the smallest is not below the greatest.")
+        if self.kind == "scale" and not (
+            self.low == int(self.low) and self.high == int(self.high) and 0 < self.high - self.low <= 100
+        ):
+            raise ValueError(f"The scale {self.id} needs whole numbers, at most 100 steps apart.")
+        return self
+
+    @property
+    def low(self) -> float:
+        """First step of a scale."""
+        return 1 if self.min is None else self.min
+
+    @property
+    def high(self) -> float:
+        """Last step of a scale."""
+        return self.low + 4 if self.max is None else self.max
+
+    @property
+    def choice_ids(self) -> tuple[str, ...]:
+        """What can be chosen, in the order shown; the steps of a scale as text."""
+        if self.kind == "scale":
+            return tuple(str(step) for step in range(int(self.low), int(self.high) + 1))
+        return tuple(choice.id for choice in self.choices)
+
+
+class QuestionConfig(Frozen):
+    """The fields of a question project."""
+
+    fields: tuple[QuestionField, ...] = Field(
+        title="Fields", description="The questions, in order.", min_length=1, max_length=10
+    )
+
+    @model_validator(mode="after")
+    def _known(self) -> QuestionConfig:
+        seen: dict[str, QuestionField] = {}
+        for item in self.fields:
+            if item.id in seen:
+                raise ValueError(f"Two fields have the id {item.id}.")
+            if item.show_if is not None:
+                parent = seen.get(item.show_if.field)
+                if parent is None:
+                    raise ValueError(
+                        f"The field {item.id} depends on {item.show_if.field}, which is not above it."
+                    )
+                if parent.kind in ("number", "text"):
+                    raise ValueError(f"The field {item.id} can only depend on a choice or a scale.")
+                if str(item.show_if.equals) not in parent.choice_ids:
+                    raise ValueError(
+                        f"{parent.id} can never be {item.show_if.equals}, so {item.id} is never asked."
+                    )
+            seen[item.id] = item
+        return self
+
+
+class QuestionValue(Frozen):
+    """One answer: a value by field id. Which ids and values are allowed is the project's config."""
+
+    # The names come from the project, so pydantic lets all pass; `check` refuses those of no field.
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    __pydantic_extra__: dict[str, StrictInt | StrictFloat | StrictStr | list[StrictStr]]
+
+
+class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
+    """A form of one to ten fields."""
+
+    name = "question"
+    version = 1
+    label = "Question"
+    summary = "Ask one or a few questions about an image or a text: choices, a number, a scale, a short text."
+    inline = True
+    Config = QuestionConfig
+    Payload = TaskPayload
+    Value = QuestionValue
+
+    def parse_value(
+        self, raw: object, payload: TaskPayload, config: QuestionConfig, media: Sequence[Media] = ()
+    ) -> dict[str, Any]:
+        """Return the plain JSON of a valid answer, in one spelling: fields and choices in the config's order,
+        blanks and fields that were not asked left out, whole numbers without a fraction.
+        """
+        if isinstance(raw, Mapping):
+            raw = _asked({k: v for k, v in raw.items() if not _is_blank(v)}, config)
+        plain = super().parse_value(raw, payload, config, media)
+        return {item.id: _canonical(plain[item.id], item) for item in config.fields if item.id in plain}
+
+    def check(
+        self, value: QuestionValue, payload: TaskPayload, config: QuestionConfig, media: Sequence[Media]
+    ) -> None:
+        """Refuse fields that do not exist, values not offered, and required fields left blank."""
+        given: dict[str, Any] = dict(value.__pydantic_extra__ or {})
+        known = {item.id for item in config.fields}
+        problems = [{"where": name, "what": "There is no such field."} for name in given if name not in known]
+        for item in config.fields:
+            what = (
+                _problem(given[item.id], item)
+                if item.id in given
+                else "Please answer this one."
+                if item.required and _is_asked(item, given, config)
+                else None
+            )
+            if what:
+                problems.append({"where": item.id, "what": what})
+        if problems:
+            raise AnswerInvalid(problems[0]["what"], problems=problems)
+
+    def is_empty(self, value: Mapping[str, Any]) -> bool:
+        """Never: each field says something."""
+        return False
+
+    def from_form(self, form: Mapping[str, Sequence[str]], config: QuestionConfig) -> dict[str, Any]:
+        """Read inputs named by field id (`choices`: one input a choice, all of that name)."""
+        raw: dict[str, Any] = {}
+        for item in config.fields:
+            given = [entry for entry in form.get(item.id, ()) if entry.strip()]
+            if not given:
+                continue
+            raw[item.id] = (
+                given
+                if item.kind == "choices"
+                else _number(given[0], item)
+                if item.kind in ("number", "scale")
+                else given[0]
+            )
+        return raw
+
+    def reduce(
+        self, answers: Sequence[Answer], config: QuestionConfig, skills: Mapping[str, float] | None = None
+    ) -> Consensus:
+        """Decide each field on its own.
+
+        choice and scale: plurality. choices: each by majority. number: median. text: same or nearest.
+        agreement, confidence: of the least agreed, least sure field that is asked in the end; "I can't tell"
+        and blanks weigh against. A tie in one such field leaves the whole without a value; the decided
+        fields are in detail["fields"] all the same.
+        """
+        weights = [1.0 if skills is None else skills.get(answer.contributor, 1.0) for answer in answers]
+        verdicts = {item.id: self._field(item, answers, weights, config) for item in config.fields}
+        return self.assemble(verdicts, len(answers), sum(a.kind == "cant_tell" for a in answers), config)
+
+    def assemble(
+        self, verdicts: Mapping[str, Verdict], n_answers: int, n_cant_tell: int, config: QuestionConfig
+    ) -> Consensus:
+        """Put the verdicts on the fields together."""
+        value: dict[str, Any] = {}
+        asked: list[Verdict] = []
+        for item in config.fields:
+            verdict = verdicts[item.id]
+            if item.show_if is not None and not _opens(item.show_if, value.get(item.show_if.field)):
+                continue
+            asked.append(verdict)
+            if verdict.value is not None and verdict.value != BLANK:
+                value[item.id] = verdict.value
+        is_tied = any(verdict.tied for verdict in asked)
+        is_whole = not is_tied and all(verdict.value is not None for verdict in asked)
+        sures = [verdict.confidence for verdict in asked]
+        return Consensus(
+            value=value if is_whole and value else None,
+            agreement=min((verdict.agreement for verdict in asked), default=0.0),
+            confidence=None if None in sures else min(sures, default=None),  # type: ignore[type-var]
+            n_answers=n_answers,
+            is_tied=is_tied,
+            detail={
+                "fields": {name: _plain(verdict) for name, verdict in verdicts.items()},
+                "n_cant_tell": n_cant_tell,
+                "lead": min((verdict.lead for verdict in asked), default=0.0),
+            },
+            reducer=self.reducer,
+        )
+
+    def _field(
+        self, item: QuestionField, answers: Sequence[Answer], weights: Sequence[float], config: QuestionConfig
+    ) -> Verdict:
+        said: list[tuple[Any, float]] = []
+        against: list[float] = []
+        for answer, weight in zip(answers, weights, strict=True):
+            if answer.value is None:
+                against.append(weight)
+            elif item.id in answer.value:
+                said.append((answer.value[item.id], weight))
+            elif _is_asked(item, answer.value, config):
+                said.append((BLANK, weight))
+        return decide(item, said, math.fsum(against))
+
+    def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: QuestionConfig) -> float:
+        """Return the mean over the gold's fields: right or wrong for a choice, the overlap of choices,
+        nearness for a scale and a text, within the tolerance for a number.
+        """
+        parts = [_score(item, value.get(item.id), gold[item.id]) for item in config.fields if item.id in gold]
+        return sum(parts) / len(parts) if parts else 0.0
+
+    def check_gold(
+        self, raw: object, payload: TaskPayload, config: QuestionConfig, media: Sequence[Media] = ()
+    ) -> dict[str, Any]:
+        """Gold may know some fields only."""
+        optional = config.model_copy(
+            update={"fields": tuple(f.model_copy(update={"required": False}) for f in config.fields)}
+        )
+        gold = self.parse_value(raw, payload, optional, media)
+        if not gold:
+            raise AnswerInvalid("Gold must name the right answer of at least one field.")
+        return gold
+
+    def gold_from_columns(self, columns: Mapping[str, str], config: QuestionConfig) -> dict[str, Any]:
+        """Read columns named by field id; several choices are joined by `|`."""
+        form = {
+            item.id: columns[item.id].split("|") if item.kind == "choices" else [columns[item.id]]
+            for item in config.fields
+            if item.id in columns
+        }
+        unknown = sorted(set(columns) - {item.id for item in config.fields})
+        if unknown:
+            raise AnswerInvalid(f"There is no field called {unknown[0]!r} to give gold for.")
+        return self.from_form({k: [part.strip() for part in v] for k, v in form.items()}, config)
+
+    def answer_columns(self, config: QuestionConfig) -> tuple[Column, ...]:
+        """One column a field."""
+        return tuple(_column(item, item.id, item.label or item.id) for item in config.fields)
+
+    def answer_row(self, value: Mapping[str, Any] | None, config: QuestionConfig) -> tuple[Any, ...]:
+        """Several choices are joined by `|`; a blank is None."""
+        return tuple(_cell(value.get(item.id) if value else None) for item in config.fields)
+
+    def columns(self, config: QuestionConfig) -> tuple[Column, ...]:
+        """Three columns a field, then how the vote and the model differ, where a model was used."""
+        columns: list[Column] = []
+        for item in config.fields:
+            columns += [
+                _column(item, item.id, f"Consensus: {item.label or item.id}. Empty on a tie."),
+                Column(f"{item.id}_agreement", "number", _AGREEMENT[item.kind], "0..1"),
+                Column(f"{item.id}_confidence", "number", _CONFIDENCE[item.kind], "0..1"),
+            ]
+        for item in config.fields:
+            columns += [
+                Column(
+                    f"{item.id}_votes",
+                    "json",
+                    "Votes by value (choice, choices, scale, text); a number's spread.",
+                ),
+                Column(f"{item.id}_tied", "string", "Values of equal support, joined by |; empty if none."),
+                _column(item, f"{item.id}_vote", "What the plain vote says (when a model decided)."),
+                _column(
+                    item, f"{item.id}_model", "What the model says that weighs volunteers by their record."
+                ),
+                Column(f"{item.id}_differs", "boolean", "The vote and the model differ: look at this row."),
+            ]
+        return tuple(columns)
+
+    def rows(self, consensus: Consensus, config: QuestionConfig) -> Iterable[tuple[Any, ...]]:
+        """One row a task."""
+        details: Mapping[str, Any] = consensus.detail.get("fields", {})
+        first: list[Any] = []
+        second: list[Any] = []
+        for item in config.fields:
+            detail: Mapping[str, Any] = details.get(item.id, {})
+            first += [_cell(detail.get("value")), detail.get("agreement"), detail.get("confidence")]
+            second += [
+                detail.get("votes"),
+                "|".join(str(tied) for tied in detail.get("tied", ())),
+                _cell(detail.get("vote")),
+                _cell(detail.get("model")),
+                detail.get("differs"),
+            ]
+        yield (*first, *second)
+
+
+def decide(item: QuestionField, said: Sequence[tuple[Any, float]], against: float = 0.0) -> Verdict:
+    """Fold what was said in one field; BLANK stands for "left blank". `against`: weight of "I can't tell"."""
+    said = [(value, weight) for value, weight in said if weight > 0]
+    if item.kind in ("choice", "scale"):
+        support = voting.tally((str(value), weight) for value, weight in said)
+        verdict = voting.plurality(support, len(item.choice_ids) + (not item.required), against)
+        votes = {name: support[name] for name in sorted(support)}
+        if item.kind == "scale":
+            verdict = replace(
+                verdict,
+                value=verdict.value if verdict.value in (None, BLANK) else int(verdict.value),
+                tied=tuple(t if t == BLANK else int(t) for t in verdict.tied),
+            )
+        return replace(verdict, detail={"votes": votes})
+    blank = math.fsum(weight for value, weight in said if value == BLANK)
+    given = [(value, weight) for value, weight in said if value != BLANK]
+    weight_given = math.fsum(weight for _, weight in given)
+    if not given or blank > weight_given:
+        if blank == 0:
+            return Verdict(None, 0.0, None)
+        return Verdict(
+            BLANK,
+            blank / (blank + weight_given + against),
+            None,
+            lead=blank - weight_given,
+            detail={"votes": {}},
+        )
+    if item.kind == "choices":
+        chosen = voting.tally((choice, weight) for value, weight in given for choice in set(value))
+        verdict = voting.each(chosen, weight_given, against=against + blank, candidates=item.choice_ids)
+        return replace(verdict, detail=verdict.detail | {"votes": {k: chosen[k] for k in sorted(chosen)}})
+    if item.kind == "number":
+        verdict = numbers.consensus([value for value, _ in given], against + blank, item.tolerance)
+        return replace(verdict, value=_whole(verdict.value), detail={"votes": verdict.detail})
+    verdict = text.consensus([v for v, _ in given], [w for _, w in given], against + blank)
+    spellings = voting.tally(given)
+    return replace(verdict, detail=verdict.detail | {"votes": {k: spellings[k] for k in sorted(spellings)}})
+
+
+def _plain(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as JSON for the consensus' detail."""
+    votes = verdict.detail.get("votes")
+    if isinstance(votes, dict) and BLANK in votes:
+        votes = {("" if name == BLANK else name): count for name, count in votes.items()}
+    return {
+        **verdict.detail,
+        "votes": votes,
+        "value": None if verdict.value == BLANK else verdict.value,
+        "agreement": verdict.agreement,
+        "confidence": verdict.confidence,
+        "tied": ["" if tied == BLANK else tied for tied in verdict.tied],
+    }
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
+def _opens(show_if: ShowIf, value: object) -> bool:
+    """Does this answer to the earlier field open the later one?"""
+    wanted = str(show_if.equals)
+    return wanted in value if isinstance(value, list) else value is not None and str(_whole(value)) == wanted
+
+
+def _is_asked(item: QuestionField, given: Mapping[str, Any], config: QuestionConfig) -> bool:
+    """Was this field shown to someone who answered so? A field below a hidden one is hidden too."""
+    if item.show_if is None:
+        return True
+    parent = next(field for field in config.fields if field.id == item.show_if.field)
+    return _opens(item.show_if, given.get(parent.id)) and _is_asked(parent, given, config)
+
+
+def _asked(given: Mapping[str, Any], config: QuestionConfig) -> dict[str, Any]:
+    """Without the fields that were hidden: a form may send what was typed before it was hidden."""
+    hidden = {item.id for item in config.fields if not _is_asked(item, given, config)}
+    return {name: value for name, value in given.items() if name not in hidden}
+
+
+def _problem(value: Any, item: QuestionField) -> str | None:
+    """What is wrong with a value of this field, for a person."""
+    if item.kind == "choice":
+        return None if value in item.choice_ids else "Please choose one of the answers offered."
+    if item.kind == "choices":
+        is_fine = isinstance(value, list) and set(value) <= set(item.choice_ids)
+        return None if is_fine else "Please choose among the answers offered."
+    if item.kind == "text":
+        if not isinstance(value, str):
+            return "Please write a text."
+        return (
+            None if len(value) <= item.max_length else f"Please write at most {item.max_length} characters."
+        )
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "Please give a number."
+    if item.kind == "scale":
+        is_fine = value == int(value) and item.low <= value <= item.high
+        return None if is_fine else f"Please choose from {item.low:g} to {item.high:g}."
+    if item.min is not None and value < item.min:
+        return f"The smallest number possible is {item.min:g}."
+    if item.max is not None and value > item.max:
+        return f"The greatest number possible is {item.max:g}."
+    return None if abs(value) <= 1e15 else "This number is too great."
+
+
+def _canonical(value: Any, item: QuestionField) -> Any:
+    if item.kind == "choices":
+        return [choice for choice in item.choice_ids if choice in value]
+    if item.kind == "text":
+        return unicodedata.normalize("NFC", value).strip()
+    return _whole(value)
+
+
+def _whole(value: Any) -> Any:
+    """2.0 as 2, everything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _number(entry: str, item: QuestionField) -> float | str:
+    """A typed number; a comma may stand for the point. What is none stays a text, and `check` says so."""
+    try:
+        number = float(entry.strip().replace(",", ".", 1) if entry.count(",") == 1 else entry.strip())
+    except ValueError:
+        return entry
+    return _whole(number) if math.isfinite(number) else entry
+
+
+def _cell(value: Any) -> Any:
+    return "|".join(value) if isinstance(value, list) else value
+
+
+def _column(item: QuestionField, name: str, meaning: str) -> Column:
+    if item.kind == "number":
+        return Column(name, "number", meaning, item.unit)
+    if item.kind == "scale":
+        return Column(name, "integer", meaning, f"{item.low:g}..{item.high:g}")
+    joined = " Several are joined by |." if item.kind == "choices" else ""
+    return Column(name, "string", meaning + joined)
+
+
+def _score(item: QuestionField, value: Any, gold: Any) -> float:
+    if value is None:
+        return 0.0
+    if item.kind == "choices":
+        return len(set(value) & set(gold)) / len(set(value) | set(gold))
+    if item.kind == "scale":
+        return 1 - float(abs(value - gold)) / (item.high - item.low)
+    if item.kind == "number":
+        near = abs(gold) * numbers.RELATIVE_TOLERANCE if item.tolerance is None else item.tolerance
+        return float(abs(value - gold) <= near)
+    if item.kind == "text":
+        return text.similarity(text.normalise(value), text.normalise(gold))
+    return float(value == gold)
+
+
+_SHARE = "Share of the answers to this field that support the value; 'I can't tell' counts against it."
+_AGREEMENT: dict[Kind, str] = {
+    "choice": _SHARE,
+    "scale": _SHARE,
+    "choices": "Share of the answers that agree about the least agreed choice; 'I can't tell' is against.",
+    "number": "Share of the answers within the tolerance (or a tenth) of the median.",
+    "text": "Share of the answers that are the same text, case and punctuation aside.",
+}
+_VOTE_SURE = (
+    "Probability that it is right if volunteers are right 7 times in 10; by the model if one decided."
+)
+_CONFIDENCE: dict[Kind, str] = {
+    "choice": _VOTE_SURE,
+    "scale": _VOTE_SURE,
+    "choices": _VOTE_SURE,
+    "number": "Probability that a large crowd's median is within the tolerance of this one.",
+    "text": _VOTE_SURE,
+}
+
+TYPE = Question()
