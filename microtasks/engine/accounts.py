@@ -157,6 +157,15 @@ def needs_current_password(site: Site, session_token: str) -> bool:
     return found is not None and found[0].password_hash is not None and not found[1].by_link
 
 
+def id_of(site: Site, email: str) -> int:
+    """The id of an owner's account; InputError if there is none."""
+    with site.db.session() as session:
+        account = accounts.by_email(session, email.strip())
+    if account is None:
+        raise InputError(f"There is no account {email}. Make one: microtasks owner create {email}")
+    return _id(account)
+
+
 def disable(site: Site, email: str) -> None:
     """Shut an account out, at once. InputError if there is none."""
     with site.db.session() as session:

@@ -31,8 +31,7 @@ def add(session: Session, email: str, *, is_operator: bool | None = None) -> Acc
 
 
 def add_link(session: Session, token_hash: bytes, account_id: int, lifetime: timedelta) -> None:
-    """Keep a one-time link; those that can no longer be used are swept out on the way."""
-    session.execute(delete(SigninLink).where(col(SigninLink.expires_at) < func.now() - timedelta(days=7)))
+    """Keep a one-time link."""
     session.add(
         SigninLink(token_hash=token_hash, account_id=account_id, expires_at=cast(Any, func.now() + lifetime))
     )
@@ -74,7 +73,6 @@ def use_link(session: Session, token_hash: bytes) -> int | None:
 def add_session(
     session: Session, token_hash: bytes, account_id: int, lifetime: timedelta, *, by_link: bool
 ) -> None:
-    session.execute(delete(OwnerSession).where(col(OwnerSession.expires_at) < func.now()))
     session.add(
         OwnerSession(
             token_hash=token_hash,

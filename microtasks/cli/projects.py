@@ -1,0 +1,308 @@
+"""Projects on the command line: create, list, show; import of tasks; export of results."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from microtasks.cli import Failure, main, open_cli_site
+
+if TYPE_CHECKING:
+    from microtasks.engine.site import Site
+    from microtasks.store.tables import Batch, Project
+
+#: How long an import may wait for a worker before it is run in this process.
+WORKER_SECONDS = 2.0
+FAILURES_SHOWN = 20
+
+
+@main.group()
+def project() -> None:
+    """Make and look at projects."""
+
+
+@project.command("create")
+@click.option("--type", "task_type", required=True, metavar="T", help="question, tagging, marking, ...")
+@click.option("--name", required=True, metavar="N", help="What volunteers read; the slug is made from it.")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE.json",
+    help="The type's settings as a JSON object, as in docs: fields, tags, or shape and classes.",
+)
+@click.option("--purpose", default="", help="One line on the project's card.")
+@click.option(
+    "--redundancy", type=click.IntRange(1, 1000), default=5, show_default=True, help="Answers per task."
+)
+@click.option(
+    "--answers-min",
+    type=click.IntRange(1, 1000),
+    metavar="M",
+    help="Stop earlier, from M answers on, once they agree. Without it every task gets all its answers.",
+)
+@click.option("--owner", metavar="EMAIL", help="Whose project it is; by default the operator's.")
+@click.option("--publish", is_flag=True, help="Let volunteers in at once, even before there are tasks.")
+def create(
+    task_type: str,
+    name: str,
+    config: Path | None,
+    purpose: str,
+    redundancy: int,
+    answers_min: int | None,
+    owner: str | None,
+    publish: bool,
+) -> None:
+    """Make a project; prints its slug."""
+    from pydantic import ValidationError
+
+    from microtasks.core import jsonstrict
+    from microtasks.core.errors import ConfigInvalid
+    from microtasks.core.tasktype import problems
+    from microtasks.engine import accounts, projects
+
+    settings = jsonstrict.loads(config.read_bytes()) if config else {}
+    with open_cli_site() as site:
+        try:
+            form = projects.ProjectIn(
+                name=name,
+                purpose=purpose,
+                task_type=task_type,
+                config=settings,
+                redundancy=redundancy,
+                answers_min=answers_min or 0,
+            )
+            account_id = accounts.id_of(site, owner) if owner else None
+            made = projects.create(site, account_id, form)
+        except ValidationError as error:
+            raise Failure(_listed("This project cannot be made:", problems(error))) from None
+        except ConfigInvalid as error:
+            raise Failure(_listed(error.message, error.details.get("problems", []))) from None
+        if publish:
+            projects.publish(site, _id(made), allow_empty=True)
+    click.echo(made.slug)
+
+
+@project.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_projects(as_json: bool) -> None:
+    """List all projects with state and progress."""
+    from microtasks.store import projects
+
+    with open_cli_site() as site, site.db.session() as session:
+        found = projects.all_projects(session)
+        progress = projects.progress_of(session, [_id(item) for item in found])
+    facts = [_facts(item, progress[_id(item)]) for item in found]
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("slug", "name", "type", "state"):
+        table.add_column(name, overflow="fold")
+    for name in ("tasks", "done", "answers", "wanted", "people"):
+        table.add_column(name, justify="right")
+    for item in facts:
+        numbers = (
+            item["progress"][key] for key in ("tasks", "retired", "answers", "answers_wanted", "contributors")
+        )
+        table.add_row(item["slug"], item["name"], item["type"], item["state"], *map(str, numbers))
+    Console().print(table)
+
+
+@project.command("show")
+@click.argument("slug")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(slug: str, as_json: bool) -> None:
+    """Show one project: state, policy, config, progress."""
+    from microtasks.store import projects
+
+    with open_cli_site() as site, site.db.session() as session:
+        found = projects.by_slug(session, slug)
+        facts = _facts(found, projects.progress(session, _id(found)))
+    facts |= {
+        name: getattr(found, name)
+        for name in (
+            "purpose",
+            "language",
+            "redundancy",
+            "answers_min",
+            "stop_rule",
+            "stop_threshold",
+            "method",
+        )
+    }
+    facts["config"] = found.config
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name:15} {json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}")
+
+
+@main.command("import")
+@click.argument("slug")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILE..."
+)
+@click.option(
+    "--tile", type=click.IntRange(16, 20_000), metavar="PX", help="Cut images into tiles of this size."
+)
+@click.option(
+    "--overlap", type=click.IntRange(0, 10_000), metavar="PX", default=0, help="Overlap of the tiles."
+)
+@click.option("--wait/--no-wait", default=True, help="Wait until the tasks are made.", show_default=True)
+def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: int, wait: bool) -> None:
+    """Make tasks from ZIP, folder, images, CSV, TSV or JSONL: one upload of all FILEs together."""
+    from microtasks.engine import ingest
+    from microtasks.store import projects
+
+    with open_cli_site() as site:
+        with site.db.session() as session:
+            project_id = _id(projects.by_slug(session, slug))
+        uploads = [ingest.Upload(name, path) for name, path in _files(files)]
+        if not uploads:
+            raise Failure("There is no file in this folder.")
+        batch_id = ingest.create_batch(site, project_id, uploads, tile_px=tile, overlap_px=overlap)
+        if not wait:
+            click.echo(f"The upload is batch {batch_id}; a worker makes its tasks.", err=True)
+            return
+        batch, failures = _watch(site, batch_id)
+    click.echo(f"{batch.n_tasks} tasks made, {batch.n_failed} rows failed.")
+    for failure in failures:
+        click.echo(f"  {failure.row_no}: {failure.name}: {failure.reason}", err=True)
+    if batch.n_failed > len(failures):
+        click.echo(f"  ... and {batch.n_failed - len(failures)} more", err=True)
+    if batch.error:
+        click.echo(batch.error, err=True)
+    if batch.n_tasks == 0:
+        raise Failure("Nothing was imported.")
+
+
+@main.command()
+@click.argument("slug")
+@click.option(
+    "--what",
+    default="answers",
+    show_default=True,
+    metavar="WHAT",
+    help="answers, consensus, marks, tasks, contributors, sources.",
+)
+@click.option(
+    "--format",
+    "format",
+    default="csv",
+    show_default=True,
+    metavar="FORMAT",
+    help="csv, jsonl, parquet or crowdkit.",
+)
+@click.option(
+    "--out",
+    default="-",
+    show_default=True,
+    metavar="FILE|DIR|-",
+    help="A file (.gz: compressed), a folder (then with the code book), or stdout.",
+)
+@click.option("--raw", is_flag=True, help="CSV for programs: texts that look like formulas as they are.")
+def export(slug: str, what: str, format: str, out: str, raw: bool) -> None:
+    """Write results, streamed: every answer, the consensus, marks, tasks."""
+    from microtasks.engine import exporting
+    from microtasks.store import projects
+
+    with open_cli_site() as site:
+        with site.db.session() as session:
+            found = projects.by_slug(session, slug)
+        chunks = exporting.export(site, found, what, format, raw=raw)
+        if out == "-":
+            for chunk in chunks:
+                sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+            return
+        target = Path(out)
+        if target.is_dir() or out.endswith("/"):
+            target.mkdir(parents=True, exist_ok=True)
+            (target / f"{slug}-columns.csv").write_bytes(exporting.code_book_csv(site, found))
+            target = target / exporting.file_name(found, what, format)
+        _write(target, exporting.gzipped(chunks) if target.suffix == ".gz" else chunks)
+    click.echo(f"Written: {target}", err=True)
+
+
+def _write(target: Path, chunks: Any) -> None:
+    """Write beside the target and rename: a broken export leaves no half file under its name."""
+    part = target.with_name(target.name + ".part")
+    try:
+        with part.open("wb") as file:
+            file.writelines(chunks)
+        part.replace(target)
+    except OSError as error:
+        raise Failure(f"{target} cannot be written: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _files(paths: tuple[Path, ...]) -> list[tuple[str, Path]]:
+    """(name, path) of each file; those of a folder by their path inside it."""
+    found: list[tuple[str, Path]] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(
+                item for item in path.rglob("*") if item.is_file() and not item.name.startswith(".")
+            )
+            found += [(item.relative_to(path).as_posix(), item) for item in inside]
+        else:
+            found.append((path.name, path))
+    return found
+
+
+def _watch(site: Site, batch_id: int) -> tuple[Batch, list[Any]]:
+    """Follow the import with a bar on stderr; where no worker takes it up in time, do its work here."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from microtasks.engine import jobs as running
+    from microtasks.store import batches, jobs
+
+    def look() -> Batch:
+        with site.db.session() as session:
+            return batches.get(session, batch_id)
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        shown = bar.add_task("received", total=None)
+        began = time.monotonic()
+        while (batch := look()).state not in ("done", "failed"):
+            bar.update(shown, description=batch.phase, total=batch.n_rows, completed=batch.rows_done)
+            if batch.state == "queued" and time.monotonic() - began > WORKER_SECONDS:
+                with site.db.connection() as connection:
+                    job = jobs.add(connection, "import", batch_id)  # the one that waits already
+                running.run(site, job)
+            else:
+                time.sleep(0.1)
+    with site.db.session() as session:
+        return batch, list(batches.failures(session, batch_id, 0, FAILURES_SHOWN))
+
+
+def _facts(project: Project, progress: dict[str, int]) -> dict[str, Any]:
+    return {
+        "slug": project.slug,
+        "name": project.name,
+        "type": project.task_type,
+        "state": project.state,
+        "progress": progress,
+    }
+
+
+def _id(project: Project) -> int:
+    assert project.id is not None  # noqa: S101  (it is stored)
+    return project.id
+
+
+def _listed(message: str, problems: list[dict[str, str]]) -> str:
+    return "\n".join([message, *(f"  {item['where']}: {item['what']}" for item in problems)])
