@@ -47,7 +47,8 @@ def add(connection: Connection, name: str, target_id: int) -> int:
 def claim(connection: Connection, job_id: int, stale_seconds: int) -> Claim | None:
     """Take a job that waits, or that runs without a heartbeat for so long; None if there is nothing to do."""
     row = connection.execute(
-        """UPDATE job SET state = 'running', attempt = attempt + 1, n_tries = n_tries + 1, heartbeat_at = now()
+        """UPDATE job SET state = 'running', attempt = attempt + 1, n_tries = n_tries + 1,
+               heartbeat_at = now()
            WHERE id = %s AND (state = 'queued' OR (state = 'running'
                                   AND heartbeat_at < now() - make_interval(secs => %s)))
            RETURNING id, name, target_id, attempt, n_tries""",

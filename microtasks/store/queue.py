@@ -17,7 +17,8 @@ import rq
 from rq.job import Job
 from rq.utils import now
 from rq.worker import SimpleWorker
-from rq.worker.base import StopRequested, WorkerStatus
+from rq.exceptions import StopRequested
+from rq.worker.base import WorkerStatus
 
 log = logging.getLogger(__name__)
 
