@@ -166,3 +166,25 @@ def read(**values: Any) -> Settings:
                 for name, message in problems.items()
             )
         ) from None
+
+
+def environment_name(name: str) -> str:
+    """The variable that sets this setting."""
+    alias = Settings.model_fields[name].validation_alias
+    if alias is None:
+        return f"MICROTASKS_{name.upper()}"
+    return str(alias.choices[-1]) if isinstance(alias, AliasChoices) else str(alias)
+
+
+def table() -> str:
+    """Every setting as a Markdown table, for docs/settings.md: `python -m microtasks.settings`."""
+    lines = ["| Variable | Default | What it is |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if isinstance(field.default, SecretStr) else str(field.default).replace(",", ", ")
+        shown = f"`{default}`" if default else ""
+        lines.append(f"| `{environment_name(name)}` | {shown} | {field.description} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())

@@ -5,6 +5,7 @@ TEST_DATABASE_URL and TEST_REDIS_URL name servers to use instead of starting the
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -30,30 +31,55 @@ def database_url(url: str, name: str) -> str:
     return re.sub(r"^(\w+://[^/]*)/[^?]*", rf"\1/{name}", url)
 
 
+def find_chromium() -> str | None:
+    """The browser that the tests drive, if this machine has one."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without a browser skip its tests, loudly; where CI is set they run, and fail."""
+    if find_chromium() or os.environ.get("CI"):
+        return
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(
+                pytest.mark.skip(reason="NO BROWSER: install chromium, or set CHROMIUM to its path")
+            )
+
+
 @pytest.fixture(scope="session")
-def servers() -> Iterator[tuple[str, str]]:
-    """(PostgreSQL URL, Redis URL) for the whole run; the database `template_microtasks` holds the schema."""
+def servers_folder() -> Iterator[Path]:
+    """A folder with a short path, which the user that PostgreSQL runs as may enter."""
     base = Path(tempfile.mkdtemp(prefix="mt"))
     base.chmod(0o755)
-    started: list[local.Process] = []
-    database, queue = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
-    if not database:
-        process, database = local.start_postgres(base / "pg", for_tests=True)
-        started.append(process)
-    if not queue:
-        process, queue = local.start_valkey(base / "vk", for_tests=True)
-        started.append(process)
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS template_microtasks")
-        connection.execute("CREATE DATABASE template_microtasks")
-    template = Database(database_url(database, "template_microtasks"))
-    tables.metadata.create_all(template.engine)
-    template.close()
-    migrate.stamp(template.url)
-    yield database, queue
-    for process in reversed(started):
-        local.stop(process)
+    if not local.can_enter(base, local.user_of(base)):  # TMPDIR lies below a closed home
+        base.rmdir()
+        base = Path(tempfile.mkdtemp(prefix="mt", dir="/var/tmp"))
+        base.chmod(0o755)
+    yield base
     shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def servers(servers_folder: Path) -> Iterator[tuple[str, str]]:
+    """(PostgreSQL URL, Redis URL) for the whole run; the database `template_microtasks` holds the schema."""
+    database, queue = os.environ.get("TEST_DATABASE_URL"), os.environ.get("TEST_REDIS_URL")
+    with contextlib.ExitStack() as stack:
+        if not database:
+            process, database = local.start_postgres(servers_folder / "pg", for_tests=True)
+            stack.callback(local.stop, process)
+        if not queue:
+            process, queue = local.start_valkey(servers_folder / "vk", for_tests=True)
+            stack.callback(local.stop, process)
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("DROP DATABASE IF EXISTS template_microtasks")
+            connection.execute("CREATE DATABASE template_microtasks")
+        template = Database(database_url(database, "template_microtasks"))
+        tables.metadata.create_all(template.engine)
+        template.close()
+        migrate.stamp(template.url)
+        yield database, queue
 
 
 @pytest.fixture

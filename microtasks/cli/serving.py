@@ -181,11 +181,7 @@ def _children(whole: Supervisor, settings: Settings, host: str, port: int) -> It
         "PYTHONUNBUFFERED": "1",
     }
     programs = [("web", ["-m", "microtasks", "web", "--host", host, "--port", str(port)])]
-    programs += [
-        (f"worker-{number}" if number else "worker", ["-m", "workers"])
-        for number in range(settings.worker_processes)
-    ]
-    programs += [("clock", ["-m", "workers.clock"])]
+    programs += [("worker", ["-m", "workers"]), ("clock", ["-m", "workers.clock"])]
 
     def start(arguments: list[str], log: Path) -> Process:
         keep_short(log)
