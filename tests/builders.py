@@ -12,6 +12,7 @@ import random
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from microtasks.engine.site import Site
@@ -53,8 +54,8 @@ def account(site: Site, email: str = "ada@example.org") -> int:
     """An owner; returns the id."""
     with site.db.connection() as connection:
         row = connection.execute(
-            "INSERT INTO account (email) VALUES (%s) ON CONFLICT (lower(email)) DO UPDATE SET email = excluded.email"
-            " RETURNING id",
+            "INSERT INTO account (email) VALUES (%s)"
+            " ON CONFLICT (lower(email)) DO UPDATE SET email = excluded.email RETURNING id",
             (email,),
         ).fetchone()
     assert row is not None
@@ -77,11 +78,16 @@ def project(
     values = {
         "slug": slug,
         "name": f"Project {slug}",
+        "purpose": "Find craters",
+        "instructions": "",
+        "thanks": "",
+        "topic": "",
         "task_type": task_type,
         "config": json.dumps(CONFIGS[task_type] if config is None else config),
         "redundancy": redundancy,
         "answers_min": redundancy if answers_min is None else answers_min,
         "state": state,
+        "published_at": None if state == "draft" else datetime.now(UTC),
         **fields,
     }
     columns = ", ".join(values)
@@ -92,12 +98,13 @@ def project(
         ).fetchone()
         assert row is not None
         connection.execute(
-            "INSERT INTO project_config (project_id, version, config) SELECT id, config_version, config FROM project"
-            " WHERE id = %s",
+            "INSERT INTO project_config (project_id, version, config)"
+            " SELECT id, config_version, config FROM project WHERE id = %s",
             row,
         )
         batch = connection.execute(
-            "INSERT INTO batch (project_id, state, phase, label) VALUES (%s, 'done', 'ready', 'test') RETURNING id",
+            "INSERT INTO batch (project_id, state, phase, label, upload)"
+            " VALUES (%s, 'done', 'ready', 'test', '') RETURNING id",
             row,
         ).fetchone()
         assert batch is not None

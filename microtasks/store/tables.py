@@ -2,12 +2,14 @@
 
 The hot path (`task`, `lease`, `answer`, `cursor`) is used by hand-written SQL in `hotpath.py`; SQLModel is
 for schema, administration and migrations. Its tables have no foreign key to `project`: each insert would
-lock that one row for all volunteers at once; `task_id` leads there. Table models do not validate: never build one from client data.
+lock that one row for all volunteers at once; `task_id` leads there. Table models do not validate: never build
+one from client data.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
+    Connection,
     DateTime,
     ForeignKey,
     Identity,
@@ -26,6 +29,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    event,
     func,
     text,
 )
@@ -34,6 +38,8 @@ from sqlalchemy.types import Float
 from sqlmodel import Field, SQLModel
 
 metadata: MetaData = SQLModel.metadata
+#: The hot path's functions and sequence; replaced by every migration.
+HOTPATH = Path(__file__).with_name("hotpath.sql")
 metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -243,6 +249,7 @@ class Task(SQLModel, table=True):
         CheckConstraint("(retired_at IS NULL) = (retirement_reason IS NULL)", name="retirement_whole"),
         _one_of("retirement_reason", "consensus", "redundancy", "withdrawn"),
         Index("task_open", "project_id", "pos", postgresql_where=text("open")),
+        Index("task_unretired", "project_id", postgresql_where=text("retired_at IS NULL")),
         Index(None, "project_id", "id"),
         {"postgresql_with": {"fillfactor": "80"}},
     )
@@ -298,9 +305,14 @@ class TaskGold(SQLModel, table=True):
     """The known right answer of a task. In a table of its own: it must never reach a browser."""
 
     __tablename__ = "task_gold"
+    __table_args__ = (Index(None, "project_id", "draw"),)
     task_id: int = _big("task.id", primary=True)
     project_id: int = _big("project.id")
     value: dict[str, Any] = _json()
+    # random, 0..1: the order in which gold is drawn; each contributor begins somewhere else in it
+    draw: float = Field(
+        default=None, sa_column=Column(Float, nullable=False, server_default=text("random()"))
+    )
 
 
 class Lease(SQLModel, table=True):
@@ -309,7 +321,8 @@ class Lease(SQLModel, table=True):
     __table_args__ = (
         Index(None, "expires_at"),
         Index(None, "task_id"),
-        {"postgresql_with": {"fillfactor": "50"}},
+        # Every row is gone within minutes: the defaults would let the dead ones pile up.
+        {"postgresql_with": {"fillfactor": "50", "autovacuum_vacuum_scale_factor": "0.05"}},
     )
     contributor_id: UUID = Field(primary_key=True)
     task_id: int = _big("task.id", primary=True)
@@ -328,7 +341,7 @@ class Answer(SQLModel, table=True):
         _one_of("status", "counted", "surplus", "check"),
         CheckConstraint("(kind = 'cant_tell') = (value IS NULL)", name="value_present"),
         Index(None, "project_id", "id"),
-        Index(None, "contributor_id", "project_id"),
+        Index(None, "contributor_id", "project_id", "id"),
     )
     id: int | None = _id()
     project_id: int = _big()
@@ -388,6 +401,9 @@ class Cursor(SQLModel, table=True):
     pos: int = _big()
     lap: int = Field(default=-1, sa_column=Column(BigInteger, nullable=False, server_default="-1"))
     n_served: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    n_gold: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})  # of these, known tasks
+    gold_draw: float | None = Field(default=None)  # how far in the order of gold; None: not begun
+    rest_until: datetime | None = _time(null=True)  # no look back before: the last one found nothing
 
 
 class Consensus(SQLModel, table=True):
@@ -452,3 +468,9 @@ class Heartbeat(SQLModel, table=True):
 
     name: str = Field(sa_column=Column(Text, primary_key=True))  # "clock"
     beat_at: datetime | None = _time(now=True)
+
+
+@event.listens_for(metadata, "after_create")
+def install_hotpath(_: object, connection: Connection, **__: object) -> None:
+    """Create or replace the hot path's functions, in the transaction that makes the tables."""
+    connection.connection.driver_connection.execute(HOTPATH.read_text())  # type: ignore[union-attr]

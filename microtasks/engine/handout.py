@@ -1,0 +1,103 @@
+"""What a task looks like when it is handed out, and the token that proves that it was."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from microtasks import tasktypes
+from microtasks.core import tokens
+from microtasks.core.errors import LeaseInvalid, NotFound
+from microtasks.core.tasktype import TaskType
+from microtasks.engine.site import Site
+from microtasks.store import answers, media
+from microtasks.store.db import Connection
+
+_TOKEN = struct.Struct(">qqi16s")  # project, task, config version, contributor
+_CACHE_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A task handed out. task: {"id", "type", "config", "payload", "media"}, all a volunteer may see."""
+
+    token: str
+    expires_at: datetime
+    task: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"lease": self.token, "expires_at": self.expires_at.isoformat(), "task": self.task}
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a lease token says."""
+
+    project_id: int
+    task_id: int
+    config_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One version of a project's config, read once."""
+
+    type: TaskType[Any, Any, Any]
+    config: Any
+    raw: dict[str, Any]
+
+
+# A version of a config never changes, so there is nothing to invalidate.
+_known: dict[tuple[str, int, int], Known] = {}
+
+
+def known(site: Site, connection: Connection, project_id: int, version: int, task_type: str) -> Known:
+    """That version of the project's config, from this process's memory if it was met before."""
+    key = (site.db.url, project_id, version)
+    found = _known.get(key)
+    if found is None:
+        raw = answers.config(connection, project_id, version)
+        if raw is None:
+            raise NotFound("This version of the project is gone.")
+        kind = tasktypes.get(task_type)
+        found = Known(kind, kind.parse_config(raw), raw)
+        if len(_known) >= _CACHE_MAX:
+            _known.clear()
+        _known[key] = found
+    return found
+
+
+def shown(task_id: int, about: Known, payload: dict[str, Any], images: list[list[Any]]) -> dict[str, Any]:
+    """The task as it goes to a volunteer. images: [width, height, derivatives] each."""
+    return {
+        "id": task_id,
+        "type": about.type.name,
+        "config": about.raw,
+        "payload": payload,
+        "media": [
+            media.wire(SimpleNamespace(width=width, height=height, derivatives=derivatives))
+            for width, height, derivatives in images
+        ],
+    }
+
+
+def token(site: Site, contributor: UUID, project_id: int, task_id: int, config_version: int) -> str:
+    """Seal that this contributor was handed this task. No time in it: it outlives the lease."""
+    return tokens.seal(
+        site.settings.key("lease"), _TOKEN.pack(project_id, task_id, config_version, contributor.bytes)
+    )
+
+
+def open_token(site: Site, contributor: UUID, sealed: str) -> Ticket:
+    """What the token says. Errors: LeaseInvalid if we did not seal it, or for someone else."""
+    payload = tokens.unseal(site.settings.key("lease"), sealed)
+    if payload is None or len(payload) != _TOKEN.size:
+        raise LeaseInvalid
+    project_id, task_id, config_version, who = _TOKEN.unpack(payload)
+    if who != contributor.bytes:
+        raise LeaseInvalid("This task was handed out to someone else.")
+    return Ticket(project_id, task_id, config_version)

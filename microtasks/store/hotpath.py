@@ -1,0 +1,250 @@
+"""The hot path's SQL: lease, answer, sweep, head of the walk. Plain values in and out, no rules, no ORM.
+
+One ORM select costs ten bare Flask replies, one statement sent about one: hence functions (hotpath.sql) and
+few messages. Lock order everywhere: cursor, task, lease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+import psycopg
+from psycopg.types.json import set_json_loads
+
+from microtasks.store.db import Connection, Database
+from microtasks.store.tables import END_OF_ORDER
+
+#: The whole transaction may be tried again after one of these.
+RETRY = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+set_json_loads(orjson.loads)
+
+
+@contextmanager
+def autocommit(db: Database) -> Iterator[Connection]:
+    """A pooled connection on which each statement is a transaction: no BEGIN and no COMMIT to send."""
+    with db.connection() as connection:
+        connection.autocommit = True
+        try:
+            yield connection
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
+
+
+class Leased(NamedTuple):
+    """What `hot_lease` says (hotpath.sql). project_id None: there is no such project.
+
+    leases: [task id, expiry in seconds since 1970, payload, [[width, height, derivatives], ...], is drawn].
+    """
+
+    project_id: int | None
+    task_type: str
+    config_version: int
+    state: str
+    gold_share: float
+    n_served: int
+    n_gold: int
+    n_held: int
+    is_undecided: bool
+    reason: str | None
+    retry_after_s: int | None
+    leases: list[list[Any]]
+
+
+def lease(
+    connection: Connection,
+    slug: str,
+    contributor: UUID,
+    wanted: int,
+    network: bytes | None,
+    lease_seconds: int,
+    n_gold: int | None,
+) -> Leased:
+    """Hand out tasks until the contributor holds `wanted`, held ones first; `n_gold` of the new ones gold.
+
+    n_gold None: where the project has a gold share nothing is handed out and `is_undecided` is True.
+    Not durable: a crash may forget the lease, row and counter together.
+    """
+    row = connection.execute(
+        "SELECT * FROM hot_lease(%s, %s, %s, %s, %s, %s, false)",
+        (slug, contributor, wanted, network, lease_seconds, n_gold),
+    ).fetchone()
+    assert row is not None  # noqa: S101  (a function gives one row)
+    return Leased._make(row)
+
+
+class Plain(NamedTuple):
+    """An answer as `hot_answer` takes it. value: JSON text; None for `cant_tell`."""
+
+    contributor: UUID
+    task_id: int
+    project_id: int
+    kind: str
+    value: str | None
+    seconds_spent: float | None
+    config_version: int
+    answers_min: int
+
+
+def answer(connection: Connection, plain: Plain) -> bool:
+    """Store a plain answer to a held lease, durably. False, with nothing changed: it is not that plain."""
+    row = connection.execute("SELECT hot_answer(%s, %s, %s, %s, %s, %s, %s, %s)", plain).fetchone()
+    return row is not None and row[0]
+
+
+def answer_and_lease(
+    connection: Connection, plain: Plain, slug: str, wanted: int, network: bytes | None, lease_seconds: int
+) -> tuple[bool, Leased]:
+    """`answer`, then `lease`, in one message and one transaction; no gold is handed out."""
+    row = connection.execute(
+        "SELECT said.is_written, l.* FROM hot_answer(%s, %s, %s, %s, %s, %s, %s, %s) AS said(is_written),"
+        " LATERAL hot_lease(%s, %s, %s, %s, %s, 0, said.is_written IS NOT NULL) AS l",
+        (*plain, slug, plain.contributor, wanted, network, lease_seconds),
+    ).fetchone()
+    assert row is not None  # noqa: S101  (a function gives one row)
+    return row[0], Leased._make(row[1:])
+
+
+class Facts(NamedTuple):
+    """What is known of a task and of one contributor's part in it.
+
+    holds_seat: of their lease; None: they hold none. answer_status: of their answer; None: they gave none.
+    has_room: their network may have one more seat of it. sizes: [[width, height], ...] of its images.
+    """
+
+    task_id: int
+    project_id: int
+    redundancy: int
+    n_answers: int
+    is_open: bool
+    retirement_reason: str | None
+    slug: str
+    task_type: str
+    config_version: int
+    answers_min: int
+    stop_rule: str
+    stop_threshold: float
+    gold_share: float
+    payload: dict[str, Any]
+    sizes: list[tuple[int, int]]
+    holds_seat: bool | None
+    has_room: bool
+    answer_status: str | None
+    is_skipped: bool
+
+
+def facts(
+    connection: Connection, contributor: UUID, task_ids: Sequence[int], network: bytes | None, *, lock: bool
+) -> dict[int, Facts]:
+    """What there is to know to judge answers to these tasks; a task that is gone is missing.
+
+    lock: take the contributor's cursors and the tasks first, until the end of the transaction.
+    """
+    rows = connection.execute(
+        "SELECT * FROM hot_facts(%s, %s::bigint[], %s, %s)", (contributor, list(task_ids), network, lock)
+    )
+    return {row[0]: Facts._make(row) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One decided answer or skip. status: counted, surplus, check, skipped. retire: why the task ends."""
+
+    task: int
+    status: str
+    kind: str | None = None
+    value: dict[str, Any] | None = None
+    seconds: float | None = None
+    version: int = 1
+    retire: str | None = None
+
+
+def write(connection: Connection, contributor: UUID, network: bytes | None, items: Sequence[Written]) -> None:
+    """Write what was decided under the locks of `facts`: rows, counters, retirement, freed seats."""
+    connection.execute(
+        "SELECT hot_write(%s, %s, %s::jsonb)", (contributor, network, orjson.dumps(list(items)).decode())
+    )
+
+
+def retire(connection: Connection, task_id: int, reason: str) -> None:
+    """Retire the task, if it is not yet; its lock must be held."""
+    connection.execute(
+        "UPDATE task SET retired_at = now(), retirement_reason = %s WHERE id = %s AND retired_at IS NULL",
+        (reason, task_id),
+    )
+
+
+def sweep(connection: Connection, limit: int = 500) -> int:
+    """Take back up to `limit` expired leases; return how many. Several at once are safe: none waits.
+
+    A task that was full goes to the end of the order, so that every contributor's walk meets it again.
+    """
+    connection.execute("SET LOCAL synchronous_commit = off")
+    connection.execute("SET LOCAL enable_seqscan = off")
+    row = connection.execute(
+        """SELECT coalesce(array_agg(id), '{}') FROM (
+               SELECT id FROM task WHERE id IN (
+                   SELECT task_id FROM lease WHERE expires_at < clock_timestamp()
+                   ORDER BY expires_at LIMIT %s)
+               ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) AS locked""",
+        (limit,),
+    ).fetchone()
+    tasks: list[int] = row[0] if row else []
+    if not tasks:
+        return 0
+    # A second statement: it sees what was committed before the locks were ours.
+    row = connection.execute(
+        """WITH gone AS (
+               DELETE FROM lease WHERE task_id = ANY(%(tasks)s) AND expires_at < clock_timestamp()
+               RETURNING task_id, holds_seat),
+           seats AS (SELECT task_id, count(*) AS n FROM gone WHERE holds_seat GROUP BY task_id),
+           freed AS (
+               UPDATE task SET n_leases = n_leases - seats.n,
+                      pos = CASE WHEN open OR retired_at IS NOT NULL THEN pos ELSE nextval('task_pos') END
+               FROM seats WHERE task.id = seats.task_id)
+           SELECT count(*) FROM gone""",
+        {"tasks": tasks},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def advance_heads(connection: Connection) -> int:
+    """Move each project's head up to its first open task, where newcomers start; return how many moved.
+
+    The projects are locked first and the tasks read by a later statement, so that an import under way is
+    either seen or sees this. The head stays before the end of the order: positions there are not committed
+    in order.
+    """
+    connection.execute("SET LOCAL enable_seqscan = off")
+    rows = connection.execute(
+        "SELECT id FROM project WHERE state IN ('published', 'paused') ORDER BY id"
+        " FOR NO KEY UPDATE SKIP LOCKED"
+    ).fetchall()
+    return connection.execute(
+        """UPDATE project SET head_pos = first.pos - 1
+           FROM project AS p, LATERAL (
+               SELECT least(pos, %s) AS pos FROM task
+               WHERE project_id = p.id AND open AND pos > p.head_pos ORDER BY pos LIMIT 1) AS first
+           WHERE project.id = p.id AND p.id = ANY(%s) AND first.pos - 1 > p.head_pos""",
+        (END_OF_ORDER, [row[0] for row in rows]),
+    ).rowcount
+
+
+def lower_head(connection: Connection, project_id: int) -> None:
+    """Make sure that new contributors start before every open task.
+
+    Call in the transaction that added or reopened tasks, after it did.
+    """
+    connection.execute("SELECT 1 FROM project WHERE id = %s FOR NO KEY UPDATE", (project_id,))
+    connection.execute(
+        """UPDATE project SET head_pos = first.pos - 1
+           FROM (SELECT pos FROM task WHERE project_id = %(project)s AND open ORDER BY pos LIMIT 1) AS first
+           WHERE id = %(project)s AND first.pos - 1 < head_pos""",
+        {"project": project_id},
+    )
