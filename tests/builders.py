@@ -176,6 +176,7 @@ def tasks(
                     (task[0], of.id, json.dumps(golds[i])),
                 )
             made.append(int(task[0]))
+        connection.execute("UPDATE batch SET n_tasks = n_tasks + %s WHERE id = %s", (n, of.batch_id))
     return made
 
 
@@ -192,6 +193,7 @@ def bulk_tasks(site: Site, of: ProjectRow, n: int, *, redundancy: int = 3, seed:
             " SELECT id, %(project)s, %(batch)s, 'item-' || id, '{\"text\": \"Item\"}' FROM made",
             {"project": of.id, "batch": of.batch_id, "n": n, "redundancy": redundancy},
         )
+        connection.execute("UPDATE batch SET n_tasks = n_tasks + %s WHERE id = %s", (n, of.batch_id))
     with site.db.connection() as connection:
         for table in ("task", "task_content", "answer", "lease", "cursor", "project", "skip"):
             connection.execute(f"ANALYZE {table}")
