@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: int = Field(0, ge=0, le=9, description="How many reverse proxies stand in front.")
     exempt_networks: Annotated[list[Network], NoDecode] = Field(
-        default=PRIVATE_NETWORKS,  # type: ignore[assignment]
+        default=PRIVATE_NETWORKS,
         validate_default=True,
         description="Networks without the per-network cap and rate limits (comma-separated).",
     )
@@ -122,7 +122,7 @@ class Settings(BaseSettings):
                 ),
                 "MICROTASKS_BASE_URL must begin with https:// in production.": base.scheme == "http",
                 "REDIS_URL needs a password: this Redis is on another machine.": (
-                    redis.scheme != "unix"
+                    redis.scheme in ("redis", "rediss")
                     and redis.hostname not in (None, "localhost", "127.0.0.1", "::1")
                     and not redis.password
                 ),

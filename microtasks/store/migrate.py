@@ -57,10 +57,10 @@ def upgrade(url: str, *, functions: bool = True) -> None:
         # The lock ends with the connection.
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()
-        command.upgrade(_config(connection), "head")
-        if functions:
-            install_hotpath(metadata, connection)
-        connection.commit()
+        with connection.begin():
+            command.upgrade(_config(connection), "head")
+            if functions:
+                install_hotpath(metadata, connection)
 
 
 def stamp(url: str) -> None:

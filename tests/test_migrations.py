@@ -1,0 +1,70 @@
+"""Migrations: the same schema as the tables in code, whoever runs them, however often."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from microtasks.local import servers as local
+from microtasks.store import migrate, tables
+from microtasks.store.db import Database
+
+
+@pytest.fixture
+def empty_url(servers: tuple[str, str]) -> Iterator[str]:
+    """A database without any table."""
+    with psycopg.connect(servers[0], autocommit=True) as connection:
+        connection.execute("CREATE DATABASE t_migrations TEMPLATE template0")
+    yield make_conninfo(servers[0], dbname="t_migrations")
+    with psycopg.connect(servers[0], autocommit=True) as connection:
+        connection.execute("DROP DATABASE t_migrations WITH (FORCE)")
+
+
+def schema(url: str) -> list[str]:
+    """The lines of a schema dump, without order: columns added later stand last."""
+    (program, *_) = local.postgres_program("pg_dump")
+    dump = subprocess.run(
+        [program, "--schema-only", "--no-owner", f"--dbname={url}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = (line.strip().rstrip(",") for line in dump.stdout.splitlines())
+    return sorted(line for line in lines if line and not line.startswith(("--", "\\", "SET")))
+
+
+def test_migrations_make_the_tables_in_code(empty_url: str, db: Database):
+    migrate.upgrade(empty_url)
+    assert migrate.differences(empty_url) == []
+    with db.connection() as connection:
+        connection.execute("DROP TABLE IF EXISTS alembic_version")
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (migrate.head(),)
+        connection.execute("DROP TABLE alembic_version")
+    migrated, fresh = schema(empty_url), schema(db.url)
+    assert list((Counter(migrated) - Counter(fresh)).elements()) == []
+    assert list((Counter(fresh) - Counter(migrated)).elements()) == []
+
+
+def test_two_that_start_at_once_migrate_once(empty_url: str):
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(migrate.upgrade, empty_url) for _ in range(3)]:
+            done.result()
+    assert migrate.is_current(empty_url)
+
+
+def test_an_empty_database_is_not_current(empty_url: str):
+    assert not migrate.is_current(empty_url)
+    assert migrate.is_empty(empty_url)
+
+
+def test_constraint_names_follow_one_convention():
+    """Errors are told apart by the constraint's name, so each must have one."""
+    for table in tables.metadata.tables.values():
+        assert all(constraint.name for constraint in table.constraints), table.name
