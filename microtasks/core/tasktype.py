@@ -148,9 +148,19 @@ class TaskType(ABC, Generic[C, P, V]):
         """
 
     def reduce_project(
-        self, tasks: Iterable[tuple[int, Sequence[Answer]]], config: C, method: Method = "majority"
+        self,
+        tasks: Iterable[tuple[int, Sequence[Answer]]],
+        config: C,
+        method: Method = "majority",
+        gold: Mapping[int, Mapping[str, Any]] | None = None,
+        compare: bool = False,
     ) -> Iterator[tuple[int, Consensus]]:
-        """Fold a whole project at once; `model` and `committee` weigh contributors by their track record."""
+        """Fold a whole project at once; `model` and `committee` weigh contributors by their track record.
+
+        tasks: (task, its answers), each task once; read twice where a model is fitted, so then it must be
+        something that can be read again (a list, an object with `__iter__`). gold: the right values that are
+        known, by task. compare: put the model's result beside the vote's also where the vote decides.
+        """
         for task, answers in tasks:
             yield task, self.reduce(answers, config)
 

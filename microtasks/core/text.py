@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 from microtasks.core.voting import SAME, Verdict, confidence
@@ -18,8 +18,8 @@ from microtasks.core.voting import SAME, Verdict, confidence
 EQUALLY_LIKELY_ERRORS = 20
 #: Below this mean similarity to the others (0..1) the nearest answer is no consensus.
 SIMILAR_ENOUGH = 0.6
-#: Skill counts by its fourth power: on transcriptions the best few should decide.
-SKILL_POWER = 4
+#: Skill counts by this power: the better half of the crowd should decide.
+SKILL_POWER = 2
 
 _DROPPED = re.compile(r"[^\w\s]|_")
 _SPACES = re.compile(r"\s+")
@@ -53,7 +53,7 @@ def consensus(texts: Sequence[str], weights: Sequence[float] | None = None, agai
     1. Texts equal after `normalise` are one group. The heaviest group is taken if it has at least two
        answers and more than a third of the weight (detail["basis"] = "same").
     2. Else the medoid: the text with the greatest weighted similarity to the other answers ("closest");
-       if even it is unlike the others, there is no consensus and the value is None ("none").
+       if even it is unlike the others, the basis says that there is no consensus ("none").
     Of a group the most frequent spelling is shown. agreement: share of the answers in the value's group.
     Equal support is settled by nearness to all answers; where that is equal too, it is a tie.
     """
@@ -67,7 +67,7 @@ def consensus(texts: Sequence[str], weights: Sequence[float] | None = None, agai
     support = {key: math.fsum(w for _, w in members) for key, members in groups.items()}
     total = math.fsum(support.values())
     doubled = {k: s for k, s in support.items() if len(groups[k]) >= 2 and s > total / 3 + SAME}
-    nearness = {key: _nearness(key, support, total) for key in groups}
+    nearness = {key: _nearness(key, support, len(groups[key]), total) for key in groups}
     if doubled:
         top = max(doubled.values())
         best = [key for key, s in doubled.items() if s >= top - SAME]
@@ -83,20 +83,18 @@ def consensus(texts: Sequence[str], weights: Sequence[float] | None = None, agai
         tied = tuple(_spelling(groups[key]) for key in best)
         return Verdict(None, agreement, sure, tied=tied, detail=detail)
     value = _spelling(groups[best[0]])
-    if basis == "none":
-        return Verdict(None, agreement, sure, detail=detail | {"nearest": value})
     others = max((s for key, s in support.items() if key != best[0]), default=0.0)
     detail["word_agreement"] = word_agreement(value, [(t, w) for _, t, w in answers])
     return Verdict(value, agreement, sure, lead=support[best[0]] - others, detail=detail)
 
 
-def _nearness(key: str, support: dict[str, float], total: float) -> float:
-    """Mean similarity of one text to all other answers, its own group's other members included."""
-    parts = [similarity(key, other) * weight for other, weight in support.items() if other != key]
-    same = support[key]
-    if total - same <= SAME:
+def _nearness(key: str, support: Mapping[str, float], n_members: int, total: float) -> float:
+    """Mean similarity of one answer to all the others, those of its own group included."""
+    own = support[key] / n_members
+    if total - own <= SAME:
         return 1.0
-    return (math.fsum(parts) + same) / total if same > 1 + SAME else math.fsum(parts) / (total - same)
+    parts = [similarity(key, other) * weight for other, weight in support.items() if other != key]
+    return (math.fsum(parts) + support[key] - own) / (total - own)
 
 
 def _spelling(members: Sequence[tuple[str, float]]) -> str:
@@ -126,3 +124,40 @@ def _matched(words: Sequence[str], others: Sequence[str]) -> list[int]:
         if block.tag == "equal"
         for place in range(block.src_start, block.src_end)
     ]
+
+
+#: A volunteer's similarity to others counts the crowd's mean as this many answers.
+SKILL_PRIOR_ANSWERS = 3.0
+
+
+def weights(tasks: Iterable[Sequence[tuple[str, str]]]) -> dict[str, float]:
+    """Return how much each volunteer's texts weigh, around 1: a power of their relative skill.
+
+    tasks: the (volunteer, text) pairs of each task. Skill: mean similarity of a volunteer's texts to the
+    others' texts of the same task, shrunk to the crowd's mean by three answers.
+    """
+    alike: dict[str, list[float]] = {}
+    for answers in tasks:
+        keys = [normalise(text) for _, text in answers]
+        count = Counter(keys)
+        n = len(keys)
+        if n < 2:
+            continue
+        mean = {
+            key: math.fsum(similarity(key, other) * k for other, k in count.items() if other != key)
+            for key in count
+        }
+        for (name, _), key in zip(answers, keys, strict=True):
+            alike.setdefault(name, []).append((mean[key] + count[key] - 1) / (n - 1))
+    sums = {name: math.fsum(parts) for name, parts in sorted(alike.items())}
+    n_all = sum(len(parts) for parts in alike.values())
+    if not n_all:
+        return {}
+    crowd = math.fsum(sums.values()) / n_all
+    if crowd == 0:
+        return dict.fromkeys(sums, 1.0)
+    return {
+        name: ((total + SKILL_PRIOR_ANSWERS * crowd) / (len(alike[name]) + SKILL_PRIOR_ANSWERS) / crowd)
+        ** SKILL_POWER
+        for name, total in sums.items()
+    }

@@ -149,8 +149,13 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         tasks: Iterable[tuple[int, Sequence[Answer]]],
         config: MarkingConfig,
         method: Method = "majority",
+        gold: Mapping[int, Mapping[str, Any]] | None = None,
+        compare: bool = False,
     ) -> Iterator[tuple[int, Consensus]]:
-        """Fold all images at once: how well each volunteer finds things is learnt from all of them."""
+        """Fold all images at once: how well each volunteer finds things is learnt from all of them.
+
+        The same for every method: marks have no plain vote.
+        """
         return self._reduce(tasks, config, None)
 
     def _reduce(

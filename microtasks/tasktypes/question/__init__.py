@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from microtasks.core.tasktype import (
     Consensus,
     Frozen,
     Media,
+    Method,
     TaskType,
 )
 from microtasks.core.tasktype import Payload as TaskPayload
@@ -197,7 +198,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 _problem(given[item.id], item)
                 if item.id in given
                 else "Please answer this one."
-                if item.required and _is_asked(item, given, config)
+                if item.required and is_asked(item, given, config)
                 else None
             )
             if what:
@@ -236,8 +237,27 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         fields are in detail["fields"] all the same.
         """
         weights = [1.0 if skills is None else skills.get(answer.contributor, 1.0) for answer in answers]
-        verdicts = {item.id: self._field(item, answers, weights, config) for item in config.fields}
+        verdicts = {item.id: self.verdict(item, answers, weights, config) for item in config.fields}
         return self.assemble(verdicts, len(answers), sum(a.kind == "cant_tell" for a in answers), config)
+
+    def reduce_project(
+        self,
+        tasks: Iterable[tuple[int, Sequence[Answer]]],
+        config: QuestionConfig,
+        method: Method = "majority",
+        gold: Mapping[int, Mapping[str, Any]] | None = None,
+        compare: bool = False,
+    ) -> Iterator[tuple[int, Consensus]]:
+        """Fold all tasks at once; a model knows each volunteer's record (core.skill).
+
+        What the vote and the model say is in each field's detail as `vote` and `model`, with `differs`.
+        Numbers are not weighed: their median needs no record.
+        """
+        if method == "majority" and not compare:
+            return super().reduce_project(tasks, config)
+        from microtasks.tasktypes.question import bulk
+
+        return bulk.reduce_project(self, tasks, config, method, gold or {})
 
     def assemble(
         self, verdicts: Mapping[str, Verdict], n_answers: int, n_cant_tell: int, config: QuestionConfig
@@ -269,9 +289,10 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
             reducer=self.reducer,
         )
 
-    def _field(
+    def verdict(
         self, item: QuestionField, answers: Sequence[Answer], weights: Sequence[float], config: QuestionConfig
     ) -> Verdict:
+        """Return the vote on one field."""
         said: list[tuple[Any, float]] = []
         against: list[float] = []
         for answer, weight in zip(answers, weights, strict=True):
@@ -279,7 +300,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 against.append(weight)
             elif item.id in answer.value:
                 said.append((answer.value[item.id], weight))
-            elif _is_asked(item, answer.value, config):
+            elif is_asked(item, answer.value, config):
                 said.append((BLANK, weight))
         return decide(item, said, math.fsum(against))
 
@@ -339,9 +360,12 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                     "Votes by value (choice, choices, scale, text); a number's spread.",
                 ),
                 Column(f"{item.id}_tied", "string", "Values of equal support, joined by |; empty if none."),
-                _column(item, f"{item.id}_vote", "What the plain vote says (when a model decided)."),
+                _column(item, f"{item.id}_vote", "What the plain vote says (when a model was fitted)."),
                 _column(
                     item, f"{item.id}_model", "What the model says that weighs volunteers by their record."
+                ),
+                Column(
+                    f"{item.id}_model_confidence", "number", "The model's own probability for it.", "0..1"
                 ),
                 Column(f"{item.id}_differs", "boolean", "The vote and the model differ: look at this row."),
             ]
@@ -360,6 +384,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 "|".join(str(tied) for tied in detail.get("tied", ())),
                 _cell(detail.get("vote")),
                 _cell(detail.get("model")),
+                detail.get("model_confidence"),
                 detail.get("differs"),
             ]
         yield (*first, *second)
@@ -429,17 +454,17 @@ def _opens(show_if: ShowIf, value: object) -> bool:
     return wanted in value if isinstance(value, list) else value is not None and str(_whole(value)) == wanted
 
 
-def _is_asked(item: QuestionField, given: Mapping[str, Any], config: QuestionConfig) -> bool:
+def is_asked(item: QuestionField, given: Mapping[str, Any], config: QuestionConfig) -> bool:
     """Was this field shown to someone who answered so? A field below a hidden one is hidden too."""
     if item.show_if is None:
         return True
     parent = next(field for field in config.fields if field.id == item.show_if.field)
-    return _opens(item.show_if, given.get(parent.id)) and _is_asked(parent, given, config)
+    return _opens(item.show_if, given.get(parent.id)) and is_asked(parent, given, config)
 
 
 def _asked(given: Mapping[str, Any], config: QuestionConfig) -> dict[str, Any]:
     """Without the fields that were hidden: a form may send what was typed before it was hidden."""
-    hidden = {item.id for item in config.fields if not _is_asked(item, given, config)}
+    hidden = {item.id for item in config.fields if not is_asked(item, given, config)}
     return {name: value for name, value in given.items() if name not in hidden}
 
 

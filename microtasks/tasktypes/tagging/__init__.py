@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field, StrictStr, model_validator
 
 from microtasks.core import voting
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, Media, TaskType
+from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, Media, Method, TaskType
 from microtasks.core.tasktype import Payload as TaskPayload
 
 OWN_TAG_LENGTH = 60
@@ -153,6 +153,24 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
         n_cant_tell = sum(a.kind == "cant_tell" for a in answers)
         return self.assemble(chosen, total, len(answers), n_cant_tell, config)
 
+    def reduce_project(
+        self,
+        tasks: Iterable[tuple[int, Sequence[Answer]]],
+        config: TaggingConfig,
+        method: Method = "majority",
+        gold: Mapping[int, Mapping[str, Any]] | None = None,
+        compare: bool = False,
+    ) -> Iterator[tuple[int, Consensus]]:
+        """Fold all tasks at once; a two-class model for each tag knows who forgets it.
+
+        What the share and the model say is in each tag's detail as `vote` and `model`, with `differs`.
+        """
+        if method == "majority" and not compare:
+            return super().reduce_project(tasks, config)
+        from microtasks.tasktypes.tagging import bulk
+
+        return bulk.reduce_project(self, tasks, config, method, gold or {})
+
     def assemble(
         self,
         chosen: Mapping[str, float],
@@ -225,8 +243,9 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
             ),
             Column("accepted", "boolean", "Does the consensus hold that the item shows it?"),
             Column("n_saw", "integer", "Viewers: answers other than 'I can't tell'."),
-            Column("vote", "boolean", "What the plain share says (when a model decided)."),
+            Column("vote", "boolean", "What the plain share says (when a model was fitted)."),
             Column("model", "boolean", "What the model says that weighs volunteers by their record."),
+            Column("model_probability", "number", "The model's probability that the item shows it.", "0..1"),
             Column("differs", "boolean", "The vote and the model differ: look at this row."),
         )
 
@@ -241,6 +260,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
                 consensus.detail.get("n_saw"),
                 detail.get("vote"),
                 detail.get("model"),
+                detail.get("model_probability"),
                 detail.get("differs"),
             )
 
