@@ -10,8 +10,11 @@ import psycopg
 from psycopg.rows import TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from sqlmodel import Session as Session  # engine names the type and may not import sqlmodel
+
+from microtasks.core.errors import Unavailable
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -19,6 +22,9 @@ Connection = psycopg.Connection[TupleRow]
 TIMEOUTS = (
     "-c statement_timeout=15s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s -c timezone=UTC"
 )
+
+#: SQLSTATE of what ends a connection: lost, shut down, too many. None: psycopg or its pool noticed it.
+CONNECTION_STATES = ("08", "57P", "53300")
 
 
 def plain_url(url: str) -> str:
@@ -30,7 +36,7 @@ def plain_url(url: str) -> str:
 class Database:
     """A pool of psycopg connections; SQLModel sessions borrow from the same pool.
 
-    Errors: psycopg.OperationalError and psycopg_pool.PoolTimeout when the server is away.
+    Errors: Unavailable when the server is away, or goes away in the middle.
     """
 
     def __init__(self, url: str, size: int = 8) -> None:
@@ -59,18 +65,32 @@ class Database:
     def connection(self) -> Iterator[Connection]:
         """A transaction on a pooled connection: committed at the end of the block, rolled back on an error."""
         self._open()
-        with self.pool.connection() as connection:
+        with _unavailable_when_away(), self.pool.connection() as connection:
             yield connection
 
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A SQLModel session that the caller (engine) commits; rolled back if it does not."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with _unavailable_when_away(), Session(self.engine, expire_on_commit=False) as session:
             yield session
 
     def close(self) -> None:
         self.engine.dispose()
         self.pool.close()
+
+
+@contextmanager
+def _unavailable_when_away() -> Iterator[None]:
+    """Say in our own words that the connection failed; errors of a statement pass as they are."""
+    try:
+        yield
+    except (psycopg.OperationalError, DBAPIError) as error:
+        original = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(original, psycopg.OperationalError) and (
+            original.sqlstate is None or original.sqlstate.startswith(CONNECTION_STATES)
+        ):
+            raise Unavailable("The database does not answer at the moment. Please try again shortly.") from error
+        raise
 
 
 def now() -> datetime:

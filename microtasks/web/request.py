@@ -14,9 +14,10 @@ from uuid import UUID
 from flask import Flask, Response, current_app, g
 from flask import request as http
 
-from microtasks.core.errors import Forbidden, SignInRequired
+from microtasks.core.errors import Forbidden, SignInRequired, TooMany
 from microtasks.core.tokens import seal, unseal
 from microtasks.engine.site import Site
+from microtasks.store import limits
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -51,9 +52,16 @@ def current_site() -> Site:
 
 
 def contributor() -> UUID:
-    """The random id in the signed cookie; a new one is made, and set with the response, on first use."""
+    """The random id in the signed cookie; a new one is made, and set with the response, on first use.
+
+    Errors: TooMany when one network makes new ones without end.
+    """
     if "contributor" not in g:
         found = known_contributor()
+        if found is None and not limits.allow(current_site(), "identity", http.remote_addr or ""):
+            raise TooMany(
+                "Very many people are starting from your network. Please try again in a little while."
+            )
         g.contributor = found or UUID(bytes=secrets.token_bytes(16))
         g.contributor_is_new = found is None
     return cast(UUID, g.contributor)
@@ -67,8 +75,6 @@ def known_contributor() -> UUID | None:
 
 def network() -> bytes | None:
     """Keyed hash of the asking network (/24 or /48) for the per-task cap; None where it is exempt."""
-    from microtasks.store import limits
-
     site = current_site()
     with site.db.connection() as connection:
         return limits.network_key(connection, http.remote_addr or "", site.settings)
@@ -77,10 +83,15 @@ def network() -> bytes | None:
 # -- the owner ----------------------------------------------------------------------------------------
 
 
+def owner_token() -> str:
+    """The token of the owner's session that this browser sent; empty without one."""
+    return http.cookies.get(_cookie_name("mt_owner"), "")
+
+
 def account() -> Any:
     """The signed-in account, or None."""
     if "account" not in g:
-        token = http.cookies.get(_cookie_name("mt_owner"), "")
+        token = owner_token()
         g.account = None
         if token:
             from microtasks.engine import accounts
@@ -166,7 +177,7 @@ def refuse_forgery() -> None:
     origin = http.headers.get("Origin")
     if origin is not None and urlsplit(origin).netloc != http.host:
         raise Forbidden("This request came from another site.")
-    if http.is_json:
+    if http.is_json or _is_api():  # the API reads JSON alone, and says so itself
         return  # another site cannot send this type without asking first, and we never allow it
     given = http.form.get("csrf_token") or http.headers.get("X-CSRF-Token", "")
     found = unseal(_key("csrf"), given)

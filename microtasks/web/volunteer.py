@@ -1,15 +1,98 @@
-"""The volunteer's pages: home, a project, its tasks, thank-you."""
+"""The volunteer's pages: home, a project, its tasks, own last answers, thank-you. Works without JavaScript.
+
+With JavaScript `static/js/runner.js` takes over the task page and speaks the volunteer API; every form here
+is what it falls back to.
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, redirect
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+from flask import Blueprint, abort, flash, redirect, render_template, session, url_for
 from flask import request as http
 from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
+from markupsafe import Markup
 
-from microtasks.web import texts
-from microtasks.web.request import current_site
+from microtasks import tasktypes
+from microtasks.core.errors import AnswerInvalid
+from microtasks.core.tasktype import TaskType
+from microtasks.engine import serve, submit, thanks
+from microtasks.store import media, projects, visits
+from microtasks.store.projects import Card
+from microtasks.store.tables import Project
+from microtasks.web import markdown, texts
+from microtasks.web.request import contributor, current_site, known_contributor, network
 
 blueprint = Blueprint("volunteer", __name__)
+
+MINUTES = (2, 5, 10)
+VISIT_SECONDS = 3 * 3600  # who comes back after so long begins a new visit
+LONGEST_ANSWER_SECONDS = 3600
+REPORT_REASONS = ("broken", "unclear", "offensive", "other")
+#: Fields of the task page's form that are ours. No field of a question can be called so (ids begin with a letter).
+LEASE, KIND, STARTED = "_lease", "_kind", "_started"
+
+
+@blueprint.record_once
+def _find_presenters(state: Any) -> None:
+    """Let templates include `tasktypes/<name>/presenter.html` from the task type's own folder."""
+    own = PrefixLoader({"tasktypes": FileSystemLoader(list(tasktypes.__path__))})
+    state.app.jinja_env.loader = ChoiceLoader([state.app.jinja_env.loader, own])
+    state.app.jinja_env.globals.update(
+        wire=media.wire, markdown=markdown.render, arrow=arrow, language_name=language_name
+    )
+
+
+def arrow() -> Markup:
+    """Onward, in the direction that the language is read."""
+    sign = "←" if get_locale().text_direction == "rtl" else "→"
+    return Markup(' <span aria-hidden="true">{}</span>').format(sign)
+
+
+def language_name(code: str) -> str:
+    """The name of an owner's language in the reader's; the code itself if nobody knows it."""
+    try:
+        return Locale.parse(code, sep="-").get_display_name(get_locale()) or code
+    except (ValueError, UnknownLocaleError):
+        return code
+
+
+# -- home and project ---------------------------------------------------------------------------------
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    with current_site().db.session() as database:
+        cards = by_need(projects.cards(database))
+    return render_template("volunteer/home.html", cards=cards, minutes=MINUTES, chosen=_minutes() or 5)
+
+
+@blueprint.get("/start")
+def start() -> ResponseReturnValue:
+    """Begin a visit of so many minutes in the project that needs help most and has a task for this person."""
+    with current_site().db.session() as database:
+        cards = by_need(projects.cards(database))
+    begin_visit(_minutes())
+    for card in cards:
+        if serve.lease(current_site(), card.project.slug, contributor(), network=network()).leases:
+            return redirect(url_for("volunteer.work", slug=card.project.slug), 303)
+    return render_template("volunteer/rest.html", project=None, reason="none_for_you", others=[])
+
+
+@blueprint.get("/p/<slug>")
+def project(slug: str) -> ResponseReturnValue:
+    with current_site().db.session() as database:
+        found = projects.visible_by_slug(database, slug)
+        card = projects.cards(database, [found])[0]
+    return render_template("volunteer/project.html", card=card, project=found)
 
 
 @blueprint.get("/language/<code>")
@@ -30,3 +113,268 @@ def set_language(code: str) -> ResponseReturnValue:
         samesite="Lax",
     )
     return response
+
+
+def by_need(cards: list[Card]) -> list[Card]:
+    """Projects with work left first: in the reader's language, then the least done."""
+    language = texts.choose()
+    return sorted(
+        cards,
+        key=lambda card: (
+            share_done(card) >= 1,
+            card.project.language.split("-")[0] != language,
+            share_done(card),
+        ),
+    )
+
+
+def share_done(card: Card) -> float:
+    """Answers given over answers wanted; 1 for a project without tasks."""
+    wanted = card.progress["answers_wanted"]
+    return card.progress["answers"] / wanted if wanted else 1.0
+
+
+# -- the task page ------------------------------------------------------------------------------------
+
+
+@blueprint.get("/p/<slug>/work")
+def work(slug: str) -> ResponseReturnValue:
+    """A task at once, without signing up; or why there is none."""
+    found = _project(slug)
+    if visit() is None or _minutes():
+        begin_visit(_minutes())
+    served = serve.lease(current_site(), slug, contributor(), network=network())
+    if served.leases:
+        return _task_page(found, served.leases[0].to_json())
+    if _n_done(found):
+        return redirect(url_for("volunteer.thank", slug=slug, why=served.reason), 303)
+    return _rest(found, served.reason, served.retry_after_s)
+
+
+@blueprint.post("/p/<slug>/work")
+def answer(slug: str) -> ResponseReturnValue:
+    """Take an answer, a skip or "I can't tell" from the plain form, and go on to the next task."""
+    found = _project(slug)
+    task_type = tasktypes.get(found.task_type)
+    given = submit.AnswerIn(
+        lease=http.form.get(LEASE, ""), kind=_kind(), value=None, seconds_spent=_seconds_spent()
+    )
+    try:
+        if given.kind == "value":
+            given = replace(given, value=_value_from_form(task_type, found))
+        result = submit.submit(current_site(), contributor(), [given], network=network())
+    except AnswerInvalid as error:
+        return _again_with(found, given, error.message, error.details)
+    receipt = result.receipts[0]
+    if receipt.status == "rejected":
+        error_json: Mapping[str, Any] = receipt.error or {}
+        return _again_with(found, given, error_json.get("message", ""), error_json.get("details", {}))
+    if receipt.status == "surplus":
+        flash(_("Others had finished that task meanwhile. Your answer is kept all the same."))
+    return redirect(url_for("volunteer.work", slug=slug), 303)
+
+
+@blueprint.post("/p/<slug>/report")
+def report(slug: str) -> ResponseReturnValue:
+    """Tell the owner that something is wrong with this item, and leave it for the next one."""
+    _project(slug)
+    reason = http.form.get("reason", "other")
+    lease = http.form.get(LEASE, "")
+    submit.report(
+        current_site(),
+        contributor(),
+        lease,
+        reason if reason in REPORT_REASONS else "other",
+        http.form.get("note", "")[:1000],
+    )
+    submit.submit(current_site(), contributor(), [submit.AnswerIn(lease, "skip", None, None)])
+    flash(_("Thank you. The project's owner will look at it."), "ok")
+    return redirect(url_for("volunteer.work", slug=slug), 303)
+
+
+@blueprint.route("/p/<slug>/last/<int:back>", methods=["GET", "POST"])
+def last(slug: str, back: int) -> ResponseReturnValue:
+    """Show an own recent answer again (1: the last one) and let it be corrected."""
+    found = _project(slug)
+    recent = submit.recent(current_site(), contributor(), slug)
+    if not 1 <= back <= len(recent):
+        flash(_("There is no earlier answer of yours to change."))
+        return redirect(url_for("volunteer.work", slug=slug), 303)
+    if http.method == "GET":
+        shown = recent[back - 1]
+        return _task_page(found, shown, value=shown["value"], back=back, n_back=len(recent))
+    kind, value = _kind(), None
+    try:
+        if kind == "value":
+            value = _value_from_form(tasktypes.get(found.task_type), found)
+        submit.revise(current_site(), contributor(), http.form.get(LEASE, ""), kind, value)
+    except AnswerInvalid as error:
+        shown = {**recent[back - 1], "value": value or _raw_form(found)}
+        return _task_page(
+            found, shown, value=shown["value"], back=back, n_back=len(recent), error=error.message
+        )
+    flash(_("Your answer is corrected."), "ok")
+    return redirect(url_for("volunteer.work", slug=slug), 303)
+
+
+@blueprint.get("/p/<slug>/thanks")
+def thank(slug: str) -> ResponseReturnValue:
+    """What was done in this visit, what it is for, and how to go on or stop."""
+    found = _project(slug)
+    began = visit()
+    since = began["since"] if began else time.time()
+    done = thanks.visit(current_site(), slug, contributor(), datetime.fromtimestamp(since, UTC))
+    with current_site().db.session() as database:
+        card = projects.cards(database, [found])[0]
+        others = [
+            c for c in by_need(projects.cards(database)) if c.project.slug != slug and share_done(c) < 1
+        ]
+    minutes = max(1, round((time.time() - since) / 60))
+    return render_template(
+        "volunteer/thanks.html",
+        project=found,
+        card=card,
+        done=done,
+        minutes=minutes,
+        others=others[:3],
+        why=http.args.get("why", ""),
+        presenter_thanks=f"tasktypes/{found.task_type}/thanks.html",
+    )
+
+
+def _project(slug: str) -> Project:
+    with current_site().db.session() as database:
+        return projects.visible_by_slug(database, slug)
+
+
+def _task_page(
+    found: Project,
+    lease: Mapping[str, Any],
+    *,
+    value: Mapping[str, Any] | None = None,
+    error: str = "",
+    problems: Mapping[str, str] | None = None,
+    back: int = 0,
+    n_back: int = 0,
+) -> ResponseReturnValue:
+    """Render one task. back > 0: an own earlier answer, shown with its value to be corrected."""
+    task = lease["task"]
+    task_type = tasktypes.get(task["type"])
+    config = task_type.parse_config(task["config"])
+    if value and task_type.is_empty(value):
+        value = None
+    began = visit()
+    page = render_template(
+        "volunteer/work.html",
+        project=found,
+        task_type=task_type,
+        presenter=f"tasktypes/{task_type.name}/presenter",
+        lease=lease,
+        task=task,
+        config=config,
+        payload=task["payload"],
+        media=task["media"],
+        value=value,
+        error=error,
+        problems=problems or {},
+        may_be_empty=_may_be_empty(task_type, config),
+        reasons=REPORT_REASONS,
+        n_done=_n_done(found),
+        began=began,
+        now=int(time.time()),
+        back=back,
+        n_back=n_back,
+    )
+    # The page holds a lease: a copy from the browser's store would show a task that is long done.
+    return page, 422 if error else 200, {"Cache-Control": "no-store"}
+
+
+def _again_with(
+    found: Project, given: submit.AnswerIn, message: str, details: Mapping[str, Any]
+) -> ResponseReturnValue:
+    """Show the same task again with what was filled in and what is wrong with it."""
+    served = serve.lease(current_site(), found.slug, contributor(), limit=20, network=network())
+    held = [lease.to_json() for lease in served.leases]
+    same = [lease for lease in held if lease["lease"] == given.lease]
+    if not same:
+        flash(message or _("That task is no longer yours. Here is another one."), "warn")
+        return redirect(url_for("volunteer.work", slug=found.slug), 303)
+    problems = {item["where"].split(".")[0]: item["what"] for item in details.get("problems", [])}
+    return _task_page(found, same[0], value=given.value or _raw_form(found), error=message, problems=problems)
+
+
+def _kind() -> str:
+    """The answer's kind as the use case takes it: "nothing here" is a value, given on purpose."""
+    kind = http.form.get(KIND, "value")
+    return kind if kind in ("cant_tell", "skip") else "value"
+
+
+def _value_from_form(task_type: TaskType[Any, Any, Any], found: Project) -> dict[str, Any]:
+    config = task_type.parse_config(found.config)
+    if http.form.get(KIND) == "empty":
+        return task_type.from_form({}, config)
+    value = _raw_form(found)
+    if task_type.is_empty(value):
+        raise AnswerInvalid(
+            _("Nothing is chosen yet. If there is nothing to choose, say so with its button.")
+        )
+    return value
+
+
+def _raw_form(found: Project) -> dict[str, Any]:
+    task_type = tasktypes.get(found.task_type)
+    return task_type.from_form(http.form.to_dict(flat=False), task_type.parse_config(found.config))
+
+
+def _may_be_empty(task_type: TaskType[Any, Any, Any], config: Any) -> bool:
+    """Can "nothing here" be an answer to this task?"""
+    try:
+        value = task_type.parse_value(task_type.from_form({}, config), task_type.Payload(), config)
+    except AnswerInvalid:
+        return False
+    return task_type.is_empty(value)
+
+
+def _seconds_spent() -> float | None:
+    started = http.form.get(STARTED, "")
+    spent = time.time() - int(started) if started.isdecimal() and len(started) < 12 else -1
+    return float(spent) if 0 <= spent <= LONGEST_ANSWER_SECONDS else None
+
+
+def _rest(found: Project, reason: str | None, retry_after_s: float | None) -> ResponseReturnValue:
+    """No task now: say why, and offer another project."""
+    with current_site().db.session() as database:
+        others = [
+            c for c in by_need(projects.cards(database)) if c.project.id != found.id and share_done(c) < 1
+        ]
+    return render_template(
+        "volunteer/rest.html", project=found, reason=reason, retry_after_s=retry_after_s, others=others[:3]
+    )
+
+
+# -- the visit ----------------------------------------------------------------------------------------
+
+
+def visit() -> dict[str, Any] | None:
+    """{"since": epoch seconds, "minutes": int or None} of the present visit."""
+    began = session.get("visit")
+    is_fresh = isinstance(began, dict) and 0 <= time.time() - began.get("since", 0) < VISIT_SECONDS
+    return began if is_fresh else None
+
+
+def begin_visit(minutes: int | None) -> None:
+    session["visit"] = {"since": int(time.time()), "minutes": minutes}
+
+
+def _minutes() -> int | None:
+    """The minutes asked for, if they are ones we offer."""
+    asked = http.args.get("minutes", "")
+    return int(asked) if asked.isdecimal() and len(asked) < 3 and int(asked) in MINUTES else None
+
+
+def _n_done(found: Project) -> int:
+    began, known = visit(), known_contributor()
+    if began is None or known is None or found.id is None:
+        return 0
+    with current_site().db.connection() as connection:
+        return visits.count_since(connection, known, found.id, datetime.fromtimestamp(began["since"], UTC))[0]

@@ -1,3 +1,88 @@
-export function mount(element, options) {
-  return { read: () => ({}) };
+// A question's fields: reads them, shows those that are asked, says which one lacks an answer.
+
+export function mount(element, {config, strings, draft, onchange}) {
+  const root = element.querySelector("[data-fields]");
+  const fields = config.fields.map(field => ({
+    ...field,
+    box: root.querySelector(`[data-field="${CSS.escape(field.id)}"]`),
+  }));
+  const inputs = field => [...field.box.querySelectorAll("input,textarea")];
+  let tapped = null; // the choice of a one-tap question
+
+  const valueOf = field => {
+    if (field.box.disabled) return null;
+    if ("oneTap" in root.dataset) return tapped ?? field.box.querySelector("[aria-current]")?.value ?? null;
+    const all = inputs(field);
+    if (field.kind === "choices") {
+      const chosen = all.filter(input => input.checked).map(input => input.value);
+      return chosen.length ? chosen : null;
+    }
+    if (field.kind === "choice") return all.find(input => input.checked)?.value ?? null;
+    if (field.kind === "scale") {
+      const step = all.find(input => input.checked)?.value;
+      return step === undefined ? null : Number(step);
+    }
+    const written = all[0].value.trim();
+    if (written === "") return null;
+    return field.kind === "number" ? Number(written) : written;
+  };
+
+  const showAsked = () => {
+    for (const field of fields) {
+      if (!field.show_if) continue;
+      const parent = fields.find(other => other.id === field.show_if.field);
+      const isAsked = String(valueOf(parent)) === String(field.show_if.is);
+      field.box.hidden = field.box.disabled = !isAsked;
+    }
+  };
+
+  const put = (field, said) => {
+    if ("oneTap" in root.dataset) {
+      for (const button of field.box.querySelectorAll("button")) {
+        button.toggleAttribute("aria-current", button.value === said);
+        if (button.value === said) button.setAttribute("aria-current", "true");
+      }
+      return;
+    }
+    for (const input of inputs(field)) {
+      if (input.type === "radio" || input.type === "checkbox")
+        input.checked = Array.isArray(said) ? said.includes(input.value) : String(said) === input.value;
+      else input.value = said ?? "";
+    }
+  };
+
+  if (draft) for (const field of fields) put(field, draft[field.id]);
+  showAsked();
+  root.addEventListener("input", () => {
+    showAsked();
+    onchange();
+  });
+  root.addEventListener("click", event => {
+    const button = event.target.closest("button[data-choice]");
+    if (button) tapped = button.value;
+  }, true);
+
+  const read = () => Object.fromEntries(
+    fields.map(field => [field.id, valueOf(field)]).filter(([, said]) => said !== null));
+
+  return {
+    read,
+    isEmpty: () => Object.keys(read()).length === 0,
+    focus: () => root.querySelector("input:not([type=radio]):not([type=checkbox]),textarea")?.focus({preventScroll: true}),
+    problem() {
+      for (const field of fields) {
+        const line = field.box.querySelector("[data-wrong]");
+        line.hidden = true;
+        if (field.box.disabled) continue;
+        const bad = inputs(field).find(input => !input.checkValidity());
+        const lacks = field.required !== false && valueOf(field) === null;
+        if (!bad && !lacks) continue;
+        line.hidden = false;
+        line.textContent = lacks ? strings.required : bad.validationMessage;
+        (bad ?? field.box.querySelector("input,textarea,button"))?.focus();
+        return line.textContent;
+      }
+      return null;
+    },
+  };
 }

@@ -1,0 +1,357 @@
+// The task page: shows one task after another, keeps the next one ready, sends answers, and loses none.
+// The task type's presenter.js draws and reads; everything else (fetching, timing, drafts, keys, bad network) is here.
+//   mount(element, {payload, config, media, strings, draft, onchange})
+//     -> {read(), isEmpty?(), problem?() -> text or null, focus?(), undo?() -> was there something to undo?}
+
+const $ = id => document.getElementById(id);
+const form = $("work");
+const {slug} = form.dataset;
+const texts = JSON.parse($("texts").textContent);
+const isBack = Number(form.dataset.back) > 0; // an own earlier answer is being corrected
+const store = {
+  get(key) { try { return JSON.parse(localStorage.getItem(`mt:${key}`)); } catch { return null; } },
+  set(key, value) { try { value === null ? localStorage.removeItem(`mt:${key}`) : localStorage.setItem(`mt:${key}`, JSON.stringify(value)); } catch { /* private mode: no drafts */ } },
+};
+
+let presenter, pristine, mountType;
+let current = JSON.parse($("task").textContent);
+let queue = [], isFetching = false, reason = null;
+let outbox = store.get(`out:${slug}`) ?? [], isSending = false, retry = 0;
+let done = Number(form.dataset.done), gone = new Set(), startedAt = 0, hiddenFor = 0, hiddenAt = 0;
+const pageLoaded = Date.now();
+
+// -- showing a task -----------------------------------------------------------------------------------
+
+function fill(root, task) {
+  const {payload, media} = task;
+  const ask = $("ask");
+  ask.textContent = payload.question || ask.dataset.default;
+  const base = root.querySelector("[data-base]"), pictures = root.querySelector("[data-pictures]"), text = root.querySelector("[data-text]"), about = root.querySelector("[data-about]");
+  const put = (image, it) => {
+    image.removeAttribute("src");
+    image.srcset = it.srcset ?? "";
+    Object.assign(image, {src: it.url, width: it.width, height: it.height});
+    if (payload.metadata?.alt) image.alt = payload.metadata.alt;
+    return image;
+  };
+  if (base && media[0]) put(base, media[0]);
+  if (pictures) {
+    const model = pictures.querySelector("img") ?? Object.assign(new Image(), {sizes: "(min-width:60rem) 66vw, 100vw", alt: ask.textContent});
+    pictures.replaceChildren(...media.map(it => put(model.cloneNode(), it)));
+    const stage = root.querySelector("[data-stage]");
+    stage.classList.toggle("has-image", media.length > 0);
+    stage.classList.toggle("has-text", Boolean(payload.text));
+  }
+  if (text) { text.textContent = payload.text ?? ""; text.hidden = !payload.text; }
+  if (about) {
+    const facts = Object.entries(payload.metadata ?? {}).filter(([name]) => name !== "alt");
+    about.hidden = !facts.length;
+    about.replaceChildren(...facts.map(pair => {
+      const row = document.createElement("div");
+      row.append(...["dt", "dd"].map((tag, i) => Object.assign(document.createElement(tag), {textContent: pair[i], dir: "auto"})));
+      return row;
+    }));
+  }
+}
+
+function show(next, draft = store.get(`draft:${next.task.id}`)) {
+  const isFirst = !presenter;
+  let root = $("presenter");
+  if (isFirst) pristine = root.cloneNode(true);
+  else {
+    const fresh = pristine.cloneNode(true);
+    fill(fresh, next.task);
+    root.replaceWith(fresh);
+    root = fresh;
+  }
+  current = next;
+  for (const input of document.querySelectorAll("input[name=_lease]")) input.value = next.lease;
+  wrong("");
+  const {task} = next;
+  presenter = mountType(root, {
+    payload: task.payload, config: task.config, media: task.media, strings: texts, draft, onchange: saveDraft,
+  });
+  zoomable(root);
+  for (const image of root.querySelectorAll("img")) image.addEventListener("error", () => wrong(texts.image_failed), {once: true});
+  startedAt = performance.now();
+  hiddenFor = 0;
+  hiddenAt = document.hidden ? startedAt : 0;
+  if (!isFirst) {
+    document.scrollingElement.scrollTop = 0;
+    form.classList.remove("busy");
+    if (presenter.focus && matchMedia("(hover:hover)").matches) presenter.focus();
+    else $("main").focus({preventScroll: true});
+  }
+  tick();
+}
+
+function zoomable(root) {
+  const button = root.querySelector("[data-zoom]"), stage = root.querySelector("[data-stage]");
+  if (!button || !stage.classList.contains("has-image")) return;
+  button.hidden = false;
+  const flip = () => {
+    const isOn = stage.classList.toggle("zoomed");
+    button.setAttribute("aria-pressed", isOn);
+    for (const image of stage.querySelectorAll("img")) image.sizes = isOn ? "200vw" : "(min-width:60rem) 66vw, 100vw";
+  };
+  button.addEventListener("click", flip);
+  root.querySelector("[data-pictures]").addEventListener("dblclick", flip);
+}
+
+let draftTimer;
+function saveDraft() {
+  wrong("");
+  clearTimeout(draftTimer);
+  const {id} = current.task, read = presenter.read;
+  if (!isBack) draftTimer = setTimeout(() => store.set(`draft:${id}`, read()), 250);
+}
+
+function wrong(text) { $("wrong").textContent = text; }
+
+let toastTimer;
+function toast(text, link) {
+  const box = $("toast");
+  box.replaceChildren(text);
+  if (link) box.append(Object.assign(document.createElement("a"), {className: "btn", href: link.href, textContent: link.text}));
+  clearTimeout(toastTimer);
+  toastTimer = setTimeout(() => box.replaceChildren(), link ? 5000 : 4000);
+}
+
+function tick() {
+  if (isBack) return;
+  const {minutes, began, now} = form.dataset, parts = [];
+  if (done) parts.push(done === 1 ? texts.done[0] : texts.done[1].replace("{n}", done));
+  if (minutes) {
+    const spent = (Number(now) - Number(began)) / 60 + (Date.now() - pageLoaded) / 60000, left = minutes - spent;
+    parts.push(left > 0 ? texts.left.replace("{n}", Math.max(1, Math.round(left))) : texts.over.replace("{n}", minutes));
+    $("finish").classList.toggle("primary", left <= 0);
+    $("finish").classList.toggle("quiet", left > 0);
+  }
+  const line = parts.join(" · ");
+  if ($("clock").textContent !== line) $("clock").textContent = line;
+  $("back").hidden = !done;
+}
+
+// -- fetching and sending ------------------------------------------------------------------------------
+
+async function post(path, body) {
+  const response = await fetch(path, {
+    method: "POST", headers: {"Content-Type": "application/json", Accept: "application/json"}, body: JSON.stringify(body),
+  });
+  const said = await response.json().catch(() => ({}));
+  if (response.ok) return said;
+  throw Object.assign(new Error(said.message ?? ""), {status: response.status, said});
+}
+
+function take(leases) {
+  for (const lease of leases ?? []) {
+    const {id} = lease.task;
+    if (gone.has(id) || id === current.task.id || queue.some(other => other.task.id === id)) continue;
+    queue.push(lease);
+    preload(lease.task.media);
+  }
+}
+const preloaded = new Map();
+function preload(media) {
+  if (navigator.connection?.saveData) return;
+  const sizes = pristine.querySelector("img")?.sizes ?? "100vw";
+  for (const it of media) {
+    const image = new Image();
+    Object.assign(image, {sizes, srcset: it.srcset ?? "", src: it.url});
+    image.decode?.().catch(() => {});
+    preloaded.set(it.url, image); // held, so that the decoded picture stays at hand
+    if (preloaded.size > 6) preloaded.delete(preloaded.keys().next().value);
+  }
+}
+
+async function fetchMore() {
+  if (isFetching || isBack || queue.length) return;
+  isFetching = true;
+  try {
+    const said = await post(`/api/v1/projects/${slug}/leases`, {limit: 2});
+    take(said.leases);
+    reason = said.reason;
+  } catch { /* asked again when it is needed */ } finally { isFetching = false; }
+}
+
+function isOffline(error) { return error.status === undefined || error.status >= 500 || error.status === 429; }
+
+async function send() {
+  if (isSending || !outbox.length) return;
+  isSending = true;
+  const sent = outbox.slice(0, 20);
+  try {
+    const said = await post("/api/v1/answers", {answers: sent.map(({task, ...answer}) => answer), next: 2});
+    if (retry) toast(texts.online);
+    retry = 0;
+    outbox = outbox.slice(sent.length);
+    store.set(`out:${slug}`, outbox.length ? outbox : null);
+    said.receipts.forEach((receipt, i) => received(receipt, sent[i]));
+    take(said.leases);
+    if (!said.leases?.length) reason = said.reason ?? reason;
+  } catch (error) {
+    if (isOffline(error)) {
+      retry = Math.min(retry + 1, 6);
+      toast(navigator.onLine ? texts.trouble : texts.offline);
+      setTimeout(send, 1000 * 2 ** retry);
+    } else {
+      outbox = outbox.slice(sent.length); // refused for good: sending it again would not help
+      store.set(`out:${slug}`, outbox.length ? outbox : null);
+      toast(error.message);
+    }
+  } finally { isSending = false; }
+  if (outbox.length && !retry) send();
+  waiting?.();
+}
+
+function received(receipt, sent) {
+  if (receipt.status === "surplus") toast(texts.surplus);
+  if (receipt.status !== "rejected") { store.set(`draft:${sent.task.task.id}`, null); return; }
+  // The answer did not fit after all: back to that task, with what was said and why it cannot be taken.
+  gone.delete(sent.task.task.id);
+  if (sent.kind !== "skip") done--;
+  if (receipt.error?.error === "lease_invalid") return toast(receipt.error.message);
+  if (current.task.id !== sent.task.task.id) queue.unshift(current);
+  show(sent.task, sent.value);
+  wrong(receipt.error?.message ?? "");
+}
+
+// -- answering -----------------------------------------------------------------------------------------
+
+async function answer(kind) {
+  if (form.classList.contains("busy")) return;
+  let value = null;
+  if (kind === "value") {
+    const problem = presenter.problem?.();
+    if (problem) return wrong(problem);
+    value = presenter.read();
+    if (presenter.isEmpty?.()) return wrong(texts.nothing);
+  } else if (kind === "empty") {
+    value = emptied(presenter.read());
+    kind = "value";
+  }
+  if (isBack) return revise(kind, value);
+  const away = hiddenFor + (hiddenAt ? performance.now() - hiddenAt : 0);
+  const seconds = Math.round((performance.now() - startedAt - away) / 100) / 10;
+  outbox.push({lease: current.lease, kind, value, seconds_spent: Math.max(0, Math.min(seconds, 86400)), task: current});
+  store.set(`out:${slug}`, outbox);
+  clearTimeout(draftTimer);
+  gone.add(current.task.id);
+  if (kind !== "skip") done++;
+  const sending = send();
+  if ("oneTap" in (document.querySelector("[data-fields]")?.dataset ?? {}) && kind === "value") toast(texts.saved);
+  await advance(sending);
+}
+
+// "Nothing here" is the value with every list empty.
+const emptied = value => Object.fromEntries(Object.entries(value).map(([key, it]) => [key, Array.isArray(it) ? [] : it]));
+
+let waiting = null;
+async function advance(sending) {
+  if (!queue.length) {
+    form.classList.add("busy");
+    tick();
+    await sending;
+    if (!queue.length && !retry) await fetchMore();
+    while (!queue.length && retry) { // offline, and nothing left on this device
+      toast(texts.offline_end);
+      await new Promise(go => { waiting = go; });
+      if (!retry && !queue.length) await fetchMore();
+    }
+    waiting = null;
+    if (!queue.length) {
+      await flushed();
+      location.href = `${form.dataset.thanks}?why=${encodeURIComponent(reason ?? "")}`;
+      return;
+    }
+  }
+  show(queue.shift());
+  if (!queue.length && !isSending) fetchMore();
+}
+async function flushed() { for (let i = 0; i < 20 && outbox.length && !retry; i++) { await send(); await new Promise(go => setTimeout(go, 50)); } }
+
+async function revise(kind, value) {
+  form.classList.add("busy");
+  try {
+    await post("/api/v1/revisions", {lease: current.lease, kind, value});
+    location.href = `/p/${slug}/work`;
+  } catch (error) {
+    form.classList.remove("busy");
+    wrong(error.message || texts.trouble);
+  }
+}
+
+function undo() {
+  if (presenter.undo?.() || isBack || !done) return;
+  $("back").click();
+}
+
+// -- wiring --------------------------------------------------------------------------------------------
+
+form.addEventListener("submit", event => {
+  event.preventDefault();
+  const button = event.submitter;
+  answer(button?.name === "_kind" ? button.value : "value");
+});
+$("report-form").addEventListener("submit", async event => {
+  event.preventDefault();
+  const sent = new FormData(event.target);
+  try {
+    await post("/api/v1/reports", {lease: current.lease, reason: sent.get("reason"), note: sent.get("note")});
+  } catch (error) { return toast(error.message || texts.trouble); }
+  event.target.reset();
+  $("report").hidePopover();
+  toast(texts.reported);
+  if (!isBack) answer("skip");
+});
+
+const keysOn = $("use-keys");
+keysOn.checked = store.get("keys") !== false;
+keysOn.addEventListener("change", () => { store.set("keys", keysOn.checked); document.body.classList.toggle("no-keys", !keysOn.checked); });
+document.body.classList.toggle("no-keys", !keysOn.checked);
+document.addEventListener("keydown", event => {
+  if (event.defaultPrevented || event.altKey || document.querySelector("[popover]:popover-open")) return;
+  const isUndo = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey);
+  const isWriting = event.target.matches("textarea,input:not([type=radio]):not([type=checkbox]),select");
+  if (isUndo && !isWriting) { event.preventDefault(); return undo(); }
+  if (event.ctrlKey && event.key === "Enter") { event.preventDefault(); return answer("value"); }
+  if (isWriting || event.ctrlKey || event.metaKey || event.repeat) return;
+  if (event.key === "Enter") {
+    if (event.target.closest("button,a,summary")) return;
+    event.preventDefault();
+    if ($("done")) answer("value");
+    return;
+  }
+  if (!keysOn.checked) return;
+  const key = event.key.toLowerCase();
+  if (/^[1-9]$/.test(key)) {
+    const group = event.target.closest("[data-field]") ?? unanswered() ?? document;
+    const choice = [...group.querySelectorAll("[data-choice]")].filter(it => it.offsetParent)[key - 1];
+    if (choice) { event.preventDefault(); choice.click(); if (choice.matches("input")) choice.focus(); }
+  } else if (key === "u") { event.preventDefault(); undo(); }
+  else form.querySelector(`[data-hotkey="${CSS.escape(key)}"]`)?.click();
+});
+function unanswered() {
+  const groups = [...form.querySelectorAll("[data-field]")].filter(it => !it.disabled && it.querySelector("[data-choice]"));
+  return groups.find(it => !it.querySelector(":checked")) ?? groups[0];
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) hiddenAt = performance.now();
+  else { if (hiddenAt) hiddenFor += performance.now() - hiddenAt; hiddenAt = 0; }
+});
+addEventListener("online", () => { if (outbox.length) send(); });
+addEventListener("pagehide", () => { if (presenter && !isBack && !gone.has(current.task.id) && !presenter.isEmpty?.()) store.set(`draft:${current.task.id}`, presenter.read()); });
+setInterval(() => {
+  tick();
+  if (!isBack && Date.parse(current.expires_at) < Date.now() && !current.isLate) { current.isLate = true; toast(texts.late); }
+}, 10_000);
+
+({mount: mountType} = await import(form.dataset.presenter));
+show(current, current.value ?? store.get(`draft:${current.task.id}`));
+document.body.dataset.ready = "1";
+for (const {task} of outbox) gone.add(task.task.id); // answered before the page was loaded again, not sent yet
+const sending = send();
+if (gone.has(current.task.id)) advance(sending);
+if (document.readyState === "complete") fetchMore();
+else addEventListener("load", () => fetchMore(), {once: true});
