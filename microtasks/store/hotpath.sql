@@ -56,15 +56,15 @@ BEGIN
 END $$;
 
 -- The next known task for this contributor, in its random order (task_gold.draw), once around from in_start.
--- draw: how far they are then, in_start..in_start + 1; found NULL: there is none left.
+-- draw: how far they are then, in_start..in_start + 1; chosen NULL: there is none left.
 CREATE FUNCTION hot_gold(
-    in_project bigint, in_who uuid, in_start float8, in_draw float8, OUT found bigint, OUT draw float8)
+    in_project bigint, in_who uuid, in_start float8, in_draw float8, OUT chosen bigint, OUT draw float8)
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 #variable_conflict use_column
 BEGIN
     FOR turn IN 0..1 LOOP
         CONTINUE WHEN turn = 0 AND in_draw >= 1;
-        SELECT g.task_id, g.draw + turn INTO found, draw
+        SELECT g.task_id, g.draw + turn INTO chosen, draw
         FROM task_gold g JOIN task t ON t.id = g.task_id
         WHERE g.project_id = in_project AND g.draw > in_draw - turn AND (turn = 0 OR g.draw <= in_start)
           AND t.retirement_reason IS DISTINCT FROM 'withdrawn'
@@ -72,7 +72,7 @@ BEGIN
           AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.task_id = t.id AND l.contributor_id = in_who)
           AND NOT EXISTS (SELECT 1 FROM skip s WHERE s.task_id = t.id AND s.contributor_id = in_who)
         ORDER BY g.draw LIMIT 1;
-        IF found IS NOT NULL THEN RETURN; END IF;
+        IF chosen IS NOT NULL THEN RETURN; END IF;
     END LOOP;
     draw := in_start + 1;
 END $$;
@@ -147,17 +147,17 @@ BEGIN
             FOR i IN 1..least(in_gold, in_wanted - n_held) LOOP
                 gold := hot_gold(hot_lease.project_id, in_who, v_start, coalesce(k.gold_draw, v_start));
                 k.gold_draw := gold.draw;
-                EXIT WHEN gold.found IS NULL;
-                drawn := drawn || gold.found;
+                EXIT WHEN gold.chosen IS NULL;
+                drawn := drawn || gold.chosen;
                 -- A seat if one is free; otherwise the answer checks the contributor and no more.
                 PERFORM 1 FROM task t
-                WHERE t.id = gold.found AND t.open
+                WHERE t.id = gold.chosen AND t.open
                   AND (in_network IS NULL OR hot_has_room(t.id, t.redundancy, in_network))
                 FOR NO KEY UPDATE SKIP LOCKED;
                 has_seat := FOUND;
-                IF has_seat THEN UPDATE task t SET n_leases = t.n_leases + 1 WHERE t.id = gold.found; END IF;
+                IF has_seat THEN UPDATE task t SET n_leases = t.n_leases + 1 WHERE t.id = gold.chosen; END IF;
                 INSERT INTO lease (contributor_id, task_id, project_id, expires_at, holds_seat, network)
-                VALUES (in_who, gold.found, hot_lease.project_id, v_until, has_seat, in_network);
+                VALUES (in_who, gold.chosen, hot_lease.project_id, v_until, has_seat, in_network);
             END LOOP;
         END IF;
 

@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.web import assets, errors, request, texts
+from microtasks.web import assets, converters, errors, request, texts
 
 #: One module per audience; each has a `blueprint`.
 BLUEPRINTS = ("health", "media", "volunteer", "owner", "research", "api")
@@ -35,6 +35,7 @@ def create_app(settings: Settings | None = None, site: Site | None = None) -> Fl
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["microtasks"] = site
+    converters.init_app(app)
     request.init_app(app)
     errors.init_app(app)
     texts.init_app(app)

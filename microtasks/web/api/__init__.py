@@ -1,3 +1,5 @@
-from flask import Blueprint
+"""The volunteer API, version 1: JSON over HTTP under /api/v1, described by itself at /api/v1/openapi.json."""
 
-blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+from microtasks.web.api.views import blueprint
+
+__all__ = ["blueprint"]

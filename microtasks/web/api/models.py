@@ -1,0 +1,243 @@
+"""What the API reads and writes. In models are enforced; Out models describe, and the tests hold us to it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Reason = Literal["complete", "none_for_you", "paused"]
+ReportReason = Literal["broken", "unclear", "offensive", "other"]
+
+MAX_LEASES = 20
+MAX_ANSWERS = 20
+
+LeaseToken = Annotated[
+    str, Field(min_length=1, max_length=4096, description="The token that came with the task, unchanged.")
+]
+
+
+class In(BaseModel):
+    """A request body: nothing unknown, nothing converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Out(BaseModel):
+    """A reply."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+# -- in -----------------------------------------------------------------------------------------------
+
+
+class LeasesIn(In):
+    """Ask for tasks."""
+
+    limit: int = Field(1, ge=1, le=MAX_LEASES, description="How many tasks to hold at once, at most.")
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"limit": 1}]})
+
+
+class AnswerIn(In):
+    """What you say about one task."""
+
+    lease: LeaseToken
+    # a plain string, so that an unknown kind is a receipt of its own and not the end of the whole list
+    kind: str = Field(
+        "value",
+        max_length=40,
+        description="value: an answer. cant_tell: looked, and it cannot be said (an answer too). "
+        "skip: not an answer; the task goes to somebody else.",
+        json_schema_extra={"enum": ["value", "cant_tell", "skip"]},
+    )
+    value: Any = Field(
+        None,
+        description="For kind value: an object as the task's type asks for. Otherwise absent or null.",
+        json_schema_extra={"type": ["object", "null"]},
+    )
+    seconds_spent: float | None = Field(
+        None, description="Seconds from seeing the task to answering it. What cannot be true is not kept."
+    )
+
+
+class AnswersIn(In):
+    """Answers, and how many new tasks to send with the receipts."""
+
+    answers: list[AnswerIn] = Field(min_length=0, max_length=MAX_ANSWERS)
+    next: int = Field(0, ge=0, le=MAX_LEASES, description="How many tasks of the same project to hand out.")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "answers": [
+                        {
+                            "lease": "k3J...",
+                            "kind": "value",
+                            "value": {"answer": "yes"},
+                            "seconds_spent": 3.2,
+                        }
+                    ],
+                    "next": 1,
+                }
+            ]
+        }
+    )
+
+
+class ReportIn(In):
+    """Tell the project's owner that something is wrong with a task."""
+
+    lease: LeaseToken
+    reason: ReportReason
+    note: str = Field("", max_length=1000, description="In your own words; do not name persons.")
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"lease": "k3J...", "reason": "broken", "note": "The image is black."}]
+        }
+    )
+
+
+class RevisionIn(In):
+    """Correct an answer of your own."""
+
+    lease: LeaseToken
+    kind: Literal["value", "cant_tell"] = "value"
+    value: Any = Field(None, json_schema_extra={"type": ["object", "null"]})
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"lease": "k3J...", "kind": "value", "value": {"answer": "no"}}]}
+    )
+
+
+# -- out ----------------------------------------------------------------------------------------------
+
+
+class ErrorOut(Out):
+    """Every error has this shape."""
+
+    error: str = Field(description="A code for programs, snake_case.", examples=["answer_invalid"])
+    message: str = Field(description="One or two sentences for a person.")
+    details: dict[str, Any] = Field(
+        description="More for programs: often `problems`, a list of {where, what}.",
+        examples=[{"problems": [{"where": "answers.0.kind", "what": "Input should be 'value' or 'skip'"}]}],
+    )
+
+
+class ImageOut(Out):
+    """One image of a task. Marks are in pixels of `width` x `height`, whatever size you show it in."""
+
+    url: str
+    width: int
+    height: int
+    srcset: str
+
+
+class TaskOut(Out):
+    """A task as a volunteer sees it."""
+
+    id: int
+    type: str = Field(description="The task type: question, tagging, marking, ...")
+    config: dict[str, Any] = Field(description="What is asked, as the task type defines it.")
+    payload: dict[str, Any] = Field(description="What is shown: text, question, metadata.")
+    media: list[ImageOut]
+
+
+class LeaseOut(Out):
+    """A task handed out to you: your seat is kept until it expires."""
+
+    lease: str = Field(description="Send it back with the answer.")
+    expires_at: datetime = Field(description="UTC. An answer after that may come too late to be counted.")
+    task: TaskOut
+
+
+class LeasesOut(Out):
+    """Tasks you hold: those you held already come first."""
+
+    leases: list[LeaseOut]
+    reason: Reason | None = Field(
+        description="Why there are none: the project is complete; there is nothing (for now) for you; the "
+        "project is paused."
+    )
+    retry_after_s: int | float | None = Field(description="When to ask again, if that may help.")
+
+
+class ReceiptOut(Out):
+    """What became of one answer."""
+
+    task: int | None = Field(description="The task; null when the lease is not one of yours.")
+    status: Literal["counted", "surplus", "duplicate", "skipped", "rejected"] = Field(
+        description="counted: thank you. surplus: came after the lease ended and no seat was free; kept, not "
+        "counted. duplicate: it is here already, nothing changed. skipped. rejected: see error."
+    )
+    error: ErrorOut | None
+
+
+class AnswersOut(Out):
+    """A receipt for each answer, in order, and new tasks if you asked for them."""
+
+    receipts: list[ReceiptOut]
+    leases: list[LeaseOut]
+    reason: Reason | None = Field(description="Why there are no new tasks, though you asked for some.")
+    retry_after_s: int | float | None = Field(description="When to ask again, if that may help.")
+
+
+class ReportOut(Out):
+    """The report is stored."""
+
+    status: Literal["reported"]
+
+
+class OwnAnswerOut(Out):
+    """One of your last answers, with what is needed to correct it."""
+
+    lease: str
+    kind: Literal["value", "empty", "cant_tell"] = Field(description="empty: a value that says nothing here.")
+    value: dict[str, Any] | None
+    task: TaskOut
+
+
+class RecentOut(Out):
+    """Your last answers in a project, newest first."""
+
+    answers: list[OwnAnswerOut]
+
+
+class ProgressOut(Out):
+    """How far a project is."""
+
+    tasks: int
+    retired: int = Field(description="Tasks that need no more answers.")
+    answers: int = Field(description="Answers counted.")
+    answers_wanted: int = Field(description="Answers when all is done, at most.")
+    contributors: int
+
+
+class ProjectOut(Out):
+    """Public facts of a project."""
+
+    slug: str
+    name: str
+    purpose: str
+    instructions: str = Field(description="Markdown.")
+    thanks: str
+    topic: str
+    language: str = Field(description="Of the owner's texts, BCP 47.")
+    type: str = Field(description="The task type.")
+    config: dict[str, Any]
+    state: Literal["published", "paused", "archived"]
+    redundancy: int = Field(description="Answers wanted for each task, at most.")
+    seconds_per_task: float | None = Field(description="Median of the last answers.")
+    cover: ImageOut | None
+    published_at: datetime | None
+    progress: ProgressOut
+
+
+class ProjectsOut(Out):
+    """The projects that take answers now."""
+
+    projects: list[ProjectOut]

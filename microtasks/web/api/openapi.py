@@ -1,0 +1,198 @@
+"""The API's description of itself: OpenAPI 3.1, made from the models and one table of operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from microtasks import __version__
+from microtasks.web.api import models
+
+REF = "#/components/schemas/{model}"
+
+PROBLEMS = {
+    304: "Not modified: the ETag you sent still holds.",
+    400: "The request cannot be used; `details` says where and why.",
+    403: "Not from this site's own pages, or not allowed.",
+    404: "There is nothing by that name.",
+    413: "The body is too large.",
+    415: "The body is not sent as application/json.",
+    429: "Too many requests: wait as long as Retry-After says.",
+    503: "A server we depend on does not answer: try again after Retry-After.",
+}
+READ = (503,)
+WRITE = (400, 403, 413, 415, 429, 503)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One route. `problems`: error statuses besides those that its kind (read or write) always has."""
+
+    method: str
+    path: str  # as OpenAPI writes it: /projects/{slug}
+    id: str
+    summary: str
+    reply: type[BaseModel] | None
+    body: type[BaseModel] | None = None
+    problems: tuple[int, ...] = ()
+    query: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+OPERATIONS = (
+    Operation(
+        "get",
+        "/projects",
+        "listProjects",
+        "Projects that take answers now",
+        models.ProjectsOut,
+        problems=(304,),
+    ),
+    Operation(
+        "get",
+        "/projects/{slug}",
+        "getProject",
+        "One project: facts and progress",
+        models.ProjectOut,
+        problems=(304, 404),
+    ),
+    Operation(
+        "post",
+        "/projects/{slug}/leases",
+        "leaseTasks",
+        "Be handed tasks",
+        models.LeasesOut,
+        models.LeasesIn,
+        problems=(404,),
+    ),
+    Operation(
+        "post",
+        "/answers",
+        "sendAnswers",
+        "Send answers, and be handed the next tasks",
+        models.AnswersOut,
+        models.AnswersIn,
+    ),
+    Operation(
+        "post",
+        "/reports",
+        "reportTask",
+        "Tell the owner that something is wrong with a task",
+        models.ReportOut,
+        models.ReportIn,
+        problems=(404,),
+    ),
+    Operation(
+        "post",
+        "/revisions",
+        "reviseAnswer",
+        "Correct an answer of your own",
+        models.ReceiptOut,
+        models.RevisionIn,
+        problems=(404,),
+    ),
+    Operation(
+        "get",
+        "/projects/{slug}/recent",
+        "recentAnswers",
+        "Your own last answers in a project",
+        models.RecentOut,
+        problems=(400, 404),
+        query={"limit": {"type": "integer", "minimum": 1, "maximum": 20, "default": 3}},
+    ),
+    Operation("get", "/openapi.json", "openapi", "This document", None, problems=(304,)),
+)
+
+DESCRIPTION = """\
+Help with projects from a program of your own. No account and no key: the first reply sets a cookie, and \
+whoever keeps it is one contributor. Each task is handed out with a lease that keeps a seat for you until it \
+expires; an answer sent before that counts. Sending the same answer again changes nothing. Replies may gain \
+fields and kinds one day: ignore what you do not know."""
+
+
+def document() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document."""
+    used: list[type[BaseModel]] = [models.ErrorOut]
+    for operation in OPERATIONS:
+        used += [model for model in (operation.body, operation.reply) if model is not None]
+    inputs = [(model, "validation") for model in used if issubclass(model, models.In)]
+    outputs = [(model, "serialization") for model in used if issubclass(model, models.Out)]
+    _, schemas = models_json_schema([*inputs, *outputs], ref_template=REF)  # type: ignore[arg-type]
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "microtasks: volunteer API",
+            "version": __version__,
+            "description": DESCRIPTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/api/v1"}],
+        "security": [{"contributor": []}, {}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {
+                "contributor": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "mt",
+                    "description": "Set with the first reply (__Host-mt where the site is served by https).",
+                }
+            },
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    statuses = sorted({*operation.problems, *(WRITE if operation.method == "post" else READ)})
+    content = (
+        _json(operation.reply) if operation.reply else {"application/json": {"schema": {"type": "object"}}}
+    )
+    described: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "responses": {"200": {"description": _first_line(operation.reply), "content": content}}
+        | {str(status): _problem(status) for status in statuses},
+    }
+    parameters = [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in operation.query.items()
+    ]
+    if "{slug}" in operation.path:
+        parameters.insert(
+            0,
+            {
+                "name": "slug",
+                "in": "path",
+                "required": True,
+                "description": "The project's short name, as in its address.",
+                "schema": {"type": "string"},
+            },
+        )
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body:
+        described["requestBody"] = {"required": True, "content": _json(operation.body)}
+    return described
+
+
+def _problem(status: int) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": PROBLEMS[status]}
+    if status >= 400:
+        described["content"] = _json(models.ErrorOut)
+    if status in (429, 503):
+        described["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    return described
+
+
+def _json(model: type[BaseModel]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": REF.format(model=model.__name__)}}}
+
+
+def _first_line(model: type[BaseModel] | None) -> str:
+    return (model.__doc__ or "").strip().splitlines()[0] if model else "The document."

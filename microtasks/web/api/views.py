@@ -1,0 +1,157 @@
+"""The routes: read strictly, call one use case, answer in bytes. No ORM where tasks and answers pass."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+import orjson
+from flask import Blueprint, Response
+from flask import request as http
+from pydantic import ValidationError
+from werkzeug.exceptions import UnsupportedMediaType
+
+from microtasks.core import jsonstrict
+from microtasks.core.errors import InputError
+from microtasks.core.tasktype import problems
+from microtasks.engine import serve, submit
+from microtasks.store import media, projects
+from microtasks.web.api import models, openapi
+from microtasks.web.request import contributor, current_site, network
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+
+Body = TypeVar("Body", bound=models.In)
+
+
+@blueprint.get("/projects")
+def list_projects() -> Response:
+    with current_site().db.session() as session:
+        cards = projects.cards(session)
+    return _cacheable({"projects": [_facts(card) for card in cards]})
+
+
+@blueprint.get("/projects/<slug>")
+def get_project(slug: str) -> Response:
+    with current_site().db.session() as session:
+        [card] = projects.cards(session, [projects.visible_by_slug(session, slug)])
+    return _cacheable(_facts(card))
+
+
+@blueprint.post("/projects/<slug>/leases")
+def lease_tasks(slug: str) -> Response:
+    body = _read(models.LeasesIn)
+    served = serve.lease(current_site(), slug, contributor(), limit=body.limit, network=network())
+    return _reply(served.to_json())
+
+
+@blueprint.post("/answers")
+def send_answers() -> Response:
+    body = _read(models.AnswersIn)
+    done = submit.submit(
+        current_site(),
+        contributor(),
+        [
+            submit.AnswerIn(answer.lease, answer.kind, answer.value, answer.seconds_spent)
+            for answer in body.answers
+        ],
+        next_limit=body.next,
+        network=network(),
+    )
+    return _reply(done.to_json())
+
+
+@blueprint.post("/reports")
+def report_task() -> Response:
+    body = _read(models.ReportIn)
+    submit.report(current_site(), contributor(), body.lease, body.reason, body.note)
+    return _reply({"status": "reported"})
+
+
+@blueprint.post("/revisions")
+def revise_answer() -> Response:
+    body = _read(models.RevisionIn)
+    receipt = submit.revise(current_site(), contributor(), body.lease, body.kind, body.value)
+    return _reply(receipt.to_json())
+
+
+@blueprint.get("/projects/<slug>/recent")
+def recent_answers(slug: str) -> Response:
+    limit = http.args.get("limit", "3")
+    if limit not in _LIMITS:
+        raise _unusable([{"where": "limit", "what": f"must be a whole number from 1 to {models.MAX_LEASES}"}])
+    response = _reply({"answers": submit.recent(current_site(), contributor(), slug, limit=int(limit))})
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.get("/openapi.json")
+def openapi_document() -> Response:
+    return _conditional(Response(_document(), content_type="application/json"))
+
+
+@cache
+def _document() -> bytes:
+    return orjson.dumps(openapi.document())
+
+
+_LIMITS = {str(number) for number in range(1, models.MAX_LEASES + 1)}
+
+
+# -- reading ------------------------------------------------------------------------------------------
+
+
+def _read(model: type[Body]) -> Body:
+    """The body as that model. Errors: 415, 413, JsonInvalid, InputError with `details["problems"]`."""
+    if not http.is_json:
+        raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
+    try:
+        return model.model_validate(jsonstrict.loads(http.get_data(cache=False)))
+    except ValidationError as error:
+        raise _unusable(problems(error)) from None
+
+
+def _unusable(found: list[dict[str, str]]) -> InputError:
+    first = found[0]
+    where = f"{first['where']}: " if first["where"] else ""
+    return InputError(f"This request cannot be used. {where}{first['what']}.", problems=found)
+
+
+# -- answering ----------------------------------------------------------------------------------------
+
+
+def _reply(value: dict[str, Any]) -> Response:
+    return Response(orjson.dumps(value), content_type="application/json")
+
+
+def _cacheable(value: dict[str, Any]) -> Response:
+    return _conditional(_reply(value))
+
+
+def _conditional(response: Response) -> Response:
+    """Let a client that has this very reply keep it (ETag); it has to ask each time."""
+    response.add_etag()
+    response.headers["Cache-Control"] = "no-cache"
+    response.make_conditional(http)
+    return response
+
+
+def _facts(card: projects.Card) -> dict[str, Any]:
+    project = card.project
+    return {
+        "slug": project.slug,
+        "name": project.name,
+        "purpose": project.purpose,
+        "instructions": project.instructions,
+        "thanks": project.thanks,
+        "topic": project.topic,
+        "language": project.language,
+        "type": project.task_type,
+        "config": project.config,
+        "state": project.state,
+        "redundancy": project.redundancy,
+        "seconds_per_task": card.median_seconds,
+        "cover": media.wire(card.cover) if card.cover else None,
+        "published_at": project.published_at,
+        "progress": card.progress,
+    }
