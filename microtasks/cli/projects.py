@@ -180,6 +180,8 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
         click.echo(f"  {failure.row_no}: {failure.name}: {failure.reason}", err=True)
     if batch.n_failed > len(failures):
         click.echo(f"  ... and {batch.n_failed - len(failures)} more", err=True)
+    for notice in batch.notices or ():
+        click.echo(notice, err=True)
     if batch.error:
         click.echo(batch.error, err=True)
     if batch.n_tasks == 0:

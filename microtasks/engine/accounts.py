@@ -11,9 +11,9 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from microtasks.core.errors import Forbidden, InputError
+from microtasks.core.errors import Forbidden, InputError, TooMany
 from microtasks.engine.site import Site
-from microtasks.store import accounts
+from microtasks.store import accounts, limits
 from microtasks.store.db import Session, now
 from microtasks.store.tables import Account
 
@@ -57,8 +57,13 @@ def link_is_good(site: Site, token: str) -> bool:
         return accounts.link_is_good(session, _hash(token))
 
 
-def sign_in_by_link(site: Site, token: str) -> str:
-    """Spend a one-time link; return the token of a new session. Forbidden if it is not good (any more)."""
+def sign_in_by_link(site: Site, token: str, *, address: str = "") -> str:
+    """Spend a one-time link; return the token of a new session.
+
+    Forbidden if it is not good (any more); TooMany after ten tries in five minutes from one IP address.
+    """
+    if not limits.allow(site, "link", address or "unknown"):
+        raise TooMany("Too many tries to sign in. Please wait five minutes.")
     with site.db.session() as session:
         account_id = accounts.use_link(session, _hash(token))
         account = None if account_id is None else accounts.get(session, account_id)
@@ -69,11 +74,15 @@ def sign_in_by_link(site: Site, token: str) -> str:
     return session_token
 
 
-def sign_in_by_password(site: Site, email: str, password: str) -> str:
+def sign_in_by_password(site: Site, email: str, password: str, *, address: str = "") -> str:
     """Check a password; return the token of a new session.
 
-    An unknown address costs the same work and says the same as a wrong password: Forbidden.
+    An unknown address costs the same work and says the same as a wrong password: Forbidden. TooMany after
+    ten tries in five minutes for one account or from one IP address, the right password too.
     """
+    keys = (("login_all", "all"), ("login", email.strip()[:256]), ("login", address or "unknown"))
+    if not all(limits.allow(site, scope, key) for scope, key in keys):
+        raise TooMany("Too many tries to sign in. Please wait five minutes.")
     with site.db.session() as session:
         account = accounts.by_email(session, email.strip()[:256])
     stored = account.password_hash if account is not None and account.disabled_at is None else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import unicodedata
 from itertools import count, islice
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -13,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from microtasks import tasktypes
 from microtasks.core.errors import ConfigInvalid, Conflict, NotFound, ProjectNotReady
 from microtasks.core.tasktype import Method
+from microtasks.engine import handout
 from microtasks.engine.site import Site
 from microtasks.store import jobs, projects
 from microtasks.store.db import now, raw
@@ -176,6 +179,35 @@ def archive(site: Site, project_id: int) -> Project:
     return _move(
         site, project_id, "archived", dict.fromkeys(("draft", "paused", "published", "archived"), "archived")
     )
+
+
+def examples(task_type: str) -> list[dict[str, Any]]:
+    """The type's own examples to start from: title, config, payload, a value. NotFound."""
+    folder = Path(tasktypes.__path__[0]) / tasktypes.get(task_type).name
+    found: list[dict[str, Any]] = json.loads((folder / "examples.json").read_text())
+    return found
+
+
+def task_to_preview(site: Site, project: Project, after_id: int = 0) -> dict[str, Any] | None:
+    """A task as a volunteer would get it (handout.shown); the type's own example while there is none."""
+    task_type = tasktypes.get(project.task_type)
+    about = handout.Known(task_type, task_type.parse_config(project.config), project.config)
+    with site.db.connection() as connection:
+        found = projects.task_to_show(connection, project.id or 0, after_id)
+    if found is not None:
+        task_id, payload, images = found
+        return handout.shown(task_id, about, payload, images)
+    if task_type.needs_image or after_id:
+        return None
+    return handout.shown(0, about, examples(project.task_type)[0]["payload"], [])
+
+
+def close_report(site: Site, project_id: int, report_id: int) -> None:
+    """Tick off what a volunteer reported; NotFound if it is not this project's."""
+    with site.db.session() as session:
+        if not projects.close_report(raw(session), project_id, report_id):
+            raise NotFound("There is no such report.")
+        session.commit()
 
 
 def estimate(n_tasks: int, redundancy: int, median_seconds: float | None) -> dict[str, float]:

@@ -107,6 +107,30 @@ def sources(connection: Connection, project_id: int, after: str | None, limit: i
     )
 
 
+def page(
+    connection: Connection, project_id: int, after: int, limit: int, *, only_reduced: bool = False
+) -> list[Row]:
+    """Tasks by `task_id` for a page: first image (`width`, `height`, `derivatives`), state, consensus.
+
+    only_reduced: those that have a consensus.
+    """
+    join = "JOIN" if only_reduced else "LEFT JOIN"
+    return _rows(
+        connection,
+        f"""SELECT t.id AS task_id, c.external_id, c.payload, t.redundancy, t.n_answers, t.n_leases,
+                  t.retired_at, t.retirement_reason, s.value, s.agreement, s.confidence, s.is_tied,
+                  g.task_id IS NOT NULL AS is_gold, m.width, m.height, m.derivatives, c.source
+           FROM task t JOIN task_content c ON c.task_id = t.id
+           {join} consensus s ON s.task_id = t.id
+           LEFT JOIN task_gold g ON g.task_id = t.id
+           LEFT JOIN media m ON m.id = c.media_ids[1]
+           WHERE t.project_id = %(project)s AND t.id > %(after)s ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
+        project_id,
+        after,
+        limit,
+    )
+
+
 def has_tiles(connection: Connection, project_id: int) -> bool:
     """Was any image of the project cut into tiles?"""
     row = connection.execute(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg.rows import dict_row
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -211,6 +212,59 @@ def median_seconds(session: Session, project_ids: Sequence[int]) -> dict[int, fl
                GROUP BY p.id""",
             (list(project_ids),),
         )
+    )
+
+
+def troubles(session: Session, project_id: int) -> dict[str, int]:
+    """What an owner should look at: "failed_rows" of uploads, "reports" still open, "running" imports."""
+    row = (
+        raw(session)
+        .execute(
+            """SELECT coalesce(sum(n_failed), 0), count(*) FILTER (WHERE state IN ('queued', 'running')),
+                  (SELECT count(*) FROM report WHERE project_id = %(project)s AND closed_at IS NULL)
+           FROM batch WHERE project_id = %(project)s""",
+            {"project": project_id},
+        )
+        .fetchone()
+    )
+    failed, running, reports = row or (0, 0, 0)
+    return {"failed_rows": int(failed), "running": int(running), "reports": int(reports)}
+
+
+def task_to_show(
+    connection: Connection, project_id: int, after_id: int
+) -> tuple[int, dict[str, Any], list[list[Any]]] | None:
+    """The first task behind this id: id, payload, and [width, height, derivatives] of each image."""
+    return connection.execute(
+        """SELECT t.id, c.payload, coalesce(
+               (SELECT jsonb_agg(jsonb_build_array(m.width, m.height, m.derivatives) ORDER BY place)
+                FROM unnest(c.media_ids) WITH ORDINALITY AS ids(id, place)
+                JOIN media m ON m.id = ids.id), '[]')
+           FROM task t JOIN task_content c ON c.task_id = t.id
+           WHERE t.project_id = %s AND t.id > %s ORDER BY t.id LIMIT 1""",
+        (project_id, after_id),
+    ).fetchone()
+
+
+def reports(connection: Connection, project_id: int, after_id: int, limit: int) -> list[dict[str, Any]]:
+    """What volunteers reported, by id: with the task's external_id, and whether it is closed."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            """SELECT r.id, r.task_id, c.external_id, r.reason, r.note, r.created_at, r.closed_at
+               FROM report r JOIN task_content c ON c.task_id = r.task_id
+               WHERE r.project_id = %s AND r.id > %s ORDER BY r.id LIMIT %s""",
+            (project_id, after_id, limit),
+        ).fetchall()
+
+
+def close_report(connection: Connection, project_id: int, report_id: int) -> bool:
+    """Note that a report was seen to; False if the project has none of that id."""
+    return (
+        connection.execute(
+            "UPDATE report SET closed_at = coalesce(closed_at, now()) WHERE id = %s AND project_id = %s",
+            (report_id, project_id),
+        ).rowcount
+        == 1
     )
 
 

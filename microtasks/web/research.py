@@ -1,3 +1,75 @@
-from flask import Blueprint
+"""The researcher's pages: results, downloads, code book. For now they are the owner's to see."""
 
-blueprint = Blueprint("research", __name__)
+from __future__ import annotations
+
+from flask import Blueprint, Response, render_template, stream_with_context
+from flask import request as http
+from flask.typing import ResponseReturnValue
+
+from microtasks.core.errors import NotFound
+from microtasks.engine import exporting
+from microtasks.engine.formats import FORMATS
+from microtasks.store import exports
+from microtasks.web.owner.frame import PAGE, after, id_of, mine, private
+from microtasks.web.request import current_site, owner_required
+
+blueprint = Blueprint("research", __name__, url_prefix="/research")
+blueprint.after_request(private)
+
+
+@blueprint.get("/<slug>")
+@owner_required
+def results(slug: str) -> ResponseReturnValue:
+    """Downloads, and the consensus of each task, a page at a time by key."""
+    project = mine(slug)
+    with current_site().db.connection() as connection:
+        rows = exports.page(connection, id_of(project), after(), PAGE + 1, only_reduced=True)
+    shown = rows[:PAGE]
+    return render_template(
+        "research/results.html",
+        project=project,
+        whats=exporting.whats(project),
+        formats=FORMATS.values(),
+        rows=shown,
+        in_short=exporting.in_short,
+        next_after=shown[-1]["task_id"] if len(rows) > PAGE else None,
+    )
+
+
+@blueprint.get("/<slug>/export/<what>.<format>")
+@owner_required
+def download(slug: str, what: str, format: str) -> ResponseReturnValue:
+    """One table in one format, streamed; compressed where the client takes it."""
+    project = mine(slug)
+    if what not in exporting.WHATS or format not in FORMATS:
+        raise NotFound("There is no such download.")
+    chunks = exporting.export(current_site(), project, what, format)
+    response = Response(content_type=FORMATS[format].mime)
+    if format != "parquet" and "gzip" in http.headers.get("Accept-Encoding", ""):
+        chunks = exporting.gzipped(chunks)
+        response.headers["Content-Encoding"] = "gzip"
+    response.response = stream_with_context(chunks)
+    response.headers["Vary"] = "Accept-Encoding"
+    name = exporting.file_name(project, what, format)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@blueprint.get("/<slug>/code-book")
+@owner_required
+def code_book(slug: str) -> ResponseReturnValue:
+    """What each column of each download means."""
+    project = mine(slug)
+    tables = exporting.code_book(current_site(), project)
+    return render_template("research/code_book.html", project=project, tables=tables)
+
+
+@blueprint.get("/<slug>/code-book.csv")
+@owner_required
+def code_book_file(slug: str) -> ResponseReturnValue:
+    project = mine(slug)
+    response = Response(
+        exporting.code_book_csv(current_site(), project), content_type="text/csv; charset=utf-8"
+    )
+    response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}-columns.csv"'
+    return response

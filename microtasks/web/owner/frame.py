@@ -1,0 +1,63 @@
+"""What the owner's pages share: their blueprint, and the one helper that says whose project it is."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+from flask import Blueprint, Response
+from flask import request as http
+
+from microtasks.core.errors import InputError, SignInRequired
+from microtasks.store import projects
+from microtasks.store.tables import Account, Project
+from microtasks.web.request import account, current_site
+
+blueprint = Blueprint("owner", __name__, url_prefix="/owner")
+
+#: Rows of a table on one page.
+PAGE = 50
+
+
+def owner() -> Account:
+    """Who is signed in; SignInRequired."""
+    found = account()
+    if found is None:
+        raise SignInRequired
+    return cast(Account, found)
+
+
+def mine(slug: str) -> Project:
+    """The project of that slug if it is theirs; NotFound alike for foreign and unknown."""
+    who = owner()
+    with current_site().db.session() as session:
+        return projects.owned(session, id_of(who), who.is_operator, slug)
+
+
+def id_of(row: Any) -> int:
+    """The id of a stored row."""
+    return cast(int, row.id)
+
+
+def safe_next(address: str | None, default: str) -> str:
+    """A path on this site to go on to; the default for everything else, however it is disguised."""
+    if not address or not re.fullmatch(r"/(?![/\\])[^\\\x00-\x20\x7f]*", address, re.ASCII):
+        return default
+    return address
+
+
+def after() -> int:
+    """The key that a page of a table begins behind (`?after=`); InputError for what is no number."""
+    given = http.args.get("after", "0")
+    if not re.fullmatch(r"[0-9]{1,18}", given):
+        raise InputError("The page asked for does not exist.")
+    return int(given)
+
+
+def private(response: Response) -> Response:
+    """Keep an owner's page out of caches, so that it is gone after signing out."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+blueprint.after_request(private)
