@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def _connect(url: str) -> Iterator[Connection]:
         engine.dispose()
 
 
+@cache
 def head() -> str | None:
     """The revision this version of the code needs."""
     return ScriptDirectory.from_config(_config()).get_current_head()
