@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from typing import Any, BinaryIO, Final, TextIO
+from typing import IO, Any, Final, TextIO
 
 import orjson
 
@@ -87,7 +87,7 @@ class Survey:
 # Bytes to lines
 
 
-def survey(stream: BinaryIO) -> Survey:
+def survey(stream: IO[bytes]) -> Survey:
     """Read the whole stream once and find its encoding: UTF-8, UTF-16 with a mark, else Windows-1252.
 
     A file with no valid UTF-8 outside ASCII is taken for Windows-1252, and the notice says so. One that has

@@ -1,0 +1,285 @@
+"""What an owner sent, as a flat list of members: files as they came, and the entries of ZIP files.
+
+A ZIP is never extracted. Its directory is checked before anything is read (number of entries, unpacked size,
+ratio, overlapping entries, methods), and each entry is counted while it is read. A name is only a label.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import stat
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, Final, Self
+
+from microtasks.core.errors import FileInvalid, RowInvalid
+from microtasks.core.rows import TABLE_ENDINGS
+from microtasks.settings import Settings
+
+MANIFEST: Final = "manifest.json"
+IMAGE_ENDINGS: Final = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif")
+#: Kinds of file that owners have and that are not read, with what to do.
+ADVICE: Final = {
+    ".svg": "SVG drawings are not accepted. Save it as PNG.",
+    ".tif": "TIFF images are not accepted. Save it as PNG, which loses nothing.",
+    ".tiff": "TIFF images are not accepted. Save it as PNG, which loses nothing.",
+    ".heic": "HEIC photographs are not accepted. Save it as JPEG.",
+    ".heif": "HEIC photographs are not accepted. Save it as JPEG.",
+    ".bmp": "BMP images are not accepted. Save it as PNG.",
+    ".pdf": "PDF files are not accepted. Save its pages as PNG or JPEG images.",
+    ".zip": "A ZIP inside a ZIP is not opened.",
+    ".xlsx": "Excel workbooks are not read. Save the sheet as “CSV UTF-8” and upload that.",
+    ".xls": "Excel workbooks are not read. Save the sheet as “CSV UTF-8” and upload that.",
+    ".ods": "Spreadsheet files are not read. Save the sheet as CSV and upload that.",
+    ".json": "JSON files are not read. Save it as JSON Lines (.jsonl): one object a line.",
+    ".txt": "Text files are not read. A table must be named .csv, .tsv or .jsonl.",
+}
+OTHERWISE: Final = "This is neither an image (JPEG, PNG, WebP, GIF) nor a table (CSV, TSV, JSONL)."
+#: Such a file is a table in another form: making tasks of the images alone would not be what was meant.
+MEANT_AS_TABLES: Final = (".xlsx", ".xls", ".ods", ".json")
+MAX_RATIO: Final = 100  # unpacked to packed, once it is more than RATIO_FROM_BYTES
+RATIO_FROM_BYTES: Final = 64 << 20
+MAX_DIRECTORY_BYTES: Final = 64 << 20
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+#: What reading a damaged ZIP raises.
+DAMAGE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file: its name as the owner gave it, with `/`; its 1-based place; its declared size in bytes.
+
+    problem: why it cannot be read at all, or "".
+    """
+
+    name: str
+    number: int
+    n_bytes: int
+    problem: str
+    _open: Callable[[], IO[bytes]]
+
+    @property
+    def ending(self) -> str:
+        return PurePosixPath(self.name).suffix.lower()
+
+    def open(self) -> IO[bytes]:
+        """A stream of the content; raises RowInvalid when the file is damaged or not readable."""
+        if self.problem:
+            raise RowInvalid(self.problem)
+        try:
+            return self._open()
+        except DAMAGE:
+            raise RowInvalid("This file is damaged inside the ZIP.") from None
+
+    def read(self, at_most: int) -> bytes:
+        """The whole content; raises RowInvalid when it is damaged, longer than declared or than `at_most`."""
+        if self.n_bytes > at_most:
+            raise RowInvalid(f"This file is larger than {at_most >> 20} MB.")
+        try:
+            with self.open() as stream:
+                content = stream.read(self.n_bytes + 1)
+        except DAMAGE:
+            raise RowInvalid("This file is damaged inside the ZIP.") from None
+        if len(content) != self.n_bytes:
+            raise RowInvalid("This file is damaged: its length is not what the ZIP says.")
+        return content
+
+
+class Contents:
+    """The members of one upload folder; a context manager, because ZIP files stay open.
+
+    Raises FileInvalid when a ZIP cannot be used at all, or there is more than the settings allow.
+    """
+
+    def __init__(self, folder: Path, settings: Settings) -> None:
+        self._stack = ExitStack()
+        self._settings = settings
+        self.members: list[Member] = []
+        self._names: set[str] = set()
+        try:
+            for entry in json.loads((folder / MANIFEST).read_bytes()):
+                path = folder / entry["file"]
+                if PurePosixPath(entry["name"]).suffix.lower() == ".zip":
+                    self._add_zip(path)
+                else:
+                    self._add(entry["name"], path.stat().st_size, "", partial(path.open, "rb"))
+        except BaseException:
+            self._stack.close()
+            raise
+        self._index = _Index(self.members)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _add(self, name: str, n_bytes: int, problem: str, opened: Callable[[], IO[bytes]]) -> None:
+        number = len(self.members) + 1
+        if number > self._settings.max_batch_files:
+            raise FileInvalid(f"There are more than {self._settings.max_batch_files:,} files in this upload.")
+        if name in self._names:
+            problem = "There is another file with this name in the upload."
+        self._names.add(name)
+        self.members.append(Member(name, number, n_bytes, problem, opened))
+
+    def _add_zip(self, path: Path) -> None:
+        check_directory_size(path)
+        try:
+            archive = self._stack.enter_context(zipfile.ZipFile(path))
+        except (*DAMAGE, UnicodeError):
+            raise FileInvalid("This ZIP file is damaged, or it is not a ZIP file.") from None
+        entries = archive.infolist()
+        check_entries(entries, archive.start_dir, path.stat().st_size, self._settings)
+        times = Counter(info.filename for info in entries)
+        for info in entries:
+            name = _name(info)
+            if info.is_dir() or is_junk(name):
+                continue
+            problem = _problem(info)
+            if times[info.filename] > 1:
+                problem = "This name is in the ZIP more than once."
+            self._add(name, info.file_size, problem, partial(archive.open, info))
+
+    def table(self) -> Member | None:
+        """The one table, if there is one: of several, those deepest in folders do not count."""
+        tables = [member for member in self.members if member.ending in TABLE_ENDINGS]
+        if not tables:
+            return None
+        depth = min(member.name.count("/") for member in tables)
+        tables = [member for member in tables if member.name.count("/") == depth]
+        if len(tables) > 1:
+            names = ", ".join(member.name for member in tables[:5])
+            raise FileInvalid(
+                f"There are {len(tables)} tables in this upload ({names}). Upload one at a time."
+            )
+        return tables[0]
+
+    def find(self, name: str, beside: str = "") -> Member:
+        """The member a table means by an image's name, `beside` being the table's own; RowInvalid if none."""
+        return self._index.find(name, beside)
+
+
+class _Index:
+    """Members by path and by bare name, whatever their case and the form of their accents."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._exact: dict[str, Member] = {}
+        self._by_key: dict[str, list[Member]] = defaultdict(list)
+        for member in members:
+            self._exact.setdefault(member.name, member)
+            for key in {_key(member.name), _key(member.name).rpartition("/")[2]}:
+                self._by_key[key].append(member)
+
+    def find(self, name: str, beside: str) -> Member:
+        if re.match(r"[a-z]+://", name.lower()):
+            raise RowInvalid("Images are taken from the upload, not from web addresses.")
+        folder = beside.rpartition("/")[0]
+        for path in (name, f"{folder}/{name}"):
+            if path in self._exact:
+                return self._exact[path]
+        for key in (_key(name), _key(f"{folder}/{name}"), _key(name).rpartition("/")[2]):
+            found = self._by_key.get(key, [])
+            if len(found) > 1:
+                raise RowInvalid(
+                    f"There are {len(found)} files that “{name}” could mean. Add the folder's name."
+                )
+            if found:
+                return found[0]
+        raise RowInvalid(f"The image “{name}” is not in the upload.")
+
+
+def _key(name: str) -> str:
+    parts = unicodedata.normalize("NFC", name).casefold().replace("\\", "/").split("/")
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def is_junk(name: str) -> bool:
+    """Files that systems put beside the owner's own, and that nobody means."""
+    parts = name.split("/")
+    return (
+        "__MACOSX" in parts
+        or parts[-1].startswith((".", "~$"))
+        or parts[-1].lower() in ("thumbs.db", "desktop.ini")
+    )
+
+
+def _name(info: zipfile.ZipInfo) -> str:
+    """The entry's name with `/`. Some systems write UTF-8 without saying so: it is read as code page 437."""
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode()
+    return name.replace("\\", "/")
+
+
+def _problem(info: zipfile.ZipInfo) -> str:
+    """Why this one entry is not read, or ""."""
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if info.flag_bits & 0x41:
+        return "This file is encrypted. Make the ZIP without a password."
+    if kind not in (0, stat.S_IFREG):
+        return "This is a link or a device, not a file."
+    if info.compress_type not in _METHODS:
+        return "This file is packed in an unusual way. Make an ordinary ZIP."
+    parts = info.filename.replace("\\", "/").split("/")
+    if ".." in parts or info.filename[:1] in ("/", "\\") or re.match("[A-Za-z]:", info.filename):
+        return "The name of this file points outside the ZIP."
+    if len(info.filename) > 255 or any(ord(character) < 32 for character in info.filename):
+        return "The name of this file is too long or has control characters."
+    return ""
+
+
+def check_directory_size(path: Path) -> None:
+    """Refuse a ZIP whose directory alone would fill the memory: FileInvalid. `zipfile` reads it whole."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - 65_557))  # the end record and its longest comment
+        tail = file.read()
+        at = tail.rfind(b"PK\x05\x06")
+        if at < 0 or len(tail) - at < 22:
+            raise FileInvalid("This ZIP file is damaged, or it is not a ZIP file.")
+        n_bytes = struct.unpack_from("<L", tail, at + 12)[0]
+        at = tail.rfind(b"PK\x06\x06")
+        if at >= 0 and len(tail) - at >= 56:
+            n_bytes = max(n_bytes if n_bytes != 0xFFFFFFFF else 0, struct.unpack_from("<Q", tail, at + 40)[0])
+    if n_bytes > MAX_DIRECTORY_BYTES:
+        raise FileInvalid("This ZIP file lists too many files.")
+
+
+def check_entries(entries: Sequence[zipfile.ZipInfo], end: int, packed: int, settings: Settings) -> None:
+    """Refuse a ZIP that is made to do harm, before reading any of it: FileInvalid.
+
+    end: where the directory begins; packed: bytes of the whole file.
+    """
+    if len(entries) > settings.max_batch_files * 2:
+        raise FileInvalid(f"There are more than {settings.max_batch_files:,} files in this ZIP.")
+    unpacked = sum(info.file_size for info in entries)
+    if unpacked > settings.max_unpacked_bytes:
+        raise FileInvalid(f"Unpacked, this ZIP would be larger than {settings.max_unpacked_bytes >> 30} GB.")
+    if unpacked > RATIO_FROM_BYTES and unpacked > MAX_RATIO * packed:
+        raise FileInvalid("This ZIP unpacks to more than a hundred times its size. Such files are refused.")
+    ordered = sorted(entries, key=lambda info: info.header_offset)
+    starts = [info.header_offset for info in ordered] + [end]
+    for info, (start, following) in zip(ordered, itertools.pairwise(starts), strict=True):
+        # 30 bytes of local header, the name again, the content
+        if start + 30 + len(info.orig_filename) + info.compress_size > following:
+            raise FileInvalid("Files overlap in this ZIP. Such files are refused.")
