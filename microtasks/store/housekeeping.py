@@ -22,13 +22,13 @@ def ended_network_periods(connection: Connection) -> list[int]:
 def forget_networks(connection: Connection, period: int, after_id: int, limit: int) -> int | None:
     """Empty `network` in the next answers of that period or before; return the last id, None at the end."""
     row = connection.execute(
-        """WITH some AS (
+        """WITH part AS (
                SELECT id, network, created_at FROM answer WHERE id > %(after)s ORDER BY id LIMIT %(limit)s),
            emptied AS (
-               UPDATE answer SET network = NULL FROM some
-               WHERE answer.id = some.id AND some.network IS NOT NULL
-                 AND some.created_at < to_timestamp(0) + make_interval(days => (%(period)s + 1) * %(days)s))
-           SELECT max(id) FROM some""",
+               UPDATE answer SET network = NULL FROM part
+               WHERE answer.id = part.id AND part.network IS NOT NULL
+                 AND part.created_at < to_timestamp(0) + make_interval(days => (%(period)s + 1) * %(days)s))
+           SELECT max(id) FROM part""",
         {"after": after_id, "limit": limit, "period": period, "days": NETWORK_PERIOD_DAYS},
     ).fetchone()
     return row[0] if row else None
