@@ -34,10 +34,8 @@ def reduce(
     """Fold all tasks together, and yield each task's consensus in the order given."""
     task_ids: list[int] = []
     n_answers: list[int] = []
-    people: dict[str, int] = {}
     viewers: list[tuple[int, str]] = []
-    columns: list[tuple[float, ...]] = []  # image, x, y, then the measures
-    marked_by: list[str] = []
+    columns: list[tuple[float, ...]] = []  # view, x, y, then the measures
     classes: list[str | None] = []
     for image, (task, answers) in enumerate(tasks):
         task_ids.append(task)
@@ -45,23 +43,21 @@ def reduce(
         for answer in answers:
             if answer.value is None or (skills is not None and skills.get(answer.contributor, 1.0) <= 0):
                 continue
-            viewers.append((image, answer.contributor))
             for mark in answer.value["marks"]:
                 x, y, _ = centre_and_radius(mark, config.shape)
-                columns.append((image, x, y, *(mark[name] for name in config.measures)))
-                marked_by.append(answer.contributor)
+                columns.append((len(viewers), x, y, *(mark[name] for name in config.measures)))
                 classes.append(mark.get("class"))
+            viewers.append((image, answer.contributor))
     # Sorted names, so that the numbers (and the last digits of sums) do not depend on who came first.
     people = {name: number for number, name in enumerate(sorted({name for _, name in viewers}))}
-    table = np.array(columns, dtype=float).reshape(-1, 3 + len(config.measures))
-    image_of = table[:, 0].astype(np.int64)
-    person_of = np.array([people[name] for name in marked_by], dtype=np.int64)
-    objects = core.consensus(
-        core.Marks(image_of, person_of, table[:, 1], table[:, 2], table[:, 3:]),
-        np.array([image for image, _ in viewers], dtype=np.int64),
-        np.array([people[name] for _, name in viewers], dtype=np.int64),
-        scale_of(config),
+    views = core.Views.whole(
+        np.array([image for image, _ in viewers], np.int64),
+        np.array([people[name] for _, name in viewers], np.int64),
     )
+    table = np.array(columns, dtype=float).reshape(-1, 3 + len(config.measures))
+    view = table[:, 0].astype(np.int64)
+    marks = core.Marks(views.image[view], view, table[:, 1], table[:, 2], table[:, 3:])
+    objects = core.consensus(marks, views, scale_of(config))
     given: list[list[str]] = [[] for _ in range(len(objects))]
     for member, name in zip(objects.member.tolist(), classes, strict=True):
         if name is not None:

@@ -1,0 +1,91 @@
+"""How far the marks of this crowd scatter, seen before anything is clustered.
+
+Measured on clusters, the scatter comes out too small: what lies far from its object was cut off. So it is
+measured on marks of two people that are each other's nearest, as a mixture of matches, which scatter around
+one object, and of chance neighbours, which are spread evenly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from microtasks.core.marks import Floats, Marks, Scale, near_pairs, squared_parts
+
+#: Neighbours are looked for up to this scaled distance.
+REACH = 12.0
+#: More marks than this are not needed; the first images (or the top of one) stand for all.
+ENOUGH_MARKS = 20_000
+ENOUGH_VIEWS = 30
+#: The expected scatter weighs as much as this many matches.
+PRIOR_MATCHES = 30.0
+#: The scale is never made narrower, and never wider than this.
+FACTOR_RANGE = (1.0, 3.5)
+ROUNDS = 60
+
+
+def adapted(marks: Marks, scale: Scale) -> Scale:
+    """Return the scale, widened to the scatter of these marks (sorted by image, y and x)."""
+    marks = marks.take(np.arange(min(len(marks), ENOUGH_MARKS)))
+    moved, grown = _neighbours(marks, scale)
+    if len(moved) == 0:
+        return scale
+    n_sizes = min(marks.size.shape[1], 1)
+    position, size = _factors(moved, grown, n_sizes)
+    return scale.widened(position, size)
+
+
+def _neighbours(marks: Marks, scale: Scale) -> tuple[Floats, Floats]:
+    """Squared distances (position, size; in variances of a difference) of mutual nearest marks of two views.
+
+    Each view is compared with the next one of its image, in the order of their numbers.
+    """
+    nothing = np.zeros(0), np.zeros(0)
+    if len(marks) < 2:
+        return nothing
+    seats = np.unique(np.column_stack([marks.image, marks.view]), axis=0)
+    first = np.r_[True, np.diff(seats[:, 0]) != 0]
+    place = np.arange(len(seats)) - np.maximum.accumulate(np.where(first, np.arange(len(seats)), 0))
+    seat_of = np.searchsorted(seats[:, 1], marks.view, sorter=np.argsort(seats[:, 1], kind="stable"))
+    seat = place[np.argsort(seats[:, 1], kind="stable")][seat_of]
+    keep = np.flatnonzero(seat < ENOUGH_VIEWS)
+    marks, seat = marks.take(keep), seat[keep]
+    pairs, distance = near_pairs(marks, scale, REACH)
+    step = np.abs(seat[pairs[:, 0]] - seat[pairs[:, 1]])
+    pairs, distance = pairs[step == 1], distance[step == 1]
+    if not len(pairs):
+        return nothing
+    # Nearest of each mark in the view before and in the view after; mutual ones are matched.
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    key = both[:, 0] * 2 + (seat[both[:, 1]] > seat[both[:, 0]])
+    twice = np.r_[distance, distance]
+    order = np.lexsort((both[:, 1], twice, key))
+    is_nearest = np.r_[True, np.diff(key[order]) != 0]
+    nearest = np.zeros(len(both), bool)
+    nearest[order[is_nearest]] = True
+    mutual = nearest[: len(pairs)] & nearest[len(pairs) :]
+    moved, grown = squared_parts(marks, marks.radius, pairs[mutual], scale)
+    return moved / 2, grown / 2
+
+
+def _factors(moved: Floats, grown: Floats, n_sizes: int) -> tuple[float, float]:
+    """Fit the mixture by EM; return the factors of the standard deviations of position and size."""
+    distance = np.sqrt(moved + grown)
+    dimensions = 2 + n_sizes
+    # Chance neighbours: evenly spread in the space of the scaled distance, up to REACH.
+    chance = dimensions * distance ** (dimensions - 1) / REACH**dimensions
+    position = size = 1.0
+    part = 0.5
+    for _ in range(ROUNDS):
+        inside = np.exp(-0.5 * (moved / position + grown / size))
+        norm = position * (np.sqrt(size) if n_sizes else 1.0)
+        # Density of the distance of a match (chi of 2 or 3 dimensions when both factors are alike).
+        shell = distance ** (dimensions - 1) * (np.sqrt(2 / np.pi) if n_sizes else 1.0)
+        match = part * shell * inside / norm
+        gamma = match / (match + (1 - part) * chance + 1e-300)
+        n = gamma.sum()
+        part = float(np.clip((n + 1) / (len(distance) + 2), 0.05, 0.95))
+        position = float((gamma @ moved / 2 + PRIOR_MATCHES) / (n + PRIOR_MATCHES))
+        if n_sizes:
+            size = float((gamma @ grown + PRIOR_MATCHES) / (n + PRIOR_MATCHES))
+    low, high = FACTOR_RANGE
+    return float(np.clip(np.sqrt(position), low, high)), float(np.clip(np.sqrt(size), low, high))
