@@ -213,8 +213,9 @@ def answers(
     with site.db.connection() as connection:
         for who, value in zip(people, values, strict=True):
             connection.execute(
-                "INSERT INTO answer (project_id, task_id, contributor_id, kind, status, value, seconds_spent)"
-                " VALUES (%s, %s, %s, %s, %s, %s, 3.5)",
+                "INSERT INTO answer"
+                " (project_id, task_id, contributor_id, kind, status, value, seconds_spent, config_version)"
+                " VALUES (%s, %s, %s, %s, %s, %s, 3.5, 1)",
                 (
                     of.id,
                     task_id,

@@ -7,15 +7,15 @@ of rows is one transaction, which also moves the batch's restart point and is gu
 from __future__ import annotations
 
 import logging
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
+from random import getrandbits
 from typing import Any, Final
 
 import orjson
@@ -159,12 +159,18 @@ class _Import:
         rows_done = self.order.rows_done
         for row in islice(read, rows_done):
             self._identified(row)
-        with ThreadPoolExecutor(self.pool.n_processes) as threads:
+        written: Future[None] | None = None  # the database works on one chunk while the next is read
+        with ThreadPoolExecutor(self.pool.n_processes) as threads, ThreadPoolExecutor(1) as writer:
             for chunk in self._chunks(read):
                 self.job.check_stop()
                 self._derive(chunk, threads)
-                self._write(chunk, rows_done)
+                made = [self._tasks(row) for row in chunk]
+                if written:
+                    written.result()
+                written = writer.submit(self._write, chunk, made, rows_done)
                 rows_done += len(chunk)
+            if written:
+                written.result()
         if rows_done == 0:
             raise FileInvalid("The table names its columns, but no row follows.")
         self._note_unused()
@@ -229,10 +235,10 @@ class _Import:
         if row.id:
             return row
         if not row.images:
-            return replace(row, id=f"{self.order.id}-{row.line}")
+            return row._replace(id=f"{self.order.id}-{row.line}")
         name = row.images[0].replace("\\", "/").rpartition("/")[2][: rows.MAX_ID_CHARACTERS - 20]
         self.times_named[name] += 1
-        return replace(row, id=name if self.times_named[name] == 1 else f"{name}:{row.line}")
+        return row._replace(id=name if self.times_named[name] == 1 else f"{name}:{row.line}")
 
     def _chunks(self, read: Iterable[Item | Failed]) -> Iterator[list[Item | Failed]]:
         """So many rows that neither memory nor the time until the next restart point grows with the file."""
@@ -241,7 +247,7 @@ class _Import:
         n_characters, n_used = 0, len(self.used)
         for row in map(self._identified, read):
             chunk.append(row)
-            n_characters += _weight(row)
+            n_characters += row.n_characters if isinstance(row, Item) else 0
             n_images = len(self.used) - n_used
             if len(chunk) >= ROWS_A_CHUNK or n_images >= most_images or n_characters >= CHARACTERS_A_CHUNK:
                 yield chunk
@@ -305,15 +311,16 @@ class _Import:
 
     # 3. tasks
 
-    def _write(self, chunk: Sequence[Item | Failed], rows_done: int) -> None:
+    def _write(
+        self, chunk: Sequence[Item | Failed], made: Sequence[list[NewTask] | Failed], rows_done: int
+    ) -> None:
         """Write a chunk as one transaction; if the database refuses a value, row by row."""
-        made = [self._tasks(row) for row in chunk]
         try:
             self._commit(chunk, made, rows_done)
         except RowInvalid as error:
             if len(chunk) > 1:
                 for index, row in enumerate(chunk):
-                    self._write([row], rows_done + index)
+                    self._write([row], [made[index]], rows_done + index)
                 return
             log.warning("row_refused", extra={"batch": self.order.id, "row": chunk[0].line})
             self._commit(chunk, [Failed(chunk[0].line, _name(chunk[0]), error.message)], rows_done)
@@ -384,11 +391,11 @@ class _Import:
             raise RowInvalid("Only a row with exactly one image can be cut into tiles.")
         task = NewTask(
             item.id,
-            tasks.position(item.priority, secrets.randbits(tasks.RANDOM_BITS)),
+            tasks.position(item.priority, getrandbits(tasks.RANDOM_BITS)),
             item.redundancy,
             orjson.dumps(item.payload),
-            orjson.dumps(item.hidden),
-            orjson.dumps(item.after),
+            orjson.dumps(item.hidden) if item.hidden else b"{}",
+            orjson.dumps(item.after) if item.after else b"{}",
             tuple(picture.media_id for picture in pictures),
             gold=self._gold(item, pictures),
         )
@@ -396,10 +403,9 @@ class _Import:
             return [task]
         (picture,) = pictures
         return [
-            replace(
-                task,
+            task._replace(
                 external_id=f"{item.id}@{x},{y}",
-                position=tasks.position(item.priority, secrets.randbits(tasks.RANDOM_BITS)),
+                position=tasks.position(item.priority, getrandbits(tasks.RANDOM_BITS)),
                 media_ids=(tile_id,),
                 source=Source(item.id, x, y, picture.media_id),
             )
@@ -443,15 +449,6 @@ class _Import:
             self.notices.append(
                 f"Files of the upload that no row of the table names: {len(unused):,} ({named})."
             )
-
-
-def _weight(row: Item | Failed) -> int:
-    """About how many characters a row holds."""
-    if isinstance(row, Failed):
-        return 0
-    payload = row.payload
-    cells = (payload.get("metadata", {}), row.hidden, row.after)
-    return len(payload.get("text", "")) + sum(len(cell) for each in cells for cell in each.values())
 
 
 def _name(row: Item | Failed) -> str:

@@ -1,0 +1,195 @@
+"""The three sample projects: one of each task type, from the simulated images in `sample_images/`."""
+
+from __future__ import annotations
+
+import csv
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import microtasks
+from microtasks.core.errors import NotFound, RowInvalid
+from microtasks.engine import ingest, projects
+from microtasks.engine import jobs as running
+from microtasks.engine.projects import ProjectIn
+from microtasks.engine.site import Site
+from microtasks.store import accounts, batches, jobs
+from microtasks.store import projects as stored
+from microtasks.store.tables import Project
+
+#: In a clone it lies beside the package; an installed package comes without it.
+FOLDER = Path(microtasks.__file__).resolve().parent.parent / "sample_images"
+IMPORT_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One sample project and the table of its tasks."""
+
+    slug: str
+    table: str
+    form: dict[str, Any]
+
+
+SAMPLES = (
+    Sample(
+        "craters-on-a-plain",
+        "craters.csv",
+        {
+            "name": "Craters on a plain",
+            "purpose": "Circle every crater: how many there are tells how old the ground is.",
+            "instructions": """\
+**How old is this ground?** Craters pile up with time, so counting them is the way to date a surface.
+
+1. Press at the middle of a crater and drag to its rim. Move or resize the circle until it fits.
+2. Choose what the crater looks like:
+   - **Fresh**: sharp rim, deep shadow.
+   - **Degraded**: worn rim, shallow, but still whole.
+   - **Ghost**: hardly more than a ring.
+3. Leave out what is too small: the circle turns green when it is large enough.
+
+The sun shines from the left: in a crater the *left* side is dark and the right side bright. In a hill it \
+is the other way round.
+
+No craters at all? Say **Nothing here**: that is an answer, too.
+""",
+            "thanks": "Each image is marked by six people. Their circles are merged into one catalogue of "
+            "craters with the place, size and certainty of each, free for everyone to use.",
+            "topic": "Space",
+            "task_type": "marking",
+            "redundancy": 6,
+            "config": {
+                "shape": "circle",
+                "classes": [
+                    {"id": "fresh", "label": "Fresh", "help": "Sharp rim, deep shadow."},
+                    {"id": "degraded", "label": "Degraded", "help": "Worn rim, shallow, still whole."},
+                    {"id": "ghost", "label": "Ghost", "help": "Hardly more than a ring."},
+                ],
+                "min_diameter_px": 14,
+            },
+        },
+    ),
+    Sample(
+        "landforms-from-above",
+        "landforms.csv",
+        {
+            "name": "Landforms from above",
+            "purpose": "Say what shapes the ground: a map of wind, water and impacts grows from your tags.",
+            "instructions": """\
+Look at the picture and choose **everything** that you see in it.
+
+- **Dunes**: sand in waves or crescents, heaped up by wind.
+- **Channels**: winding valleys, often with side valleys.
+- **Craters**: round hollows with a rim.
+- **Layers**: steps or bands of rock, one above the other.
+- **Smooth**: hardly any relief at all.
+
+Several can be right. If none fits, say so: that is an answer, too.
+""",
+            "thanks": "Each picture is seen by five people. What most of them saw goes on the map.",
+            "topic": "Space",
+            "task_type": "tagging",
+            "redundancy": 5,
+            "config": {
+                "tags": [
+                    {"id": "dunes", "label": "Dunes", "help": "Sand in waves or crescents."},
+                    {"id": "channels", "label": "Channels", "help": "Winding valleys, as rivers cut them."},
+                    {"id": "craters", "label": "Craters", "help": "Round hollows with a rim."},
+                    {"id": "layers", "label": "Layers", "help": "Steps or bands of rock."},
+                    {"id": "smooth", "label": "Smooth", "help": "Hardly any relief."},
+                ]
+            },
+        },
+    ),
+    Sample(
+        "weather-in-old-ships-logs",
+        "sentences.csv",
+        {
+            "name": "Weather in old ships' logs",
+            "purpose": "Find the lines that tell the weather: they let us know the climate of the past.",
+            "instructions": """\
+Officers wrote down what happened on board, day by day. Does this line say what the **weather** was: wind, \
+rain, snow, fog, ice, heat or cold, the state of the sky, the height of the barometer?
+
+Go by the words alone; there is no need to know ships.
+""",
+            "thanks": "Lines that tell the weather go on to be dated and measured. Three people who agree "
+            "are enough; where they do not, two more are asked.",
+            "topic": "History",
+            "task_type": "question",
+            "redundancy": 5,
+            "answers_min": 3,
+            "config": {
+                "fields": [
+                    {
+                        "id": "answer",
+                        "kind": "choice",
+                        "label": "Does this line say what the weather was?",
+                        "choices": [{"id": "yes", "label": "Yes"}, {"id": "no", "label": "No"}],
+                    }
+                ]
+            },
+        },
+    ),
+)
+
+
+def seed(site: Site) -> list[str]:
+    """Make the sample projects, with their tasks, published; return their slugs.
+
+    1. Make each project that is not there, owned by the site's operator.
+    2. Import its table by the ordinary way, here and now, unless it has a batch already.
+    3. Publish it, if it is still a draft.
+    Doing it again changes nothing; where it was interrupted it goes on.
+    Errors: NotFound when the sample images are not here, RowInvalid when they cannot be imported.
+    """
+    if not (FOLDER / SAMPLES[0].table).is_file():
+        raise NotFound(
+            f"The sample projects need the folder sample_images of the source code; {FOLDER} is not there."
+        )
+    for sample in SAMPLES:
+        project = _project(site, sample)
+        assert project.id is not None  # noqa: S101  (stored)
+        _import(site, project.id, sample)
+        if project.state == "draft":
+            projects.publish(site, project.id)
+    return [sample.slug for sample in SAMPLES]
+
+
+def _project(site: Site, sample: Sample) -> Project:
+    with site.db.session() as session:
+        try:
+            return stored.by_slug(session, sample.slug)
+        except NotFound:
+            operator = accounts.operator(session)
+    return projects.create(site, operator.id if operator else None, ProjectIn(**sample.form))
+
+
+def _import(site: Site, project_id: int, sample: Sample) -> None:
+    """Import the table unless that was done; return when its batch is done, whoever does it."""
+    with site.db.session() as session:
+        found = [batch.id for batch in batches.list_for_project(session, project_id)]
+    batch_id = found[0] if found else ingest.create_batch(site, project_id, _uploads(sample))
+    deadline = time.monotonic() + IMPORT_SECONDS
+    while True:
+        with site.db.connection() as connection:
+            waiting = jobs.waiting(connection, site.settings.job_stale_seconds)
+        for job_id in waiting:
+            running.run(site, job_id)
+        with site.db.session() as session:
+            batch = batches.get(session, batch_id)
+        if batch.state == "done" and not batch.n_failed:
+            return
+        if batch.state in ("done", "failed") or time.monotonic() > deadline:
+            raise RowInvalid(
+                f"The sample {sample.table} could not be imported: {batch.error or 'see its batch'}."
+            )
+        time.sleep(0.1)
+
+
+def _uploads(sample: Sample) -> list[ingest.Upload]:
+    table = FOLDER / sample.table
+    with open(table, newline="", encoding="utf-8") as file:
+        names = [row["image"] for row in csv.DictReader(file) if row.get("image")]
+    return [ingest.Upload(name, FOLDER / name) for name in (sample.table, *names)]
