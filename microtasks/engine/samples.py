@@ -169,7 +169,7 @@ def _project(site: Site, sample: Sample) -> Project:
 def _import(site: Site, project_id: int, sample: Sample) -> None:
     """Import the table unless that was done; return when its batch is done, whoever does it."""
     with site.db.session() as session:
-        found = [batch.id for batch in batches.list_for_project(session, project_id)]
+        found = [batch.id for batch in batches.list_for_project(session, project_id) if batch.id is not None]
     batch_id = found[0] if found else ingest.create_batch(site, project_id, _uploads(sample))
     deadline = time.monotonic() + IMPORT_SECONDS
     while True:

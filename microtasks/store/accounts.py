@@ -20,6 +20,11 @@ def by_email(session: Session, email: str) -> Account | None:
     return session.exec(select(Account).where(func.lower(col(Account.email)) == email.lower())).first()
 
 
+def operator(session: Session) -> Account | None:
+    """The site's first operator, if there is one."""
+    return session.exec(select(Account).where(Account.is_operator).order_by(col(Account.id)).limit(1)).first()
+
+
 def add(session: Session, email: str, *, is_operator: bool | None = None) -> Account:
     """Add an account; the very first one is the operator's unless said otherwise."""
     if is_operator is None:
