@@ -13,10 +13,10 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from typing import IO, Any, Final, TextIO
+from typing import IO, Any, Final, NamedTuple, TextIO
 
 import orjson
 
@@ -36,29 +36,32 @@ TABLE_ENDINGS: Final[Mapping[str, str | None]] = {
     ".jsonl": "",
     ".ndjson": "",
 }
+#: No cells. Never written to.
+NOTHING: Final[Mapping[str, Any]] = {}
 _UNDECODED = re.compile("[\ud800-\udfff]")
 _NOT_ASCII = re.compile("[^\x00-\x7f\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _QUOTED = re.compile(r'(?:[^"]++|"")*+"')
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """What one record asks for. `id` is empty if the owner gave none.
 
     gold: a raw value as in JSON, or None. gold_fields: filled cells of the columns `gold_<field>`.
+    n_characters: about how much of the table it is. (A tuple, because it is made very often.)
     """
 
     line: int
     id: str = ""
     images: tuple[str, ...] = ()
-    payload: dict[str, Any] = field(default_factory=dict)
-    hidden: dict[str, str] = field(default_factory=dict)
-    after: dict[str, str] = field(default_factory=dict)
+    payload: Mapping[str, Any] = NOTHING
+    hidden: Mapping[str, str] = NOTHING
+    after: Mapping[str, str] = NOTHING
     priority: float = 0.0
     redundancy: int | None = None
     gold: Any = None
-    gold_fields: dict[str, str] = field(default_factory=dict)
+    gold_fields: Mapping[str, str] = NOTHING
+    n_characters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,9 @@ def _cells(record: str, delimiter: str) -> list[str] | None:
 
 # Records to items
 
+#: Parts of a task that several columns make up, each under its name.
+NAMED: Final = frozenset(("image", "gold_field", "hidden", "after", "shown"))
+
 
 @lru_cache(maxsize=1024)
 def role(name: str) -> tuple[str, str]:
@@ -258,9 +264,7 @@ class Header:
         self.n_columns = len(names)
         self.notices: list[str] = []
         self._at: dict[str, int] = {}
-        self._named: dict[str, list[tuple[str, int]]] = {
-            part: [] for part in ("image", "gold_field", "hidden", "after", "shown")
-        }
+        self._named: dict[str, list[tuple[str, int]]] = {}
         seen: set[tuple[str, str]] = set()
         for at, written in enumerate(names):
             part, name = role(written)
@@ -273,13 +277,13 @@ class Header:
             if (part, name.casefold()) in seen:
                 raise FileInvalid(f"Two columns of the table are called “{name}”.")
             seen.add((part, name.casefold()))
-            if part in self._named:
-                self._named[part].append((name, at))
+            if part in NAMED:
+                self._named.setdefault(part, []).append((name, at))
             else:
                 self._at[part] = at
         if not seen:
             raise FileInvalid("The first line of the table must name its columns.")
-        if not ({"id", "text", "question"} & set(self._at) or self._named["image"]):
+        if not ({"id", "text", "question"} & set(self._at) or "image" in self._named):
             self.notices.append(
                 "No column of the table is called id, image, text or question: "
                 "its first line was taken as names, and every column is shown as a fact."
@@ -287,7 +291,7 @@ class Header:
 
     def item(self, line: int, cells: Sequence[str]) -> Item | None:
         """Turn a record into an Item; None for one with empty cells only. Raises RowInvalid."""
-        cells = [cell.strip() for cell in cells]
+        cells = list(map(str.strip, cells))
         if not any(cells):
             return None
         if len(cells) > self.n_columns and not any(cells[self.n_columns :]):
@@ -301,6 +305,7 @@ class Header:
                 part: {name: cells[at] for name, at in listed if cells[at]}
                 for part, listed in self._named.items()
             },
+            sum(map(len, cells)),
         )
 
 
@@ -317,9 +322,7 @@ def json_item(line: int, text: str) -> Item | None:
     if len(raw) > MAX_COLUMNS:
         raise RowInvalid(f"This object has {len(raw):,} fields; at most {MAX_COLUMNS} can be used.")
     single: dict[str, str] = {}
-    named: dict[str, dict[str, str]] = {
-        part: {} for part in ("image", "gold_field", "hidden", "after", "shown")
-    }
+    named: dict[str, dict[str, str]] = {part: {} for part in NAMED}
     gold: Any = None
     for key, value in raw.items():
         part, name = role(key)
@@ -329,13 +332,14 @@ def json_item(line: int, text: str) -> Item | None:
             gold = value
         elif part == "image" and isinstance(value, list):
             named[part] |= {f"{name}_{index}": _as_text(each) for index, each in enumerate(value)}
-        elif part in named:
+        elif part in NAMED:
             if name in named[part]:
                 raise RowInvalid(f"Two fields are called “{name}”.")
             named[part][name] = _as_text(value)
         else:
             single[part] = _as_text(value)
-    return _item(line, single, {part: {k: v for k, v in d.items() if v} for part, d in named.items()}, gold)
+    filled = {part: {name: cell for name, cell in cells.items() if cell} for part, cells in named.items()}
+    return _item(line, single, filled, len(text), gold)
 
 
 def _as_text(value: Any) -> str:
@@ -345,14 +349,20 @@ def _as_text(value: Any) -> str:
 
 
 def _item(
-    line: int, single: Mapping[str, str], named: Mapping[str, dict[str, str]], gold: Any = None
+    line: int,
+    single: Mapping[str, str],
+    named: Mapping[str, Mapping[str, str]],
+    n_characters: int,
+    gold: Any = None,
 ) -> Item:
-    identity = unicodedata.normalize("NFC", single.get("id", ""))
+    identity = single.get("id", "")
+    if not identity.isascii():
+        identity = unicodedata.normalize("NFC", identity)
     if len(identity) > MAX_ID_CHARACTERS or _CONTROL.search(identity):
         raise RowInvalid(f"The id must be one line of at most {MAX_ID_CHARACTERS} characters.")
     payload: dict[str, Any] = {part: single[part] for part in ("text", "question") if single.get(part)}
-    if named["shown"]:
-        payload["metadata"] = named["shown"]
+    if shown := named.get("shown"):
+        payload["metadata"] = shown
     if gold is None and (written := single.get("gold")):
         try:
             gold = jsonstrict.loads(written)
@@ -361,14 +371,15 @@ def _item(
     return Item(
         line,
         identity,
-        tuple(named["image"].values()),
+        tuple(named["image"].values()) if "image" in named else (),
         payload,
-        named["hidden"],
-        named["after"],
+        named.get("hidden", NOTHING),
+        named.get("after", NOTHING),
         _priority(single.get("priority", "")),
         _redundancy(single.get("redundancy", "")),
         gold,
-        named["gold_field"],
+        named.get("gold_field", NOTHING),
+        n_characters,
     )
 
 

@@ -298,7 +298,7 @@ class TaskContent(SQLModel, table=True):
     source: str | None = _text(null=True)
     source_x: int | None = Field(default=None)
     source_y: int | None = Field(default=None)
-    source_media_id: int | None = _big("media.id", null=True, cascade=False)
+    source_media_id: int | None = _big(null=True)  # media rows are kept; a key would slow every import
 
 
 class TaskGold(SQLModel, table=True):

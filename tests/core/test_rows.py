@@ -37,7 +37,7 @@ def test_each_column_goes_where_its_name_says() -> None:
         "\ufeffID, Image ,image_2,Image 3,text,question,Priority,redundancy,gold_answer,#site,!source,Year\n"
         "a1,one.png,two.png,,Hello,What?,0.5,7,yes,Mars,NASA,1997\n"
     )
-    assert item == Item(
+    assert item._replace(n_characters=0) == Item(
         line=2,
         id="a1",
         images=("one.png", "two.png"),

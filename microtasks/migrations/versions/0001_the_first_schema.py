@@ -432,9 +432,6 @@ def upgrade() -> None:
             ["project_id"], ["project.id"], name=op.f("fk_task_content_project_id"), ondelete="CASCADE"
         ),
         sa.ForeignKeyConstraint(
-            ["source_media_id"], ["media.id"], name=op.f("fk_task_content_source_media_id")
-        ),
-        sa.ForeignKeyConstraint(
             ["task_id"], ["task.id"], name=op.f("fk_task_content_task_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("task_id", name=op.f("pk_task_content")),
