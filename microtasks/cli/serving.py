@@ -229,10 +229,12 @@ def web(host: str, port: int) -> None:
 
     from microtasks.engine import startup
     from microtasks.engine.site import open_site
+    from microtasks.web import create_app
 
     settings = read_settings()
     site = open_site(settings)
     startup.check(site)
+    create_app(site=site)  # what it imports is there already in the forked processes
     site.close()
     Granian(
         "microtasks.cli.serving:web_app",

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from microtasks.core.errors import Conflict, FileInvalid, SettingsInvalid, Unavailable
 from microtasks.engine.site import Site
-from microtasks.local import servers
+from microtasks.local import embedded, servers
 from microtasks.store import migrate
 from microtasks.store.db import plain_url
 
@@ -66,8 +66,9 @@ def restore(site: Site, file: Path, *, force: bool = False) -> None:
     """
     if not force and not migrate.is_empty(site.settings.database_url):
         raise Conflict("The database is not empty. To replace everything in it, add --force.")
-    with tempfile.TemporaryDirectory(dir=site.settings.data) as scratch:
-        _unpack(file, site.settings.data, Path(scratch))
+    data = embedded.prepare(site.settings.data)
+    with tempfile.TemporaryDirectory(dir=data) as scratch:
+        _unpack(file, data, Path(scratch))
         script = Path(scratch) / "database.sql"
         _run(
             "pg_restore",

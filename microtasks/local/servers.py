@@ -377,7 +377,7 @@ def start_valkey(folder: Path, *, for_tests: bool = False) -> tuple[Process, str
         process = spawn(
             [program, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", folder,
              "--save", "", "--appendonly", "no" if for_tests else "yes", "--maxmemory-policy", "noeviction",
-             "--pidfile", folder / "pid"],
+             "--pidfile", folder / "pid", "--set-proc-title", "no"],
             stdout=out, stderr=subprocess.STDOUT, cwd="/",
         )  # fmt: skip
     write_whole(folder / "pid", str(process.pid))
