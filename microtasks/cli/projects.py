@@ -215,7 +215,7 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
 @click.option("--raw", is_flag=True, help="CSV for programs: texts that look like formulas as they are.")
 def export(slug: str, what: str, format: str, out: str, raw: bool) -> None:
     """Write results, streamed: every answer, the consensus, marks, tasks."""
-    from microtasks.engine import exporting
+    from microtasks.engine import exporting, formats
     from microtasks.store import projects
 
     with open_cli_site() as site:
@@ -232,7 +232,7 @@ def export(slug: str, what: str, format: str, out: str, raw: bool) -> None:
             target.mkdir(parents=True, exist_ok=True)
             (target / f"{slug}-columns.csv").write_bytes(exporting.code_book_csv(site, found))
             target = target / exporting.file_name(found, what, format)
-        _write(target, exporting.gzipped(chunks) if target.suffix == ".gz" else chunks)
+        _write(target, formats.gzipped(chunks) if target.suffix == ".gz" else chunks)
     click.echo(f"Written: {target}", err=True)
 
 

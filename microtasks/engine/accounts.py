@@ -210,7 +210,7 @@ def _id(account: Account) -> int:
 
 @cache
 def _hasher() -> PasswordHasher:
-    # argon2id as OWASP recommends for servers (Password Storage Cheat Sheet): 19 MiB, 2 passes, 1 thread. A small
+    # argon2id as OWASP recommends (Password Storage Cheat Sheet): 19 MiB, 2 passes, 1 thread. A small
     # server stays up when many sign in at once.
     return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 

@@ -69,9 +69,10 @@ def unescape(cell: str) -> str:
 
 
 def write_csv(table: Table, *, raw: bool = False) -> Iterator[bytes]:
-    """Write UTF-8 CSV (RFC 4180, lines end in LF), a header first. Times are ISO 8601 in UTC."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    """Write UTF-8 CSV (RFC 4180: lines end in CR LF), a header first. Times are ISO 8601 in UTC."""
+    buffer = io.StringIO(newline="")
+    # Only with this line end does the writer quote texts that hold a lone CR.
+    writer = csv.writer(buffer, lineterminator="\r\n")
     guard: Callable[[str], str] = str if raw else defuse
     writer.writerow([guard(column.name) for column in table.columns])
     for row in table.rows:

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from microtasks.core.errors import NotFound
 from microtasks.engine import exporting
-from microtasks.engine.formats import FORMATS
+from microtasks.engine.formats import FORMATS, gzipped
 from microtasks.store import exports
 from microtasks.web.owner.frame import PAGE, after, id_of, mine, private
 from microtasks.web.request import current_site, owner_required
@@ -46,7 +46,7 @@ def download(slug: str, what: str, format: str) -> ResponseReturnValue:
     chunks = exporting.export(current_site(), project, what, format)
     response = Response(content_type=FORMATS[format].mime)
     if format != "parquet" and "gzip" in http.headers.get("Accept-Encoding", ""):
-        chunks = exporting.gzipped(chunks)
+        chunks = gzipped(chunks)
         response.headers["Content-Encoding"] = "gzip"
     response.response = stream_with_context(chunks)
     response.headers["Vary"] = "Accept-Encoding"

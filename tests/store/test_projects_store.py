@@ -1,0 +1,88 @@
+"""Projects as read: by slug and owner, with the figures of their cards."""
+
+from __future__ import annotations
+
+import builders
+import pytest
+
+from microtasks.core.errors import NotFound
+from microtasks.engine.site import Site
+from microtasks.store import projects
+
+
+def test_T26_foreign_and_unknown_are_told_alike(site: Site) -> None:
+    ada, ben = builders.account(site), builders.account(site, "ben@example.org")
+    made = builders.project(site, account_id=ada)
+    with site.db.session() as session:
+        assert projects.owned(session, ada, False, made.slug).id == made.id
+        assert projects.owned(session, ben, True, made.slug).id == made.id  # an operator
+        with pytest.raises(NotFound) as foreign:
+            projects.owned(session, ben, False, made.slug)
+        with pytest.raises(NotFound) as unknown:
+            projects.owned(session, ben, False, "no-such-project")
+    assert foreign.value.message == unknown.value.message
+
+
+def test_an_owner_sees_their_own_and_an_operator_all(site: Site) -> None:
+    ada, ben = builders.account(site), builders.account(site, "ben@example.org")
+    first = builders.project(site, account_id=ada)
+    second = builders.project(site, account_id=ben)
+    third = builders.project(site)
+    with site.db.session() as session:
+        assert [item.id for item in projects.list_for_account(session, ada)] == [first.id]
+        everything = [third.id, second.id, first.id]
+        assert [item.id for item in projects.list_for_account(session, ada, True)] == everything
+
+
+def test_the_public_sees_no_drafts(site: Site) -> None:
+    made = {
+        state: builders.project(site, state=state) for state in ("draft", "published", "paused", "archived")
+    }
+    with site.db.session() as session:
+        assert [item.id for item in projects.public(session)] == [made["published"].id]
+        with pytest.raises(NotFound):
+            projects.visible_by_slug(session, made["draft"].slug)
+        assert projects.visible_by_slug(session, made["paused"].slug).id == made["paused"].id
+
+
+def test_progress_counts_tasks_answers_and_people(site: Site) -> None:
+    made = builders.project(site, redundancy=3)
+    first, second, _ = builders.tasks(site, made, 3)
+    people = builders.answers(site, made, first, [builders.YES] * 3)
+    builders.answers(site, made, second, [builders.NO], contributors=people[:1])
+    builders.answers(site, made, second, [builders.NO], status="surplus")
+    other = builders.project(site)
+    with site.db.session() as session:
+        assert projects.progress(session, made.id) == {
+            "tasks": 3,
+            "retired": 1,
+            "answers": 4,
+            "answers_wanted": 9,
+            "contributors": 4,
+        }
+        assert projects.progress(session, other.id)["answers_wanted"] == 0
+
+
+def test_a_task_retired_early_wants_no_more(site: Site) -> None:
+    made = builders.project(site, redundancy=5)
+    (task,) = builders.tasks(site, made, 1)
+    builders.answers(site, made, task, [builders.YES] * 3)
+    with site.db.connection() as connection:
+        connection.execute("UPDATE task SET retired_at = now(), retirement_reason = 'consensus'")
+    with site.db.session() as session:
+        assert projects.progress(session, made.id)["answers_wanted"] == 3
+
+
+def test_a_card_has_the_first_image_and_the_median_pace(site: Site) -> None:
+    made = builders.project(site)
+    image = builders.media(site)
+    builders.tasks(site, made, 1)
+    (task,) = builders.tasks(site, made, 1, media_ids=[image])
+    builders.answers(site, made, task, [builders.YES, builders.NO])
+    text_only = builders.project(site)
+    builders.tasks(site, text_only, 1)
+    with site.db.session() as session:
+        cards = {card.project.id: card for card in projects.cards(session)}
+    assert cards[made.id].cover is not None and cards[made.id].cover.id == image
+    assert cards[made.id].median_seconds == 3.5
+    assert (cards[text_only.id].cover, cards[text_only.id].median_seconds) == (None, None)
