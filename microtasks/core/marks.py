@@ -47,7 +47,9 @@ SCATTER_PRIOR_MARKS = 4.0
 #: more marks do not make it smaller. From points whose true place is known.
 SHARED_ERROR = 0.03
 #: A mark cut off by the edge of its view counts so little that whole ones decide where the object is.
-CUT_OFF_WEIGHT = 1e-3
+CUT_OFF_WEIGHT = 1e-6
+#: What reaches this near the edge (in radii) may have been drawn to fit in.
+EDGE_MARGIN = 0.05
 #: Images lie this far apart in the search tree, in pixels.
 APART = 1e6
 
@@ -144,7 +146,8 @@ def radius_of(size: Floats) -> Floats:
 
 
 def is_cut_off(x: Floats, y: Floats, radius: Floats, edges: Floats) -> Bools:
-    """Does a thing at x, y reach over the edges (n, 4) of what was shown?"""
+    """Does a thing at x, y reach over (or right to) the edges (n, 4) of what was shown?"""
+    radius = radius * (1 + EDGE_MARGIN)
     reach = np.column_stack([x - radius, y - radius, -x - radius, -y - radius])
     limit = edges * np.array([1, 1, -1, -1])
     cut: Bools = (reach < limit).any(axis=1)

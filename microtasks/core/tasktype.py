@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from microtasks.core.errors import AnswerInvalid, ConfigInvalid
+
+if TYPE_CHECKING:
+    from microtasks.core.tiling import Seen
 
 AnswerKind = Literal["value", "empty", "cant_tell"]
 Method = Literal["majority", "model", "committee"]
@@ -157,12 +160,16 @@ class TaskType(ABC, Generic[C, P, V]):
     ) -> Iterator[tuple[int, Consensus]]:
         """Fold a whole project at once; `model` and `committee` weigh contributors by their track record.
 
-        tasks: (task, its answers), each task once; read twice where a model is fitted, so then it must be
-        something that can be read again (a list, an object with `__iter__`). gold: the right values that are
-        known, by task. compare: put the model's result beside the vote's also where the vote decides.
+        tasks: (task, its answers), each task once; read twice where a model is fitted, so then it must give
+        the same tasks in the same order again (a list, an object with `__iter__`). gold: the right values
+        that are known, by task. compare: put the model's result beside the vote's also where the vote decides.
         """
         for task, answers in tasks:
             yield task, self.reduce(answers, config)
+
+    def merge_tiles(self, tiles: Sequence[Seen], config: C) -> Consensus | None:
+        """Fold the answers to all tiles of a big image, in its pixels; None where the type has no places."""
+        return None
 
     @abstractmethod
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: C) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from microtasks.core.errors import InputError
+from microtasks.core.tasktype import Answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,29 @@ class Tile:
     y: int
     width: int
     height: int
+
+
+#: Left, top, right, bottom, in the big image's pixels; infinite where the big image itself ends.
+Edges = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One tile of a big image with its counted answers, whose marks are in the tile's pixels."""
+
+    tile: Tile
+    edges: Edges
+    answers: Sequence[Answer]
+
+
+def edges(tile: Tile, width: int, height: int) -> Edges:
+    """Return the edges of a tile at which its image goes on: what reaches over them was shown cut off."""
+    return (
+        tile.x if tile.x > 0 else -math.inf,
+        tile.y if tile.y > 0 else -math.inf,
+        tile.x + tile.width if tile.x + tile.width < width else math.inf,
+        tile.y + tile.height if tile.y + tile.height < height else math.inf,
+    )
 
 
 def tiles(width: int, height: int, tile_px: int, overlap_px: int = 0) -> list[Tile]:

@@ -1,42 +1,263 @@
-"""What the answers add up to, stored: one row a task, one a tiled big image."""
+"""What the answers add up to, stored: one row a task, one a tiled big image; and the answers it rests on.
+
+Reads are by key, a chunk each in its own short transaction: memory holds one chunk, and a long read slows
+nobody down. Writes leave alone what has had a new answer since it was read.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
+import orjson
 from psycopg.types.json import Jsonb
 
 from microtasks.core.tasktype import Consensus
-from microtasks.store.db import Connection
+from microtasks.store.db import Connection, Database
+
+CHUNK = 1_000
+
+#: contributor (hexadecimal), kind, value
+Said = tuple[str, str, dict[str, Any] | None]
 
 _PUT = """
     INSERT INTO consensus (task_id, project_id, value, agreement, confidence, n_answers, is_tied, detail,
                            method, reducer, parameters)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    {rows}
     ON CONFLICT (task_id) DO UPDATE SET
         value = EXCLUDED.value, agreement = EXCLUDED.agreement, confidence = EXCLUDED.confidence,
         n_answers = EXCLUDED.n_answers, is_tied = EXCLUDED.is_tied, detail = EXCLUDED.detail,
         method = EXCLUDED.method, reducer = EXCLUDED.reducer, parameters = EXCLUDED.parameters,
         updated_at = now()
 """
+_PUT_ONE = _PUT.format(rows="VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)")
+_PUT_MANY = _PUT.format(
+    rows="""SELECT u.task_id, %s, u.value::jsonb, u.agreement, u.confidence, u.n_answers, u.is_tied,
+                   u.detail::jsonb, %s, u.reducer, u.parameters::jsonb
+            FROM unnest(%s::bigint[], %s::text[], %s::float8[], %s::float8[], %s::int[], %s::bool[],
+                        %s::text[], %s::text[], %s::text[], %s::bigint[])
+                 AS u (task_id, value, agreement, confidence, n_answers, is_tied, detail, reducer,
+                       parameters, version)
+            WHERE u.version = (SELECT coalesce(sum(a.revision), 0) FROM answer a
+                               WHERE a.task_id = u.task_id AND a.status = 'counted')"""
+)
 
 
 def put(connection: Connection, task_id: int, project_id: int, consensus: Consensus, method: str) -> None:
     """Store a task's consensus in place of an earlier one, in the caller's transaction: one statement."""
-    connection.execute(_PUT, _row(task_id, project_id, consensus, method))
-
-
-def _row(task_id: int, project_id: int, consensus: Consensus, method: str) -> tuple[Any, ...]:
-    return (
-        task_id,
-        project_id,
-        None if consensus.value is None else Jsonb(consensus.value),
-        consensus.agreement,
-        consensus.confidence,
-        consensus.n_answers,
-        consensus.is_tied,
-        Jsonb(consensus.detail),
-        method,
-        consensus.reducer,
-        Jsonb(consensus.parameters),
+    connection.execute(
+        _PUT_ONE,
+        (
+            task_id,
+            project_id,
+            None if consensus.value is None else Jsonb(consensus.value),
+            consensus.agreement,
+            consensus.confidence,
+            consensus.n_answers,
+            consensus.is_tied,
+            Jsonb(consensus.detail),
+            method,
+            consensus.reducer,
+            Jsonb(consensus.parameters),
+        ),
     )
+
+
+class Answered(NamedTuple):
+    """One task's counted answers. version: grows with every answer and every revision."""
+
+    task_id: int
+    said: list[Said]
+    version: int
+
+
+class Reduced(NamedTuple):
+    """A consensus to store, and the version of the answers it was made from."""
+
+    task_id: int
+    consensus: Consensus
+    version: int
+
+
+def put_many(connection: Connection, project_id: int, reduced: Sequence[Reduced], method: str) -> int:
+    """Store these in one statement; return how many. A task that was answered since is left alone.
+
+    The rows of the tasks are locked first, in order: who submits an answer holds the same lock.
+    """
+    if not reduced:
+        return 0
+    ids = sorted(item.task_id for item in reduced)
+    connection.execute("SELECT 1 FROM task WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", (ids,))
+    found = [item.consensus for item in reduced]
+    columns: list[list[Any]] = [
+        [item.task_id for item in reduced],
+        [None if each.value is None else _json(each.value) for each in found],
+        [each.agreement for each in found],
+        [each.confidence for each in found],
+        [each.n_answers for each in found],
+        [each.is_tied for each in found],
+        [_json(each.detail) for each in found],
+        [each.reducer for each in found],
+        [_json(each.parameters) for each in found],
+        [item.version for item in reduced],
+    ]
+    return connection.execute(_PUT_MANY, (project_id, method, *columns)).rowcount
+
+
+def answered(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[Answered]:
+    """Every task of the project that has a counted answer, by id, with them."""
+    after = 0
+    while True:
+        with db.connection() as connection:
+            rows = connection.execute(
+                "SELECT id FROM task WHERE project_id = %s AND id > %s AND n_answers > 0"
+                " ORDER BY id LIMIT %s",
+                (project_id, after, chunk),
+            ).fetchall()
+            ids = [int(row[0]) for row in rows]
+            found = _counted(connection, ids)
+        yield from found
+        if len(ids) < chunk:
+            return
+        after = ids[-1]
+
+
+def of_task(connection: Connection, task_id: int) -> Answered:
+    """One task's counted answers."""
+    found = _counted(connection, [task_id])
+    return found[0] if found else Answered(task_id, [], 0)
+
+
+def _counted(connection: Connection, ids: Sequence[int]) -> list[Answered]:
+    """Counted answers of these tasks, by task; tasks without any are left out."""
+    found: dict[int, Answered] = {}
+    if ids:
+        for task_id, contributor, kind, value, revision in connection.execute(
+            "SELECT task_id, contributor_id, kind, value, revision FROM answer"
+            " WHERE task_id = ANY(%s) AND status = 'counted' ORDER BY task_id, contributor_id",
+            (list(ids),),
+        ):
+            task = found.setdefault(task_id, Answered(task_id, [], 0))
+            task.said.append((contributor.hex, kind, value))
+            found[task_id] = task._replace(version=task.version + revision)
+    return [found[task_id] for task_id in sorted(found)]
+
+
+def forget_unanswered(connection: Connection, project_id: int) -> int:
+    """Remove the consensus of tasks that have no counted answer (any more); return how many."""
+    return connection.execute(
+        "DELETE FROM consensus c USING task t"
+        " WHERE c.project_id = %s AND t.id = c.task_id AND t.n_answers = 0",
+        (project_id,),
+    ).rowcount
+
+
+class Facts(NamedTuple):
+    """What reducing needs to know of a task's project."""
+
+    project_id: int
+    task_type: str
+    config: dict[str, Any]
+    method: str
+    source: str | None = None
+
+
+def facts_of_task(connection: Connection, task_id: int) -> Facts | None:
+    """The project of a task, and the big image it is a tile of; None when there is no such task."""
+    row = connection.execute(
+        "SELECT p.id, p.task_type, p.config, p.method, c.source FROM task t"
+        " JOIN project p ON p.id = t.project_id JOIN task_content c ON c.task_id = t.id WHERE t.id = %s",
+        (task_id,),
+    ).fetchone()
+    return Facts(*row) if row else None
+
+
+def facts_of_project(connection: Connection, project_id: int) -> Facts | None:
+    """The project; None when there is none."""
+    row = connection.execute(
+        "SELECT id, task_type, config, method FROM project WHERE id = %s", (project_id,)
+    ).fetchone()
+    return Facts(*row) if row else None
+
+
+def gold(connection: Connection, project_id: int) -> dict[int, dict[str, Any]]:
+    """The known right values by task."""
+    return dict(
+        connection.execute(
+            "SELECT task_id, value FROM task_gold WHERE project_id = %s", (project_id,)
+        ).fetchall()
+    )
+
+
+def lock(connection: Connection, task_or_project_id: int, source: str = "") -> None:
+    """Let only one at a time reduce this task (or this source of a project), until the transaction ends."""
+    connection.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended('consensus' || %s::text || ' ' || %s, 0))",
+        (task_or_project_id, source),
+    )
+
+
+class TileRow(NamedTuple):
+    """One tile of a big image, in the big image's pixels; source sizes are None where they are not known."""
+
+    task_id: int
+    x: int
+    y: int
+    width: int
+    height: int
+    source_width: int | None
+    source_height: int | None
+
+
+def sources(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[str]:
+    """The big images of a project, by name."""
+    after = ""
+    while True:
+        with db.connection() as connection:
+            names = [
+                row[0]
+                for row in connection.execute(
+                    "SELECT DISTINCT source FROM task_content WHERE project_id = %s AND source > %s"
+                    " ORDER BY source LIMIT %s",
+                    (project_id, after, chunk),
+                )
+            ]
+        yield from names
+        if len(names) < chunk:
+            return
+        after = names[-1]
+
+
+def tiles(connection: Connection, project_id: int, source: str) -> list[TileRow]:
+    """The tiles of one big image, by task."""
+    return [
+        TileRow(*row)
+        for row in connection.execute(
+            "SELECT c.task_id, c.source_x, c.source_y, m.width, m.height, s.width, s.height"
+            " FROM task_content c JOIN media m ON m.id = c.media_ids[1]"
+            " LEFT JOIN media s ON s.id = c.source_media_id"
+            " WHERE c.project_id = %s AND c.source = %s"
+            " AND c.source_x IS NOT NULL AND c.source_y IS NOT NULL ORDER BY c.task_id",
+            (project_id, source),
+        )
+    ]
+
+
+def of_tasks(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[Said]]:
+    """Counted answers of these tasks; tasks without any are left out."""
+    return {found.task_id: found.said for found in _counted(connection, task_ids)}
+
+
+def put_source(connection: Connection, project_id: int, source: str, consensus: Consensus) -> None:
+    """Store the merged consensus of a big image in place of an earlier one."""
+    connection.execute(
+        """INSERT INTO source_consensus (project_id, source, detail, reducer, parameters)
+           VALUES (%s, %s, %s, %s, %s)
+           ON CONFLICT (project_id, source) DO UPDATE SET detail = EXCLUDED.detail,
+               reducer = EXCLUDED.reducer, parameters = EXCLUDED.parameters, updated_at = now()""",
+        (project_id, source, Jsonb(consensus.detail), consensus.reducer, Jsonb(consensus.parameters)),
+    )
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

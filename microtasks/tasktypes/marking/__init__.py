@@ -15,6 +15,7 @@ from microtasks.core import voting
 from microtasks.core.errors import AnswerInvalid
 from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, Media, Method, TaskType
 from microtasks.core.tasktype import Payload as TaskPayload
+from microtasks.core.tiling import Seen
 
 Shape = Literal["circle", "point", "box"]
 #: The measures of each shape, besides x and y.
@@ -157,6 +158,16 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         The same for every method: marks have no plain vote.
         """
         return self._reduce(tasks, config, None)
+
+    def merge_tiles(self, tiles: Sequence[Seen], config: MarkingConfig) -> Consensus | None:
+        """Fold the marks on all tiles of a big image, in its pixels.
+
+        A thing in the overlap of two tiles is one; those who were shown it whole vote on it; a mark cut
+        off by a tile's edge hardly moves it, and makes nothing of its own where another tile shows the place.
+        """
+        from microtasks.tasktypes.marking import reducer
+
+        return reducer.merge(self.reducer, tiles, config)
 
     def _reduce(
         self,

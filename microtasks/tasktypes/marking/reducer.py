@@ -5,6 +5,8 @@ Imported when first needed, by workers and the command line: the web process nev
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,14 @@ import numpy as np
 
 from microtasks.core import marks as core
 from microtasks.core.tasktype import Answer, Consensus
+from microtasks.core.tiling import Edges, Seen
 from microtasks.tasktypes.marking import INTERVAL_95, REGION_95, centre_and_radius, class_vote
 
 if TYPE_CHECKING:
     from microtasks.tasktypes.marking import MarkingConfig
+
+
+WHOLE: Edges = (-math.inf, -math.inf, math.inf, math.inf)
 
 
 def scale_of(config: MarkingConfig) -> core.Scale:
@@ -34,38 +40,86 @@ def reduce(
     """Fold all tasks together, and yield each task's consensus in the order given."""
     task_ids: list[int] = []
     n_answers: list[int] = []
-    viewers: list[tuple[int, str]] = []
-    columns: list[tuple[float, ...]] = []  # view, x, y, then the measures
-    classes: list[str | None] = []
+    table = _Table(config)
     for image, (task, answers) in enumerate(tasks):
         task_ids.append(task)
         n_answers.append(len(answers))
-        for answer in answers:
-            if answer.value is None or (skills is not None and skills.get(answer.contributor, 1.0) <= 0):
-                continue
-            for mark in answer.value["marks"]:
-                x, y, _ = centre_and_radius(mark, config.shape)
-                columns.append((len(viewers), x, y, *(mark[name] for name in config.measures)))
-                classes.append(mark.get("class"))
-            viewers.append((image, answer.contributor))
-    # Sorted names, so that the numbers (and the last digits of sums) do not depend on who came first.
-    people = {name: number for number, name in enumerate(sorted({name for _, name in viewers}))}
-    views = core.Views.whole(
-        np.array([image for image, _ in viewers], np.int64),
-        np.array([people[name] for _, name in viewers], np.int64),
-    )
-    table = np.array(columns, dtype=float).reshape(-1, 3 + len(config.measures))
-    view = table[:, 0].astype(np.int64)
-    marks = core.Marks(views.image[view], view, table[:, 1], table[:, 2], table[:, 3:])
-    objects = core.consensus(marks, views, scale_of(config))
-    given: list[list[str]] = [[] for _ in range(len(objects))]
-    for member, name in zip(objects.member.tolist(), classes, strict=True):
-        if name is not None:
-            given[member].append(name)
+        table.add(image, answers, skills=skills)
+    objects, given = table.fold()
     starts = np.searchsorted(objects.image, np.arange(len(task_ids) + 1))
     for image, task in enumerate(task_ids):
         rows = range(starts[image], starts[image + 1])
         yield task, _consensus(reducer, objects, rows, given, n_answers[image], config)
+
+
+def merge(reducer: str, tiles: Sequence[Seen], config: MarkingConfig) -> Consensus:
+    """Fold the tiles of one big image, in its pixels."""
+    table = _Table(config)
+    for seen in tiles:
+        table.add(0, seen.answers, seen.tile.x, seen.tile.y, seen.edges)
+    objects, given = table.fold()
+    n_answers = sum(len(seen.answers) for seen in tiles)
+    return _consensus(reducer, objects, range(len(objects)), given, n_answers, config)
+
+
+class _Table:
+    """Answers as columns: views (who saw which part of which image) and the marks made in them.
+
+    Who can't tell is no viewer.
+    """
+
+    def __init__(self, config: MarkingConfig) -> None:
+        self.config = config
+        self.image = array("q")
+        self.viewer: list[str] = []
+        self.edges: list[Edges] = []
+        self.view = array("q")
+        self.numbers = array("d")  # x, y, then the measures; a row a mark
+        self.classes: list[str | None] = []
+
+    def add(
+        self,
+        image: int,
+        answers: Sequence[Answer],
+        x: float = 0.0,
+        y: float = 0.0,
+        edges: Edges = WHOLE,
+        skills: Mapping[str, float] | None = None,
+    ) -> None:
+        """Add the answers to one image, or to a part of it that begins at x, y."""
+        measures = self.config.measures
+        for answer in answers:
+            if answer.value is None or (skills is not None and skills.get(answer.contributor, 1.0) <= 0):
+                continue
+            for mark in answer.value["marks"]:
+                if not all(name in mark for name in measures):
+                    continue  # made when the project asked for another shape
+                centre_x, centre_y, _ = centre_and_radius(mark, self.config.shape)
+                self.view.append(len(self.viewer))
+                self.numbers.extend((centre_x + x, centre_y + y, *(mark[name] for name in measures)))
+                self.classes.append(mark.get("class"))
+            self.image.append(image)
+            self.viewer.append(answer.contributor)
+            self.edges.append(edges)
+
+    def fold(self) -> tuple[core.Objects, list[list[str]]]:
+        """Return the objects, and the classes that were given to each."""
+        # Sorted names, so that the numbers (and the last digits of sums) do not depend on who came first.
+        people = {name: number for number, name in enumerate(sorted(set(self.viewer)))}
+        views = core.Views(
+            np.array(self.image, np.int64),
+            np.array([people[name] for name in self.viewer], np.int64),
+            np.array(self.edges, float).reshape(-1, 4),
+        )
+        numbers = np.array(self.numbers).reshape(-1, 2 + len(self.config.measures))
+        view = np.array(self.view, np.int64)
+        marks = core.Marks(views.image[view], view, numbers[:, 0], numbers[:, 1], numbers[:, 2:])
+        objects = core.consensus(marks, views, scale_of(self.config))
+        given: list[list[str]] = [[] for _ in range(len(objects))]
+        for member, name in zip(objects.member.tolist(), self.classes, strict=True):
+            if name is not None:
+                given[member].append(name)
+        return objects, given
 
 
 def _consensus(
@@ -96,6 +150,7 @@ def _consensus(
         n_answers=n_answers,
         detail={"marks": accepted, "possible": possible},
         reducer=reducer,
+        parameters={"scale": {name: round(getattr(objects.scale, name), 6) for name in core.Scale.__slots__}},
     )
 
 

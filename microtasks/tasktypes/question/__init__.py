@@ -390,9 +390,19 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         yield (*first, *second)
 
 
+_IS: dict[Kind, Any] = {
+    "choice": str,
+    "choices": list,
+    "number": int | float,
+    "text": str,
+    "scale": int,
+}
+
+
 def decide(item: QuestionField, said: Sequence[tuple[Any, float]], against: float = 0.0) -> Verdict:
     """Fold what was said in one field; BLANK stands for "left blank". `against`: weight of "I can't tell"."""
-    said = [(value, weight) for value, weight in said if weight > 0]
+    # Of answers given when the field was of another kind, those that still fit it count.
+    said = [(v, weight) for v, weight in said if weight > 0 and (v == BLANK or isinstance(v, _IS[item.kind]))]
     if item.kind in ("choice", "scale"):
         support = voting.tally((str(value), weight) for value, weight in said)
         verdict = voting.plurality(support, len(item.choice_ids) + (not item.required), against)

@@ -45,9 +45,12 @@ class _Column:
             return
         if self.item.kind == "choices":
             for choice in value:
-                self.chosen[self.labels[choice]].append(len(self.task))
+                number = self.labels.setdefault(choice, len(self.labels))
+                if number == len(self.chosen):  # no longer offered, but it was
+                    self.chosen.append(array("i"))
+                self.chosen[number].append(len(self.task))
         else:
-            self.label.append(self.labels[str(value)])
+            self.label.append(self.labels.setdefault(str(value), len(self.labels)))
         self.task.append(ordinal)
         self.person.append(person)
 
@@ -161,7 +164,7 @@ def _choice_model(
 def _choices_model(
     column: _Column, task: Any, person: Any, n_tasks: int, n_people: int, method: Method
 ) -> Model:
-    choices = column.item.choice_ids
+    choices = tuple(column.labels)
     gold = [np.full(n_tasks, -1, np.int32) for _ in choices]
     for ordinal, value in column.gold.items():
         for number, choice in enumerate(choices):
@@ -176,7 +179,7 @@ def _choices_model(
         details = vote.detail.get("choices")
         if not details:
             return vote.value, vote.confidence, vote.tied, vote.agreement
-        p = [float(column[ordinal]) for column in probability]
+        p = [float(one[ordinal]) for one in probability]
         n_given = sum(1 for answer in answers if answer.value and name in answer.value)
         part = n_given / sum(1 for answer in answers if answer.value is None or name in answer.value)
         tied = tuple(choice for choice, q in zip(choices, p, strict=True) if abs(q - 0.5) <= skill.SAME)
