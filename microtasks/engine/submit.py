@@ -175,7 +175,8 @@ def _plain(
             is_written, leased = hotpath.answer_and_lease(
                 connection, plain, facts.slug, next_limit, network, site.settings.lease_seconds
             )
-            next_served = serve.served(site, connection, contributor, facts.slug, leased, [])
+            if is_written:  # otherwise what was handed out still has this task among the held ones
+                next_served = serve.served(site, connection, contributor, facts.slug, leased, [])
         else:
             is_written = hotpath.answer(connection, plain)
         return Receipt(ticket.task_id, "counted") if is_written else None, facts.slug, next_served
