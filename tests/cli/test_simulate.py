@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import random
 import statistics
+from collections.abc import Callable
 from typing import Any
 
+import builders
 import pytest
 from builders import CONFIGS
 from hypothesis import given, settings
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 
 from microtasks import tasktypes
 from microtasks.core.tasktype import Media
-from microtasks.engine import simulate
+from microtasks.engine import checking, samples, simulate
+from microtasks.engine.site import Site
 
 IMAGE = {"url": "/media/x.webp", "width": 640, "height": 480, "srcset": ""}
 
@@ -87,3 +90,72 @@ def test_skills_scatter_around_the_accuracy_asked_for() -> None:
     assert abs(statistics.mean(skills) - 0.8) < 0.01
     assert 0.05 < statistics.stdev(skills) < 0.2
     assert {person.skill for person in simulate.volunteers(10, 1.0, 1)} == {1.0}
+
+
+# -- whole projects -----------------------------------------------------------------------------------
+
+
+def summary(result: Any) -> dict[str, str]:
+    assert result.exit_code == 0, result.stderr
+    return dict(line.split(": ") for line in result.stdout.splitlines())
+
+
+def test_P02_forty_at_once_answer_each_task_five_times_and_not_once_more(
+    site: Site, cli: Callable[..., Any]
+) -> None:
+    made = builders.project(site, redundancy=5)
+    rng = random.Random(4)
+    truth = [{"answer": rng.choice(["yes", "no"])} for _ in range(200)]
+    builders.tasks(site, made, 200, gold=truth)
+    said = summary(cli("simulate", made.slug, "--volunteers", 40, "--accuracy", 0.9, "--seed", 3))
+    assert said["counted"] == "1000"
+    assert {said[name] for name in ("surplus", "duplicate", "rejected", "errors")} == {"0"}
+    with site.db.connection() as connection:
+
+        def one(query: str) -> Any:
+            row = connection.execute(query).fetchone()
+            assert row is not None
+            return row[0]
+
+        assert one("SELECT count(*) FROM answer WHERE status = 'counted'") == 1000
+        assert (
+            one("SELECT count(*) FROM task WHERE n_answers <> 5 OR n_leases <> 0 OR retired_at IS NULL") == 0
+        )
+        assert one("SELECT count(*) FROM (SELECT DISTINCT task_id, contributor_id FROM answer) a") == 1000
+        assert one("SELECT count(DISTINCT contributor_id) FROM answer") <= 40
+        assert one("SELECT count(*) FROM lease") == 0
+    assert said["consensus"] == "200"
+    assert float(said["consensus_accuracy"]) > 0.95
+    assert checking.check(site) == []
+    again = cli("simulate", made.slug, "--volunteers", 2)
+    assert again.exit_code == 1
+    assert "nothing to do" in again.stderr
+
+
+def test_consensus_of_the_samples_agrees_with_their_truth(site: Site, cli: Callable[..., Any]) -> None:
+    samples.seed(site)
+    for sample in samples.SAMPLES:
+        said = summary(cli("simulate", sample.slug, "--volunteers", 8, "--accuracy", 0.9))
+        accuracy = float(said["consensus_accuracy"])
+        assert accuracy > {"marking": 0.8, "tagging": 0.9, "question": 0.9}[sample.form["task_type"]], (
+            sample.slug
+        )
+        assert said["rejected"] == said["errors"] == "0"
+    assert checking.check(site) == []
+
+
+def test_a_project_that_is_not_there_is_said_plainly(site: Site, cli: Callable[..., Any]) -> None:
+    result = cli("simulate", "none-such", "--volunteers", 2)
+    assert result.exit_code == 1
+    assert "none-such" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_site_that_does_not_answer_is_said_plainly(
+    site: Site, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = builders.project(site)
+    monkeypatch.setattr("microtasks.cli.simulate.TRIES", 1)
+    result = cli("simulate", made.slug, "--volunteers", 2, "--url", "http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert "does not answer" in result.stderr
