@@ -1,4 +1,4 @@
-"""A site as volunteers find it: three projects, one of each type, with real pictures, and a live web server."""
+"""A site as volunteers find it: projects of each type with real pictures, and a live web server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import builders
 from PIL import Image
 from werkzeug.serving import make_server
 
 from microtasks.engine.site import Site
 from microtasks.web import create_app
-from tests import builders
 
 SAMPLES = Path(__file__).parents[2] / "sample_images"
 WIDTHS = (320, 640, 1024)
@@ -102,8 +102,8 @@ def picture(site: Site, path: Path) -> int:
     with site.db.connection() as connection:
         row = connection.execute(
             "INSERT INTO media (sha256, mime, width, height, n_bytes, derivatives)"
-            " VALUES (%s, 'image/webp', %s, %s, %s, %s) ON CONFLICT (sha256) DO UPDATE SET mime = excluded.mime"
-            " RETURNING id",
+            " VALUES (%s, 'image/webp', %s, %s, %s, %s)"
+            " ON CONFLICT (sha256) DO UPDATE SET mime = excluded.mime RETURNING id",
             (original, image.width, image.height, len(content), json.dumps(derivatives)),
         ).fetchone()
     assert row is not None
@@ -126,9 +126,7 @@ def craters(site: Site, n: int = 3, **fields: Any) -> builders.ProjectRow:
         topic="Space",
         **fields,
     )
-    for row in rows("craters")[:n]:
-        builders.tasks(site, made, media_ids=[picture(site, SAMPLES / row["image"])], text="")
-    _without_text(site, made)
+    _pictures(site, made, "craters", n)
     return made
 
 
@@ -142,9 +140,7 @@ def landforms(site: Site, n: int = 3, **fields: Any) -> builders.ProjectRow:
         topic="Space",
         **fields,
     )
-    for row in rows("landforms")[:n]:
-        builders.tasks(site, made, media_ids=[picture(site, SAMPLES / row["image"])])
-    _without_text(site, made)
+    _pictures(site, made, "landforms", n)
     return made
 
 
@@ -161,7 +157,8 @@ def sentences(
         **fields,
     )
     for row in rows("sentences")[:n]:
-        builders.tasks(site, made, text=row["text"])
+        [task] = builders.tasks(site, made)
+        _payload(site, task, {"text": row["text"]})
     return made
 
 
@@ -173,9 +170,17 @@ def _project(site: Site, kind: str, config: dict[str, Any], **fields: Any) -> bu
     return builders.project(site, kind, config=config, published_at=now[0], **fields)
 
 
-def _without_text(site: Site, of: builders.ProjectRow) -> None:
+def _pictures(site: Site, of: builders.ProjectRow, table: str, n: int) -> None:
+    for row in rows(table)[:n]:
+        [task] = builders.tasks(site, of, media_ids=[picture(site, SAMPLES / row["image"])])
+        _payload(site, task, {})
+
+
+def _payload(site: Site, task: int, payload: dict[str, Any]) -> None:
     with site.db.connection() as connection:
-        connection.execute("UPDATE task_content SET payload = '{}' WHERE project_id = %s", (of.id,))
+        connection.execute(
+            "UPDATE task_content SET payload = %s WHERE task_id = %s", (json.dumps(payload), task)
+        )
 
 
 @contextmanager

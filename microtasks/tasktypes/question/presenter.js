@@ -80,9 +80,9 @@ export function mount(element, {config, strings, draft, onchange}) {
         line.hidden = false;
         line.textContent = lacks ? strings.required : bad.validationMessage;
         (bad ?? field.box.querySelector("input,textarea,button"))?.focus();
-        return line.textContent;
+        return true;
       }
-      return null;
+      return false;
     },
   };
 }

@@ -1,7 +1,7 @@
 // The task page: shows one task after another, keeps the next one ready, sends answers, and loses none.
 // The task type's presenter.js draws and reads; everything else (fetching, timing, drafts, keys, bad network) is here.
 //   mount(element, {payload, config, media, strings, draft, onchange})
-//     -> {read(), isEmpty?(), problem?() -> text or null, focus?(), undo?() -> was there something to undo?}
+//     -> {read(), isEmpty?(), problem?() -> has it shown that something is missing?, focus?(), undo?() -> was there something to undo?}
 
 const $ = id => document.getElementById(id);
 const form = $("work");
@@ -65,6 +65,7 @@ function show(next, draft = store.get(`draft:${next.task.id}`)) {
     root = fresh;
   }
   current = next;
+  document.body.dataset.queued = queue.length;
   for (const input of document.querySelectorAll("input[name=_lease]")) input.value = next.lease;
   wrong("");
   const {task} = next;
@@ -150,6 +151,7 @@ function take(leases) {
     queue.push(lease);
     preload(lease.task.media);
   }
+  document.body.dataset.queued = queue.length;
 }
 const preloaded = new Map();
 function preload(media) {
@@ -222,8 +224,7 @@ async function answer(kind) {
   if (form.classList.contains("busy")) return;
   let value = null;
   if (kind === "value") {
-    const problem = presenter.problem?.();
-    if (problem) return wrong(problem);
+    if (presenter.problem?.()) return; // the presenter has said so, beside the field
     value = presenter.read();
     if (presenter.isEmpty?.()) return wrong(texts.nothing);
   } else if (kind === "empty") {
@@ -288,6 +289,7 @@ function undo() {
 
 // -- wiring --------------------------------------------------------------------------------------------
 
+form.noValidate = true; // the presenter says what is missing, beside the field
 form.addEventListener("submit", event => {
   event.preventDefault();
   const button = event.submitter;
@@ -328,7 +330,8 @@ document.addEventListener("keydown", event => {
     const group = event.target.closest("[data-field]") ?? unanswered() ?? document;
     const choice = [...group.querySelectorAll("[data-choice]")].filter(it => it.offsetParent)[key - 1];
     if (choice) { event.preventDefault(); choice.click(); if (choice.matches("input")) choice.focus(); }
-  } else if (key === "u") { event.preventDefault(); undo(); }
+  } else if (key === "?") $("keys").showPopover();
+  else if (key === "u") { event.preventDefault(); undo(); }
   else form.querySelector(`[data-hotkey="${CSS.escape(key)}"]`)?.click();
 });
 function unanswered() {
@@ -350,6 +353,7 @@ setInterval(() => {
 ({mount: mountType} = await import(form.dataset.presenter));
 show(current, current.value ?? store.get(`draft:${current.task.id}`));
 document.body.dataset.ready = "1";
+$("noscript").remove();
 for (const {task} of outbox) gone.add(task.task.id); // answered before the page was loaded again, not sent yet
 const sending = send();
 if (gone.has(current.task.id)) advance(sending);

@@ -1,0 +1,285 @@
+"""From the home page to thank-you: each type of task, phone and desktop, with and without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import builders
+import pytest
+import scene
+from playwright.sync_api import Page, expect
+from visitors import DESKTOP, PHONE, Visitors
+
+from microtasks.engine.site import Site
+
+pytestmark = pytest.mark.browser
+
+SCREENS = pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
+
+
+def said(site: Site, of: builders.ProjectRow) -> list[tuple[str, Any]]:
+    """(kind, value) of every answer of the project, in the order they came."""
+    with site.db.connection() as connection:
+        return list(
+            connection.execute("SELECT kind, value FROM answer WHERE project_id = %s ORDER BY id", (of.id,))
+        )
+
+
+def ready(page: Page) -> None:
+    page.wait_for_selector("body[data-ready]")
+
+
+def settled(page: Page) -> None:
+    """Wait until what was answered has been sent and the next task is there."""
+    page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('mt:out:'))")
+
+
+def task_id(page: Page) -> str:
+    return page.locator("#work input[name=_lease]").input_value()
+
+
+def next_task(page: Page, before: str) -> None:
+    expect(page.locator("#work input[name=_lease]")).not_to_have_value(before)
+
+
+@SCREENS
+def test_question_from_home_to_thanks(site: Site, visit: Callable[..., Page], screen: dict[str, Any]) -> None:
+    log = scene.sentences(site, 3)
+    page = visit("/", **screen)
+    page.get_by_text("2 min").click()
+    page.get_by_role("button", name="Start helping").click()
+    ready(page)
+    first = page.locator("[data-text]").inner_text()
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("[data-text]")).not_to_have_text(first)
+    page.get_by_role("button", name="I can’t tell").click()
+    before = task_id(page)
+    expect(page.locator("#clock")).to_contain_text("2 done")
+    page.get_by_role("button", name="Skip").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2 tasks in 1 minute")
+    assert before
+    assert said(site, log) == [("value", {"answer": "yes"}), ("cant_tell", None)]
+
+
+@SCREENS
+def test_tagging_from_home_to_thanks(site: Site, visit: Callable[..., Page], screen: dict[str, Any]) -> None:
+    forms = scene.landforms(site, 3)
+    page = visit("/", **screen)
+    page.get_by_role("link", name="Landforms from above").click()
+    page.get_by_role("link", name="Start helping").click()
+    ready(page)
+    before = task_id(page)
+    page.get_by_text("Dunes").click()
+    page.get_by_label("Your own tags").fill("ripples")
+    page.get_by_role("button", name="Add").click()
+    page.get_by_role("button", name="Done").click()
+    next_task(page, before)
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator("#wrong")).to_contain_text("Nothing is marked or chosen yet")
+    before = task_id(page)
+    page.get_by_role("button", name="None of these").click()
+    next_task(page, before)
+    settled(page)
+    page.get_by_role("link", name="Finish").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2 tasks")
+    expect(page.locator(".stats")).to_contain_text("2tags given")
+    assert said(site, forms) == [("value", {"tags": ["dunes", "ripples"]}), ("empty", {"tags": []})]
+
+
+@SCREENS
+def test_marking_from_home_to_thanks(site: Site, visit: Callable[..., Page], screen: dict[str, Any]) -> None:
+    craters = scene.craters(site, 2)
+    page = visit("/", **screen)
+    page.get_by_role("button", name="Start helping").click()
+    ready(page)
+    before = task_id(page)
+    box = page.locator("[data-canvas]").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y, steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name="Ghost").click()
+    page.get_by_role("button", name="Done").click()
+    next_task(page, before)
+    page.get_by_role("button", name="Nothing here").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2 tasks")
+    expect(page.locator(".stats")).to_contain_text("1thing marked")
+    (kind, value), (last_kind, _) = said(site, craters)
+    assert (kind, last_kind) == ("value", "empty")
+    [mark] = value["marks"]
+    assert mark["class"] == "ghost"
+    assert mark["r"] > 20 and 250 < mark["x"] < 390 and 250 < mark["y"] < 390  # 640 px wide, near the middle
+
+
+@SCREENS
+@pytest.mark.parametrize("kind", ["question", "tagging"])
+def test_without_a_script_from_home_to_thanks(
+    site: Site, visitors: Visitors, screen: dict[str, Any], kind: str
+) -> None:
+    visitors.expected = ("422",)
+    made = scene.sentences(site, 2, scene.FULL_FORM) if kind == "question" else scene.landforms(site, 2)
+    page = visitors.open("/", java_script_enabled=False, **screen)
+    page.get_by_role("button", name="Start helping").click()
+    if kind == "question":
+        page.get_by_label("Yes").check()
+        page.get_by_label("4").check(force=True)
+        page.get_by_label("Animals").check()
+        page.get_by_role("button", name="Done").click()
+    else:
+        page.get_by_role("button", name="Done").click()  # nothing chosen: not taken
+        expect(page.locator("#wrong")).to_contain_text("Nothing is chosen yet")
+        page.get_by_text("Cracks").click()
+        page.get_by_label("Your own tags").fill("ripples, Dunes")
+        page.get_by_role("button", name="Done").click()
+    expect(page.locator("#clock")).to_have_text("1 done")
+    page.get_by_role("link", name="My last answer").click()
+    page.get_by_role("button", name="Save the change").click()
+    page.get_by_role("button", name="Skip").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("1 task in 1 minute")
+    page.get_by_role("link", name="I’m done").click()
+    value = (
+        {"wind": "yes", "force": 4, "about": ["animals"]}
+        if kind == "question"
+        else {"tags": ["dunes", "cracks", "ripples"]}
+    )
+    assert said(site, made) == [("value", value)]
+
+
+def test_without_a_script_marking_says_so_and_takes_the_other_ways_out(
+    site: Site, visit: Callable[..., Page]
+) -> None:
+    craters = scene.craters(site, 3)
+    page = visit("/p/craters/work", java_script_enabled=False)
+    expect(page.get_by_text("Drawing needs JavaScript")).to_be_visible()
+    page.get_by_role("button", name="Nothing here").click()
+    page.get_by_role("button", name="I can’t tell").click()
+    page.get_by_role("button", name="Report a problem").click()
+    page.get_by_label("The question does not fit it").check()
+    page.get_by_label("In your words").fill("upside down")
+    page.get_by_role("button", name="Send and go on").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2 tasks")
+    assert [kind for kind, _ in said(site, craters)] == ["empty", "cant_tell"]
+    with site.db.connection() as connection:
+        assert connection.execute("SELECT reason, note FROM report").fetchall() == [
+            ("unclear", "upside down")
+        ]
+
+
+def test_keys_alone_walk_through_questions(site: Site, visit: Callable[..., Page]) -> None:
+    log = scene.sentences(site, 5)
+    page = visit("/p/log/work")
+    ready(page)
+    for key in ("1", "2", "c", "s"):
+        before = task_id(page)
+        page.keyboard.press(key)
+        next_task(page, before)
+    settled(page)
+    page.keyboard.press("u")  # nothing to undo in this task: back to the last answer
+    expect(page.get_by_text("Changing an answer")).to_be_visible()
+    ready(page)
+    page.keyboard.press("1")
+    page.wait_for_url("**/p/log/work")
+    assert said(site, log) == [
+        ("value", {"answer": "yes"}),
+        ("value", {"answer": "no"}),
+        ("value", {"answer": "yes"}),
+    ]
+
+
+def test_single_keys_can_be_switched_off(site: Site, visit: Callable[..., Page]) -> None:
+    log = scene.sentences(site, 2)
+    page = visit("/p/log/work")
+    ready(page)
+    page.locator("body").press("?")
+    page.get_by_label("Use single keys").uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.locator("body").press("1")
+    page.locator("body").press("s")
+    assert said(site, log) == []
+
+
+def test_a_field_opens_only_after_the_answer_it_depends_on(site: Site, visit: Callable[..., Page]) -> None:
+    log = scene.sentences(site, 2, scene.FULL_FORM)
+    page = visit("/p/log/work")
+    ready(page)
+    strength = page.get_by_text("How strong was it?")
+    expect(strength).to_be_hidden()
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_text("Please answer this one.")).to_be_visible()
+    page.get_by_label("Yes").check()
+    expect(strength).to_be_visible()
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_text("Please answer this one.")).to_be_visible()
+    page.get_by_label("3").check(force=True)
+    page.get_by_label("No", exact=True).check()
+    before = task_id(page)
+    page.get_by_label("Names of places").fill("Reykjavík")
+    page.get_by_label("Names of places").press("Enter")
+    next_task(page, before)
+    settled(page)
+    assert said(site, log) == [("value", {"wind": "no", "note": "Reykjavík"})]
+
+
+def test_draft_survives_a_reload(site: Site, visit: Callable[..., Page]) -> None:
+    scene.landforms(site, 2)
+    page = visit("/p/landforms/work")
+    ready(page)
+    page.get_by_text("Cracks").click()
+    page.reload()
+    ready(page)
+    expect(page.get_by_label("Cracks")).to_be_checked()
+
+
+def test_offline_answers_are_kept_and_sent_later(site: Site, visitors: Visitors) -> None:
+    log = scene.sentences(site, 4)
+    visitors.expected = ("Failed to load resource", "ERR_INTERNET_DISCONNECTED")
+    page = visitors.open("/p/log/work", **PHONE)
+    ready(page)
+    page.wait_for_selector("body[data-queued='1']")
+    page.context.set_offline(True)
+    before = task_id(page)
+    page.get_by_role("button", name="Yes").click()
+    next_task(page, before)  # the next one lay ready on the device
+    expect(page.locator("#toast")).to_contain_text("Your answer is kept on this device")
+    page.get_by_role("button", name="No").click()
+    expect(page.locator("#toast")).to_contain_text("no further task on this device")
+    assert said(site, log) == []
+    page.context.set_offline(False)
+    page.evaluate("dispatchEvent(new Event('online'))")
+    expect(page.locator("#toast")).to_contain_text("Back online")
+    settled(page)
+    assert said(site, log) == [("value", {"answer": "yes"}), ("value", {"answer": "no"})]
+
+
+def test_an_answer_after_the_lease_ended_is_taken(site: Site, visit: Callable[..., Page]) -> None:
+    log = scene.sentences(site, 2)
+    page = visit("/p/log/work")
+    ready(page)
+    with site.db.connection() as connection:
+        connection.execute("UPDATE lease SET expires_at = now() - interval '1 minute'")
+    before = task_id(page)
+    page.get_by_role("button", name="Yes").click()
+    next_task(page, before)
+    settled(page)
+    assert len(said(site, log)) == 1
+
+
+def test_states_without_a_task_are_said_kindly(site: Site, visitors: Visitors) -> None:
+    visit, visitors.expected = visitors.open, ("404",)
+    scene.sentences(site, 1, redundancy=1)
+    scene.landforms(site, 2, state="paused")
+    first = visit("/p/log/work")
+    ready(first)
+    second = visit("/p/log/work")
+    expect(second.get_by_role("heading", level=1)).to_have_text("No task for you just now")
+    expect(visit("/p/landforms/work").get_by_role("heading", level=1)).to_have_text(
+        "This project is taking a break"
+    )
+    first.get_by_role("button", name="Yes").click()
+    expect(first.get_by_text("all the answers it needs")).to_be_visible()
+    second.get_by_role("link", name="Look again").click()
+    expect(second.get_by_role("heading", level=1)).to_have_text("Everything here is done")
+    assert second.goto("/p/nothing/work").status == 404  # type: ignore[union-attr]
