@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from microtasks.engine import ingest
+from microtasks.engine import aggregate, ingest
 from microtasks.engine.running import JobLost, JobStopped, Running
 from microtasks.engine.site import Site
 from microtasks.store import batches, jobs
@@ -64,12 +64,8 @@ def _work(site: Site, job: Running) -> None:
         case "import":
             ingest.run(site, target, job)
         case "reduce":
-            from microtasks.engine import aggregate
-
             aggregate.reduce_task(site, target)
         case "aggregate":
-            from microtasks.engine import aggregate
-
             aggregate.aggregate(site, target)
         case name:
             raise LookupError(f"There is no job called {name!r}.")
