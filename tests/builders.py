@@ -172,8 +172,8 @@ def tasks(
             )
             if golds[i] is not None:
                 connection.execute(
-                    "INSERT INTO task_gold (task_id, project_id, value) VALUES (%s, %s, %s)",
-                    (task[0], of.id, json.dumps(golds[i])),
+                    "INSERT INTO task_gold (task_id, project_id, value, draw) VALUES (%s, %s, %s, %s)",
+                    (task[0], of.id, json.dumps(golds[i]), (row[0] + 1000 * (i + 1)) * 0.000618034 % 1),
                 )
             made.append(int(task[0]))
         connection.execute("UPDATE batch SET n_tasks = n_tasks + %s WHERE id = %s", (n, of.batch_id))

@@ -191,46 +191,38 @@ def test_one_rejected_answer_does_not_stop_the_others(site: Site) -> None:
     assert checking.check(site) == []
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        [],
-        "yes",
-        1,
-        {},
-        {"answer": "maybe"},
-        {"answer": ["yes"]},
-        {"answer": "yes", "more": 1},
-        {"answer": "\x00"},
-    ],
-)
-def test_a_value_that_does_not_fit_is_rejected_and_the_lease_stays(site: Site, value: Any) -> None:
+UNFIT = (None, [], "yes", 1, {}, {"answer": "maybe"}, {"answer": ["yes"]}, {"answer": "yes", "more": 1})
+
+
+def test_a_value_that_does_not_fit_is_rejected_and_the_lease_stays(site: Site) -> None:
     project = b.project(site)
     b.tasks(site, project, 1)
     cy = b.contributor()
     lease = one(site, project, cy)
-    assert send(site, cy, lease, value) == "rejected"
+    for value in UNFIT:
+        assert send(site, cy, lease, value) == "rejected", value
     assert send(site, cy, lease) == "counted"
 
 
-@pytest.mark.parametrize("text", ["a\x00b", "\ud800", "\\u0000 said in words"])
-def test_text_that_no_database_keeps_is_rejected_plainly(site: Site, text: str) -> None:
+def test_text_that_no_database_keeps_is_rejected_plainly(site: Site) -> None:
     field = {"id": "answer", "kind": "text", "label": "What does it say?", "max_length": 100}
     project = b.project(site, config={"fields": [field]})
     b.tasks(site, project, 1)
     cy = b.contributor()
     lease = one(site, project, cy)
-    assert send(site, cy, lease, {"answer": text}) == ("counted" if "words" in text else "rejected")
+    for text in ("a\x00b", "\ud800"):
+        assert send(site, cy, lease, {"answer": text}) == "rejected"
+    assert send(site, cy, lease, {"answer": "\\u0000 said in words"}) == "counted"
 
 
-@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1, 1e9, True, "3"])
-def test_a_time_that_cannot_be_true_is_not_kept(site: Site, seconds: Any) -> None:
+def test_a_time_that_cannot_be_true_is_not_kept(site: Site) -> None:
+    untrue: list[Any] = [float("nan"), float("inf"), -1, 1e9, True, "3"]
     project = b.project(site)
-    b.tasks(site, project, 1)
+    b.tasks(site, project, len(untrue))
     cy = b.contributor()
-    assert send(site, cy, one(site, project, cy), seconds_spent=seconds) == "counted"
-    assert rows(site, "SELECT seconds_spent FROM answer") == [(None,)]
+    for seconds in untrue:
+        assert send(site, cy, one(site, project, cy), seconds_spent=seconds) == "counted"
+    assert rows(site, "SELECT DISTINCT seconds_spent FROM answer") == [(None,)]
 
 
 def test_an_unknown_kind_is_rejected_and_too_many_answers_are_refused(site: Site) -> None:
