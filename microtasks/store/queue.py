@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import signal
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import redis
 import rq
+from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.utils import now
 from rq.worker import SimpleWorker
-from rq.exceptions import StopRequested
 from rq.worker.base import WorkerStatus
 
 log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 QUEUE = "microtasks"
 RUN = "workers.jobs.run"  # by its dotted name: web and workers never meet
 LONGEST_RUN_SECONDS = 6 * 3600
+#: A volunteer's answer may ring: after Redis did not answer, nobody waits for it again for so long.
+REST_SECONDS = 10.0
 
 
 class Bell:
@@ -32,14 +35,18 @@ class Bell:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.redis = redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2)
+        self.redis = redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+        self.rest_until = 0.0
         self.queue = rq.Queue(QUEUE, connection=self.redis, serializer="json")
 
     def ring(self, job_id: int) -> bool:
         """Ring after the commit of the job's row. False when Redis did not answer: the clock will ring."""
+        if time.monotonic() < self.rest_until:
+            return False
         try:
             self.queue.enqueue(RUN, job_id, job_timeout=LONGEST_RUN_SECONDS, result_ttl=0, failure_ttl=86400)
         except redis.RedisError:
+            self.rest_until = time.monotonic() + REST_SECONDS
             log.warning("bell_unanswered", extra={"job": job_id})
             return False
         return True

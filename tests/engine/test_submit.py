@@ -395,6 +395,7 @@ def test_P07_without_redis_answers_count_and_the_job_waits(site: Site) -> None:
     cy = b.contributor()
     assert send(deaf, cy, one(deaf, project, cy), CIRCLES) == "counted"
     assert rows(deaf, "SELECT state FROM job") == [("queued",)]
+    assert deaf.bell.rest_until > 0  # the next volunteer does not wait for it
     deaf.close()
 
 
