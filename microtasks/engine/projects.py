@@ -21,8 +21,6 @@ from microtasks.store import jobs, projects
 from microtasks.store.db import now, raw
 from microtasks.store.tables import Project
 
-#: Slugs that would hide a page of ours.
-RESERVED = frozenset({"new"})
 ANSWER_SECONDS = 30  # assumed for the estimate until answers were timed
 
 
@@ -249,5 +247,4 @@ def _slugs(name: str, task_type: str) -> list[str]:
     if len(base) < 2:  # a name in another script
         base = f"{task_type}-{secrets.token_hex(2)}"
     numbered = (base if n == 1 else f"{base}-{n}" for n in count(1))
-    tries = [slug for slug in islice(numbered, 50) if slug not in RESERVED]
-    return [*tries, f"{base}-{secrets.token_hex(4)}"]
+    return [*islice(numbered, 50), f"{base}-{secrets.token_hex(4)}"]

@@ -1,0 +1,227 @@
+"""Who may do what: tables over the site's whole URL map. A route that is missing from them fails."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import builders
+import pytest
+from flask import Flask
+from people import Person, owner
+from werkzeug.routing import Rule
+
+from microtasks.engine.site import Site
+from microtasks.web import create_app
+
+SAFE = {"GET", "HEAD", "OPTIONS"}
+
+#: Anybody may ask for these; what they may not see there is tested with the module.
+PUBLIC = {
+    *(
+        "api.get_project",
+        "api.lease_tasks",
+        "api.list_projects",
+        "api.openapi_document",
+        "api.recent_answers",
+    ),
+    *("api.report_task", "api.revise_answer", "api.send_answers"),
+    *("assets.get", "health.alive", "health.ready", "media.derived"),
+    *("volunteer.answer", "volunteer.home", "volunteer.last", "volunteer.project", "volunteer.report"),
+    *("volunteer.set_language", "volunteer.start", "volunteer.thank", "volunteer.work"),
+    *("owner.sign_in", "owner.sign_in_by_password", "owner.link", "owner.sign_in_by_link", "owner.sign_out"),
+}
+#: Only a signed-in owner, each their own: (method, endpoint) -> status for an owner.
+OWNERS = {
+    ("GET", "owner.home"): 200,
+    ("GET", "owner.choose_type"): 200,
+    ("GET", "owner.new"): 200,
+    ("POST", "owner.create"): 200,  # without the save button the form is drawn again
+    ("GET", "owner.account_page"): 200,
+    ("POST", "owner.set_password"): 400,  # an empty one
+    ("POST", "owner.sign_out_everywhere"): 303,
+}
+#: Only the owner of that project and the operator: (method, endpoint) -> status for them; others see 404.
+PROJECTS = {
+    ("GET", "owner.project"): 200,
+    ("GET", "owner.progress"): 200,
+    ("GET", "owner.edit"): 200,
+    ("POST", "owner.save"): 200,
+    ("POST", "owner.move"): 303,
+    ("GET", "owner.preview"): 200,
+    ("GET", "owner.tasks"): 200,
+    ("GET", "owner.reports"): 200,
+    ("POST", "owner.close_report"): 303,
+    ("GET", "owner.upload"): 200,
+    ("POST", "owner.receive"): 303,
+    ("GET", "owner.batch"): 200,
+    ("GET", "owner.batch_progress"): 200,
+    ("GET", "owner.batch_failures"): 200,
+    ("GET", "research.results"): 200,
+    ("GET", "research.download"): 200,
+    ("GET", "research.code_book"): 200,
+    ("GET", "research.code_book_file"): 200,
+}
+#: GET that hands out a task on purpose: a volunteer needs one without JavaScript, too.
+GETS_THAT_LEASE = {"volunteer.start", "volunteer.work"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    app: Flask
+    site: Site
+    values: dict[str, object]
+    people: dict[str, Person]
+
+    def path(self, rule: Rule, **other: object) -> str:
+        values = {name: (self.values | other)[name] for name in rule.arguments}
+        built = rule.build(values, append_unknown=False)
+        assert built is not None
+        return built[1]
+
+    def ask(self, who: str, method: str, endpoint: str, **other: object) -> int:
+        path = self.path(rule_of(self.app, method, endpoint), **other)
+        if method == "GET":
+            return self.people[who].get(path).status_code
+        data = {"move": "pause"}
+        if endpoint == "owner.receive":
+            data["files"] = (io.BytesIO(b"id,text\na,b\n"), "rows.csv")  # type: ignore[assignment]
+        return self.people[who].post(path, data).status_code
+
+
+def rule_of(app: Flask, method: str, endpoint: str) -> Rule:
+    return next(r for r in app.url_map.iter_rules(endpoint) if method in (r.methods or ()))
+
+
+@pytest.fixture
+def scene(site: Site) -> Iterator[Scene]:
+    app = create_app(site=site)
+    people = {"nobody": Person(app), "volunteer": Person(app)}
+    people["operator"], _ = owner(app, site, "operator@example.org", is_operator=True)
+    people["ada"], ada = owner(app, site, "ada@example.org")
+    people["ben"], ben = owner(app, site, "ben@example.org")
+    hers = builders.project(site, account_id=ada)
+    his = builders.project(site, account_id=ben)
+    (task,) = builders.tasks(site, hers, 1)
+    with site.db.connection() as connection:
+        row = connection.execute(
+            "INSERT INTO report (project_id, task_id, contributor_id, reason, note)"
+            " VALUES (%s, %s, %s, 'broken', '') RETURNING id",
+            (hers.id, task, builders.contributor()),
+        ).fetchone()
+    assert row is not None
+    people["volunteer"].get(f"/p/{hers.slug}")
+    values = {
+        **{"slug": hers.slug, "batch_id": hers.batch_id, "report_id": row[0], "task_type": "question"},
+        **{"what": "answers", "format": "csv", "token": "no-such-token", "code": "ar", "back": 1},
+        **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
+    }
+    yield Scene(app, site, values, people)
+
+
+def test_T26_every_route_is_in_one_of_the_tables(site: Site) -> None:
+    listed = PUBLIC | {endpoint for _, endpoint in (*OWNERS, *PROJECTS)}
+    assert {rule.endpoint for rule in create_app(site=site).url_map.iter_rules()} == listed
+
+
+def test_T26_only_the_owner_and_the_operator_reach_a_project(scene: Scene) -> None:
+    for (method, endpoint), status in PROJECTS.items():
+        found = {who: scene.ask(who, method, endpoint) for who in scene.people}
+        wanted = {"nobody": 302, "volunteer": 302, "ben": 404, "operator": status, "ada": status}
+        assert found == wanted, f"{method} {endpoint}"
+
+
+def test_T26_foreign_and_unknown_are_told_alike(scene: Scene) -> None:
+    for method, endpoint in PROJECTS:
+        rule = rule_of(scene.app, method, endpoint)
+        if method != "GET":
+            continue
+        foreign = scene.people["ben"].get(scene.path(rule))
+        unknown = scene.people["ben"].get(scene.path(rule, slug="no-such-project"))
+        assert foreign.status_code == unknown.status_code == 404
+        assert foreign.text.replace(str(scene.values["slug"]), "no-such-project") == unknown.text
+
+
+def test_T26_a_batch_or_report_of_another_project_is_not_reached_through_ones_own(scene: Scene) -> None:
+    his = scene.values["his"]
+    assert isinstance(his, builders.ProjectRow)
+    for method, endpoint in PROJECTS:
+        if endpoint.startswith("owner.batch") or endpoint == "owner.close_report":
+            assert scene.ask("ben", method, endpoint, slug=his.slug) == 404, endpoint
+
+
+def test_owners_pages_are_for_those_who_signed_in(scene: Scene) -> None:
+    for (method, endpoint), status in OWNERS.items():
+        found = {who: scene.ask(who, method, endpoint) for who in ("nobody", "volunteer", "ben")}
+        assert found == {"nobody": 302, "volunteer": 302, "ben": status}, f"{method} {endpoint}"
+
+
+def test_T28_no_form_makes_an_operator_or_another_owner(scene: Scene) -> None:
+    form = {"save": "1", "name": "x", "config.tags.0.label": "Dunes"}
+    for field in ("id", "account_id", "is_operator", "state", "slug", "gold", "head_pos", "config_version"):
+        answer = scene.people["ada"].post("/owner/new/tagging", form | {field: "1"})
+        assert answer.status_code == 400, field
+    assert scene.people["ada"].post("/owner/new/tagging", form).status_code == 303
+    with scene.site.db.connection() as connection:
+        rows = connection.execute("SELECT email FROM account WHERE is_operator").fetchall()
+    assert rows == [("operator@example.org",)]
+
+
+def test_T16_every_unsafe_route_wants_a_token_and_our_own_origin(scene: Scene) -> None:
+    ada = scene.people["ada"]
+    unsafe = [
+        (rule, method)
+        for rule in scene.app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - SAFE)
+    ]
+    assert len(unsafe) > 15
+    token = ada.token()
+    for rule, method in unsafe:
+        path = scene.path(rule)
+        for options in (
+            {"data": {"name": "x"}},
+            {"data": {"csrf_token": "forged", "name": "x"}},
+            {"data": {"csrf_token": Person(scene.app).token(), "name": "x"}},  # another browser's
+            {"data": {"csrf_token": token, "name": "x"}, "headers": {"Origin": "https://evil.example"}},
+            {"json": {}, "headers": {"Origin": "https://evil.example"}},
+            {"data": "{}", "content_type": "text/plain"},
+        ):
+            answer = ada.client.open(path, method=method, **options)  # type: ignore[arg-type]
+            # 415: the API reads JSON only, which another site cannot send
+            assert answer.status_code == 403 or (
+                rule.endpoint.startswith("api.") and answer.status_code == 415
+            )
+
+
+def test_T16_get_changes_nothing(scene: Scene) -> None:
+    before = _dump(scene.site)
+    for rule in scene.app.url_map.iter_rules():
+        if "GET" in (rule.methods or ()) and rule.endpoint not in GETS_THAT_LEASE:
+            for who in ("ada", "volunteer"):
+                scene.people[who].get(scene.path(rule))
+            assert _dump(scene.site) == before, rule.rule
+
+
+def test_T41_ids_beside_known_ones_show_nothing(scene: Scene) -> None:
+    ben, batch = scene.people["ben"], scene.values["batch_id"]
+    assert isinstance(batch, int)
+    slug = scene.values["slug"]
+    for n in range(max(1, batch - 5), batch + 5):
+        assert ben.get(f"/owner/projects/{slug}/batches/{n}").status_code == 404
+        assert ben.get(f"/research/{slug}/export/answers.csv?after={n}").status_code == 404
+
+
+def _dump(site: Site) -> dict[str, object]:
+    """A fingerprint of every table."""
+    with site.db.connection() as connection:
+        tables = connection.execute(
+            "SELECT table_name FROM information_schema.tables"
+            " WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+        ).fetchall()
+        return {
+            name: connection.execute(
+                f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t"  # noqa: S608
+            ).fetchone()
+            for (name,) in tables
+        }
