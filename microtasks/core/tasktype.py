@@ -160,9 +160,10 @@ class TaskType(ABC, Generic[C, P, V]):
     ) -> Iterator[tuple[int, Consensus]]:
         """Fold a whole project at once; `model` and `committee` weigh contributors by their track record.
 
-        tasks: (task, its answers), each task once; read twice where a model is fitted, so then it must give
-        the same tasks in the same order again (a list, an object with `__iter__`). gold: the right values
-        that are known, by task. compare: put the model's result beside the vote's also where the vote decides.
+        tasks: (task, its answers), each task once; read twice where a model is fitted, so then it must
+        give the same tasks in the same order again (a list, an object with `__iter__`). gold: the right
+        values that are known, by task. compare: put the model's result beside the vote's also where the
+        vote decides.
         """
         for task, answers in tasks:
             yield task, self.reduce(answers, config)
