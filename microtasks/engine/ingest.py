@@ -78,7 +78,7 @@ def create_batch(
         if projects.get(session, project_id).state == "archived":
             raise Conflict("This project is archived: nothing can be added to it.")
     folder = intake.receive(site, uploads)
-    label = uploads[0].name if len(uploads) == 1 else f"{uploads[0].name} and {len(uploads) - 1} more"
+    label = intake.label(uploads[0].name) + (f" and {len(uploads) - 1} more" if len(uploads) > 1 else "")
     options = {"tile_px": tile_px, "overlap_px": overlap_px} if tile_px else {}
     try:
         with site.db.connection() as connection:

@@ -54,7 +54,7 @@ def receive(site: Site, uploads: Sequence[Upload]) -> Path:
             with ExitStack() as stack:
                 source = stack.enter_context(content.open("rb")) if isinstance(content, Path) else content
                 n_bytes = _copy(site, source, kept / file, n_bytes)
-            manifest.append({"name": _label(name), "file": file})
+            manifest.append({"name": label(name), "file": file})
         if not manifest:
             raise FileInvalid("There is no file in this upload.")
         with (kept / MANIFEST).open("w") as listed:
@@ -92,7 +92,7 @@ def _files(uploads: Sequence[Upload]) -> Iterator[tuple[str, Path | IO[bytes]]]:
             yield upload.name, upload.content
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """The owner's name of a file as one line of ordinary characters."""
     plain = name.encode("utf-8", "replace").decode().replace("\\", "/")
     return "".join(character if character.isprintable() else "_" for character in plain)[-255:] or "unnamed"
