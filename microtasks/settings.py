@@ -6,6 +6,7 @@ Nothing is read at import: call `Settings()` once, at the edge, and pass it on.
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,11 @@ Network = IPv4Network | IPv6Network
 PRIVATE_NETWORKS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10"
 #: Words from examples and documentation; no random secret holds one.
 KNOWN_SECRETS = ("secret", "changeme", "change-me", "password", "example", "microtasks", "foobar", "default")
+
+
+@cache
+def _derived(secret: str, purpose: str) -> bytes:
+    return hashlib.blake2b(purpose.encode(), key=secret.encode()[:64], digest_size=32).digest()
 
 
 class Settings(BaseSettings):
@@ -138,9 +144,7 @@ class Settings(BaseSettings):
 
     def key(self, purpose: str) -> bytes:
         """32 bytes derived from the secret for one purpose, so that no two uses share a key."""
-        return hashlib.blake2b(
-            purpose.encode(), key=self.secret_key.get_secret_value().encode()[:64], digest_size=32
-        ).digest()
+        return _derived(self.secret_key.get_secret_value(), purpose)
 
     @property
     def is_https(self) -> bool:

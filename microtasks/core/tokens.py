@@ -11,7 +11,7 @@ SEAL_BYTES = 16
 
 def seal(key: bytes, payload: bytes) -> str:
     """URL-safe text of the payload and its keyed hash (BLAKE2b, 128 bits). The payload is not hidden."""
-    return urlsafe_b64encode(payload + _hash(key, payload)).rstrip(b"=").decode()
+    return _text(payload + _hash(key, payload))
 
 
 def unseal(key: bytes, token: str) -> bytes | None:
@@ -24,9 +24,13 @@ def unseal(key: bytes, token: str) -> bytes | None:
         return None
     payload, given = raw[:-SEAL_BYTES], raw[-SEAL_BYTES:]
     # The text must be the canonical one: base64 lets several texts stand for the same bytes.
-    if hmac.compare_digest(given, _hash(key, payload)) and hmac.compare_digest(token, seal(key, payload)):
+    if hmac.compare_digest(given, _hash(key, payload)) and hmac.compare_digest(token, _text(raw)):
         return payload
     return None
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def _hash(key: bytes, payload: bytes) -> bytes:

@@ -94,7 +94,7 @@ def allow(site: HasSettings, scope: str, key: str) -> bool:
     key: whom it is counted for: an e-mail address, an IP address (exempt networks are always allowed), an id.
     """
     settings = site.settings
-    if _is_exempt(key, settings):
+    if is_exempt(key, settings):
         return True
     with _lock:
         limiter = _limiters.setdefault(settings.redis_url, _Limiter(settings.redis_url))
@@ -111,7 +111,7 @@ def network_key(connection: Connection, address: str, settings: Settings) -> byt
     The key is this 30-day period's, kept in the database and destroyed 30 days after it: from then on nobody
     can say which network a hash stood for. Each connection reads it once a period.
     """
-    if _is_exempt(address, settings):
+    if is_exempt(address, settings):
         return None
     try:
         parsed = _plain_address(address)
@@ -143,7 +143,8 @@ def _plain_address(address: str) -> IPv4Address | IPv6Address:
     return (parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else parsed
 
 
-def _is_exempt(address: str, settings: Settings) -> bool:
+def is_exempt(address: str, settings: Settings) -> bool:
+    """Does the address lie in a network without caps and limits?"""
     try:
         parsed = _plain_address(address)
     except ValueError:
