@@ -116,30 +116,24 @@ def rows(table: str) -> list[dict[str, str]]:
 
 
 def craters(site: Site, n: int = 3, **fields: Any) -> builders.ProjectRow:
-    made = _project(
-        site,
-        "marking",
-        CRATERS,
-        name="Craters on a plain",
-        purpose="Circle every crater: how many there are tells how old the ground is.",
-        instructions=HOW_TO_MARK,
-        topic="Space",
-        **fields,
-    )
+    texts = {
+        "name": "Craters on a plain",
+        "purpose": "Circle every crater: how many there are tells how old the ground is.",
+        "instructions": HOW_TO_MARK,
+        "topic": "Space",
+    }
+    made = _project(site, "marking", CRATERS, **texts | fields)
     _pictures(site, made, "craters", n)
     return made
 
 
 def landforms(site: Site, n: int = 3, **fields: Any) -> builders.ProjectRow:
-    made = _project(
-        site,
-        "tagging",
-        LANDFORMS,
-        name="Landforms from above",
-        purpose="What shaped this ground? Choose all that you see.",
-        topic="Space",
-        **fields,
-    )
+    texts = {
+        "name": "Landforms from above",
+        "purpose": "What shaped this ground? Choose all that you see.",
+        "topic": "Space",
+    }
+    made = _project(site, "tagging", LANDFORMS, **texts | fields)
     _pictures(site, made, "landforms", n)
     return made
 
@@ -147,15 +141,13 @@ def landforms(site: Site, n: int = 3, **fields: Any) -> builders.ProjectRow:
 def sentences(
     site: Site, n: int = 3, config: dict[str, Any] | None = None, **fields: Any
 ) -> builders.ProjectRow:
-    made = _project(
-        site,
-        "question",
-        config or {"fields": [{**FULL_FORM["fields"][0], "id": "answer"}]},
-        name="Lines of a ship’s log",
-        purpose="Find the lines that speak of the weather.",
-        topic="History",
-        **fields,
-    )
+    texts = {
+        "name": "Lines of a ship’s log",
+        "purpose": "Find the lines that speak of the weather.",
+        "topic": "History",
+    }
+    config = config or {"fields": [{**FULL_FORM["fields"][0], "id": "answer"}]}
+    made = _project(site, "question", config, **texts | fields)
     for row in rows("sentences")[:n]:
         [task] = builders.tasks(site, made)
         _payload(site, task, {"text": row["text"]})

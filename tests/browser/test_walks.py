@@ -114,8 +114,7 @@ def test_marking_from_home_to_thanks(site: Site, visit: Callable[..., Page], scr
     assert mark["r"] > 20 and 250 < mark["x"] < 390 and 250 < mark["y"] < 390  # 640 px wide, near the middle
 
 
-@SCREENS
-@pytest.mark.parametrize("kind", ["question", "tagging"])
+@pytest.mark.parametrize(("kind", "screen"), [("question", PHONE), ("tagging", DESKTOP)])
 def test_without_a_script_from_home_to_thanks(
     site: Site, visitors: Visitors, screen: dict[str, Any], kind: str
 ) -> None:

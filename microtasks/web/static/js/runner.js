@@ -121,7 +121,7 @@ function toast(text, link) {
 function tick() {
   if (isBack) return;
   const {minutes, began, now} = form.dataset, parts = [];
-  if (done) parts.push(done === 1 ? texts.done[0] : texts.done[1].replace("{n}", done));
+  if (done) parts.push(texts.done.replace("{n}", done));
   if (minutes) {
     const spent = (Number(now) - Number(began)) / 60 + (Date.now() - pageLoaded) / 60000, left = minutes - spent;
     parts.push(left > 0 ? texts.left.replace("{n}", Math.max(1, Math.round(left))) : texts.over.replace("{n}", minutes));
