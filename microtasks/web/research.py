@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template, stream_with_context
+from flask import Blueprint, Response, render_template
 from flask import request as http
 from flask.typing import ResponseReturnValue
 
@@ -48,7 +48,7 @@ def download(slug: str, what: str, format: str) -> ResponseReturnValue:
     if format != "parquet" and "gzip" in http.headers.get("Accept-Encoding", ""):
         chunks = gzipped(chunks)
         response.headers["Content-Encoding"] = "gzip"
-    response.response = stream_with_context(chunks)
+    response.response = chunks
     response.headers["Vary"] = "Accept-Encoding"
     name = exporting.file_name(project, what, format)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'

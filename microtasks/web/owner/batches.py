@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Response, jsonify, redirect, render_template, stream_with_context, url_for
+from flask import Response, jsonify, redirect, render_template, url_for
 from flask import request as http
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -14,6 +14,7 @@ from microtasks.core.errors import InputError, NotFound, TooMany
 from microtasks.core.tasktype import Column
 from microtasks.engine import ingest
 from microtasks.engine.formats import Table, write_csv
+from microtasks.engine.site import Site
 from microtasks.store import batches, limits
 from microtasks.store.tables import Batch, BatchFailure, Project
 from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine, owner
@@ -98,15 +99,16 @@ def batch_failures(slug: str, batch_id: int) -> ResponseReturnValue:
     project = mine(slug)
     _batch(project, batch_id)
     columns = (Column("row", "integer", ""), Column("name", "string", ""), Column("reason", "string", ""))
-    table = Table(columns, ((row.row_no, row.name, row.reason) for row in _all_failures(batch_id)))
-    response = Response(stream_with_context(write_csv(table)), content_type="text/csv; charset=utf-8")
+    rows = _all_failures(current_site(), batch_id)
+    table = Table(columns, ((row.row_no, row.name, row.reason) for row in rows))
+    response = Response(write_csv(table), content_type="text/csv; charset=utf-8")
     name = f"{project.slug}-failed-rows-{batch_id}.csv"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 
-def _all_failures(batch_id: int) -> Iterator[BatchFailure]:
-    site, last = current_site(), 0
+def _all_failures(site: Site, batch_id: int) -> Iterator[BatchFailure]:
+    last = 0
     while True:
         with site.db.session() as session:
             rows = batches.failures(session, batch_id, last, 1000)
