@@ -1,13 +1,12 @@
 """The command line: `microtasks`. Data on stdout, talk on stderr; exit 0 only when the work was done.
 
-Commands live in the modules named in COMMANDS and register with `@main.command`. They import what is heavy
+Commands live in the modules imported at the end and register with `@main.command`. They import what is heavy
 inside their functions, so that `--help` is quick.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from microtasks.core.errors import MicrotasksError, SettingsInvalid, Unavailable
+from microtasks.core.errors import MicrotasksError, SettingsInvalid
 
 if TYPE_CHECKING:
     from microtasks.engine.site import Site
     from microtasks.settings import Settings
-
-#: Modules that register commands.
-COMMANDS = ("serving", "projects", "consensus", "simulate")
 
 
 class Failure(click.ClickException):
@@ -65,6 +61,24 @@ class _Group(click.Group):
             return super().invoke(context)
         except MicrotasksError as error:
             raise Failure(error.message) from error
+        except Exception as error:
+            if name := _server_away(error):
+                reason = (str(getattr(error, "orig", error)).splitlines() or [""])[0]
+                raise Failure(f"{name} does not answer: {reason}") from error
+            raise
+
+
+def _server_away(error: Exception) -> str | None:
+    """Which server did not answer, if that is what the error says. Imports nothing: --help is to be quick."""
+    away = (
+        ("The database", "psycopg", "OperationalError"),
+        ("The database", "sqlalchemy.exc", "OperationalError"),
+        ("Redis", "redis", "ConnectionError"),
+    )
+    for server, module, kind in away:
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], kind)):
+            return server
+    return None
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -94,33 +108,24 @@ def open_cli_site(*, any_schema: bool = False) -> Iterator[Site]:
 
     Those are joined where an `up` runs on the folder; otherwise started, migrated, and stopped at the end.
     `any_schema`: also give a site on a configured database that is not up to date.
-    Errors: SettingsInvalid; Unavailable when a configured server does not answer or has an older schema.
+    Errors: SettingsInvalid, also for a configured database that is not up to date.
     """
-    import psycopg
-    import redis
-
     from microtasks.engine.site import open_site
     from microtasks.local import embedded
     from microtasks.store import migrate
 
     settings = embedded.with_secret(read_settings())
     with embedded.joined(settings) as (settings, is_ours):
+        if is_ours:
+            migrate.upgrade(settings.database_url)
+        elif not any_schema and not migrate.is_current(settings.database_url):
+            raise SettingsInvalid("The database is not up to date. Run: microtasks db upgrade")
+        site = open_site(settings)
         try:
-            if is_ours:
-                migrate.upgrade(settings.database_url)
-            elif not any_schema and not migrate.is_current(settings.database_url):
-                raise SettingsInvalid("The database is not up to date. Run: microtasks db upgrade")
-            site = open_site(settings)
-            try:
-                yield site
-            finally:
-                site.close()
-        except psycopg.OperationalError as error:
-            raise Unavailable(f"The database does not answer: {str(error).splitlines()[0]}") from error
-        except redis.ConnectionError as error:
-            raise Unavailable(f"Redis does not answer: {error}") from error
+            yield site
+        finally:
+            site.close()
 
 
-for _name in COMMANDS:
-    if importlib.util.find_spec(f"{__name__}.{_name}"):
-        importlib.import_module(f"{__name__}.{_name}")
+# Each registers its commands with `main`, so it needs what stands above.
+from microtasks.cli import consensus, projects, serving, simulate  # noqa: E402, F401
