@@ -85,7 +85,7 @@ def crater_scene(name: str) -> np.ndarray:
     specks = terrain.scatter(rng, CRATER_PX, ["fresh"] * 9 + ["degraded"] * 8, 3, 8, known)
     height = terrain.cratered(height, [*specks, *known], rng)
     return terrain.photograph(
-        height, rng, azimuth=np.pi + rng.uniform(-0.35, 0.35), elevation=np.radians(sun), contrast=0.9
+        height, rng, azimuth=np.pi + rng.uniform(0.45, 0.95), elevation=np.radians(sun), contrast=0.9
     )
 
 
@@ -120,7 +120,7 @@ def landform_scene(name: str) -> np.ndarray:
         kinds = ["fresh"] * 8 + ["degraded"] * 10 + ["ghost"] if crowd else ["fresh"] * 3 + ["degraded"] * 2
         height = terrain.cratered(height, terrain.scatter(rng, size, kinds, 22, 90), rng)
     return terrain.photograph(
-        height, rng, azimuth=np.pi + rng.uniform(-0.4, 0.4), elevation=np.radians(34), albedo=albedo
+        height, rng, azimuth=np.pi + rng.uniform(0.3, 0.9), elevation=np.radians(34), albedo=albedo
     )
 
 

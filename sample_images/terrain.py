@@ -28,9 +28,9 @@ class Crater:
 
 #: kind -> depth and rim height (shares of the diameter), flatness of the floor, roughness kept inside
 SHAPES = {
-    "fresh": (0.16, 0.062, 0.22, 0.15),
-    "degraded": (0.080, 0.026, 0.50, 0.5),
-    "ghost": (0.022, 0.024, 0.80, 1.0),
+    "fresh": (0.19, 0.040, 0.20, 0.15),
+    "degraded": (0.095, 0.016, 0.45, 0.5),
+    "ghost": (0.032, 0.014, 0.72, 1.0),
 }
 
 
@@ -106,7 +106,7 @@ def dig(height: Field, crater: Crater, rng: np.random.Generator) -> None:
     x, y = x + left - crater.x, y + top - crater.y
     angle = np.arctan2(y, x)
     wobble = sum(
-        rng.normal(0, 0.024) / n**0.7 * np.cos(n * angle + rng.uniform(0, 2 * np.pi)) for n in range(2, 8)
+        rng.normal(0, 0.017) / n**0.7 * np.cos(n * angle + rng.uniform(0, 2 * np.pi)) for n in range(2, 8)
     )
     distance = np.hypot(x, y) / (crater.r * (1 + wobble))
     # a floor, then a wall of nearly even slope up to the rim

@@ -32,41 +32,35 @@ class Sample:
     form: dict[str, Any]
 
 
+#: The last one made stands first on the home page.
 SAMPLES = (
     Sample(
-        "craters-on-a-plain",
-        "craters.csv",
+        "weather-in-old-ships-logs",
+        "sentences.csv",
         {
-            "name": "Craters on a plain",
-            "purpose": "Circle every crater: how many there are tells how old the ground is.",
+            "name": "Weather in old ships' logs",
+            "purpose": "Find the lines that tell the weather: they let us know the climate of the past.",
             "instructions": """\
-**How old is this ground?** Craters pile up with time, so counting them is the way to date a surface.
+Officers wrote down what happened on board, day by day. Does this line say what the **weather** was: wind, \
+rain, snow, fog, ice, heat or cold, the state of the sky, the height of the barometer?
 
-1. Press at the middle of a crater and drag to its rim. Move or resize the circle until it fits.
-2. Choose what the crater looks like:
-   - **Fresh**: sharp rim, deep shadow.
-   - **Degraded**: worn rim, shallow, but still whole.
-   - **Ghost**: hardly more than a ring.
-3. Leave out what is too small: the circle turns green when it is large enough.
-
-The sun shines from the left: in a crater the *left* side is dark and the right side bright. In a hill it \
-is the other way round.
-
-No craters at all? Say **Nothing here**: that is an answer, too.
+Go by the words alone; there is no need to know ships.
 """,
-            "thanks": "Each image is marked by six people. Their circles are merged into one catalogue of "
-            "craters with the place, size and certainty of each, free for everyone to use.",
-            "topic": "Space",
-            "task_type": "marking",
-            "redundancy": 6,
+            "thanks": "Lines that tell the weather go on to be dated and measured. Three people who agree "
+            "are enough; where they do not, two more are asked.",
+            "topic": "History",
+            "task_type": "question",
+            "redundancy": 5,
+            "answers_min": 3,
             "config": {
-                "shape": "circle",
-                "classes": [
-                    {"id": "fresh", "label": "Fresh", "help": "Sharp rim, deep shadow."},
-                    {"id": "degraded", "label": "Degraded", "help": "Worn rim, shallow, still whole."},
-                    {"id": "ghost", "label": "Ghost", "help": "Hardly more than a ring."},
-                ],
-                "min_diameter_px": 14,
+                "fields": [
+                    {
+                        "id": "answer",
+                        "kind": "choice",
+                        "label": "Does this line say what the weather was?",
+                        "choices": [{"id": "yes", "label": "Yes"}, {"id": "no", "label": "No"}],
+                    }
+                ]
             },
         },
     ),
@@ -103,32 +97,39 @@ Several can be right. If none fits, say so: that is an answer, too.
         },
     ),
     Sample(
-        "weather-in-old-ships-logs",
-        "sentences.csv",
+        "craters-on-a-plain",
+        "craters.csv",
         {
-            "name": "Weather in old ships' logs",
-            "purpose": "Find the lines that tell the weather: they let us know the climate of the past.",
+            "name": "Craters on a plain",
+            "purpose": "Circle every crater: how many there are tells how old the ground is.",
             "instructions": """\
-Officers wrote down what happened on board, day by day. Does this line say what the **weather** was: wind, \
-rain, snow, fog, ice, heat or cold, the state of the sky, the height of the barometer?
+**How old is this ground?** Craters pile up with time, so counting them is the way to date a surface.
 
-Go by the words alone; there is no need to know ships.
+1. Press at the middle of a crater and drag to its rim. Move or resize the circle until it fits.
+2. Choose what the crater looks like:
+   - **Fresh**: sharp rim, deep shadow.
+   - **Degraded**: worn rim, shallow, but still whole.
+   - **Ghost**: hardly more than a ring.
+3. Leave out what is too small: the circle turns green when it is large enough.
+
+The sun shines from the upper left: in a crater that side lies in the shadow, and the side across is bright. \
+In a hill it is the other way round.
+
+No craters at all? Say **Nothing here**: that is an answer, too.
 """,
-            "thanks": "Lines that tell the weather go on to be dated and measured. Three people who agree "
-            "are enough; where they do not, two more are asked.",
-            "topic": "History",
-            "task_type": "question",
-            "redundancy": 5,
-            "answers_min": 3,
+            "thanks": "Each image is marked by six people. Their circles are merged into one catalogue of "
+            "craters with the place, size and certainty of each, free for everyone to use.",
+            "topic": "Space",
+            "task_type": "marking",
+            "redundancy": 6,
             "config": {
-                "fields": [
-                    {
-                        "id": "answer",
-                        "kind": "choice",
-                        "label": "Does this line say what the weather was?",
-                        "choices": [{"id": "yes", "label": "Yes"}, {"id": "no", "label": "No"}],
-                    }
-                ]
+                "shape": "circle",
+                "classes": [
+                    {"id": "fresh", "label": "Fresh", "help": "Sharp rim, deep shadow."},
+                    {"id": "degraded", "label": "Degraded", "help": "Worn rim, shallow, still whole."},
+                    {"id": "ghost", "label": "Ghost", "help": "Hardly more than a ring."},
+                ],
+                "min_diameter_px": 14,
             },
         },
     ),
