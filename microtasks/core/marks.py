@@ -45,7 +45,7 @@ HUBER_K, HUBER_ROUNDS = 1.8, 4
 SCATTER_PRIOR_MARKS = 4.0
 #: People share a part of their error (an unsharp rim, a shadow), as this share of one mark's variance:
 #: more marks do not make it smaller. From points whose true place is known.
-SHARED_ERROR = 0.03
+SHARED_ERROR = 0.04
 #: A mark cut off by the edge of its view counts so little that whole ones decide where the object is.
 CUT_OFF_WEIGHT = 1e-6
 #: What reaches this near the edge (in radii) may have been drawn to fit in.
@@ -207,11 +207,12 @@ def consensus(marks: Marks, views: Views, scale: Scale | None = None, adapts: bo
     scale = Scale() if scale is None else scale
     order = np.lexsort((views.person[marks.view], *marks.size.T[::-1], marks.x, marks.y, marks.image))
     ordered = marks.take(order)
+    expected = scale
     if adapts:
-        scale = adapted(ordered, scale)
+        scale, expected = adapted(ordered, scale)
     single, group = _without_doubles(ordered, scale)
     label = _clusters(single, scale)
-    found = _describe(single, views, label, scale)
+    found = _describe(single, views, label, expected)
     n_marked, n_saw, probability = existence(found, single, label, views)
     rows = np.lexsort((found.x, found.y, found.image))
     rank = np.empty(len(rows), np.int64)

@@ -18,20 +18,24 @@ ENOUGH_MARKS = 20_000
 ENOUGH_VIEWS = 30
 #: The expected scatter weighs as much as this many matches.
 PRIOR_MATCHES = 30.0
-#: The scale is never made narrower, and never wider than this.
-FACTOR_RANGE = (1.0, 3.5)
+#: For telling marks apart the scale is never made narrower; for the spread of an object it may be.
+WIDEST, NARROWEST = 3.5, 0.4
 ROUNDS = 60
 
 
-def adapted(marks: Marks, scale: Scale) -> Scale:
-    """Return the scale, widened to the scatter of these marks (sorted by image, y and x)."""
+def adapted(marks: Marks, scale: Scale) -> tuple[Scale, Scale]:
+    """Return the scale widened to the scatter of these marks (sorted by image, y and x), and the scale at it.
+
+    The first, never narrower than what was given, says which marks belong together; the second how far they
+    are to be expected from their object.
+    """
     marks = marks.take(np.arange(min(len(marks), ENOUGH_MARKS)))
     moved, grown = _neighbours(marks, scale)
     if len(moved) == 0:
-        return scale
+        return scale, scale
     n_sizes = min(marks.size.shape[1], 1)
     position, size = _factors(moved, grown, n_sizes)
-    return scale.widened(position, size)
+    return scale.widened(max(position, 1.0), max(size, 1.0)), scale.widened(position, size)
 
 
 def _neighbours(marks: Marks, scale: Scale) -> tuple[Floats, Floats]:
@@ -87,5 +91,7 @@ def _factors(moved: Floats, grown: Floats, n_sizes: int) -> tuple[float, float]:
         position = float((gamma @ moved / 2 + PRIOR_MATCHES) / (n + PRIOR_MATCHES))
         if n_sizes:
             size = float((gamma @ grown + PRIOR_MATCHES) / (n + PRIOR_MATCHES))
-    low, high = FACTOR_RANGE
-    return float(np.clip(np.sqrt(position), low, high)), float(np.clip(np.sqrt(size), low, high))
+    return (
+        float(np.clip(np.sqrt(position), NARROWEST, WIDEST)),
+        float(np.clip(np.sqrt(size), NARROWEST, WIDEST)),
+    )

@@ -136,7 +136,7 @@ def decide(policy: Adaptive, evidence: Evidence, tables: Tables) -> Outcome | No
     if n >= policy.answers_min and is_sure and 2 * n_votes > n:
         return "sure"
     if n >= policy.answers_max:
-        return "full" if p[top] >= policy.sure and 2 * n_votes > n else "disputed"
+        return "full" if p[top] >= policy.sure and evidence.lead > 0 and 2 * n_votes > n else "disputed"
     return None
 
 
