@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from microtasks.cli import Failure, main, open_cli_site, read_settings
-from microtasks.core.errors import Conflict, SettingsInvalid
+from microtasks.core.errors import Conflict, NotFound, SettingsInvalid
 
 if TYPE_CHECKING:
     from microtasks.engine.site import Site
@@ -165,7 +165,12 @@ def _seed_once(site: Site) -> None:
     if begun or (is_new and not note.exists()):
         say("Making the sample projects ...")
         note.write_text("begun")
-        samples.seed(site)
+        try:
+            samples.seed(site)
+        except NotFound as error:  # installed without the source code: no reason not to start
+            say(error.message)
+            note.unlink()
+            return
         note.write_text("done")
 
 
