@@ -1,4 +1,4 @@
-"""The database: one pool, two ways in. `connection()` for the hot path's own SQL, `session()` for the rest."""
+"""The database: one pool, two ways in. `connection()` for the hot path's own SQL, `session()` otherwise."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Database:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A transaction on a pooled connection: committed at the end of the block, rolled back on an error."""
+        """A transaction on a pooled connection: committed when the block ends, rolled back on an error."""
         self._open()
         with _unavailable_when_away(), self.pool.connection() as connection:
             yield connection
@@ -89,7 +89,7 @@ def _unavailable_when_away() -> Iterator[None]:
         if isinstance(original, psycopg.OperationalError) and (
             original.sqlstate is None or original.sqlstate.startswith(CONNECTION_STATES)
         ):
-            raise Unavailable("The database does not answer at the moment. Please try again shortly.") from error
+            raise Unavailable("The database does not answer at the moment. Please try again.") from error
         raise
 
 
@@ -99,6 +99,6 @@ def now() -> datetime:
 
 
 def raw(session: Session) -> Connection:
-    """The psycopg connection below a session, for a store function that speaks SQL, in the same transaction."""
+    """The psycopg connection below a session, in the same transaction, for what speaks SQL."""
     connection: Connection = session.connection().connection.driver_connection  # type: ignore[assignment]
     return connection

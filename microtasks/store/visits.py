@@ -45,7 +45,8 @@ def beside_consensus(
     Only retired tasks: what others say of an open one could sway a correction.
     """
     rows = connection.execute(
-        "SELECT a.value, c.value FROM answer a JOIN task t ON t.id = a.task_id JOIN consensus c USING (task_id)"
+        "SELECT a.value, c.value"
+        " FROM answer a JOIN task t ON t.id = a.task_id JOIN consensus c USING (task_id)"
         " WHERE a.contributor_id = %s AND a.project_id = %s AND a.status = 'counted' AND a.value IS NOT NULL"
         " AND t.retired_at IS NOT NULL AND c.value IS NOT NULL ORDER BY a.id DESC LIMIT %s",
         (contributor, project_id, MOST_VALUES),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, send_file
+from flask import Blueprint, Response, abort
 from flask import request as http
 
 from microtasks.web.request import current_site
@@ -29,7 +29,7 @@ def derived(digest: str) -> Response:
         response = Response(status=304)
     else:
         try:
-            response = send_file(path.absolute(), mimetype="image/webp", etag=False)
+            response = Response(path.read_bytes(), mimetype="image/webp")
         except FileNotFoundError:
             abort(404)
     response.headers.update(HEADERS)

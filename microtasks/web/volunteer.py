@@ -37,7 +37,7 @@ MINUTES = (2, 5, 10)
 VISIT_SECONDS = 3 * 3600  # who comes back after so long begins a new visit
 LONGEST_ANSWER_SECONDS = 3600
 REPORT_REASONS = ("broken", "unclear", "offensive", "other")
-#: Fields of the task page's form that are ours. No field of a question can be called so (ids begin with a letter).
+#: Our own fields in the form of a task. No field of a question can be called so: its id begins with a letter.
 LEASE, KIND, STARTED = "_lease", "_kind", "_started"
 
 

@@ -134,3 +134,4 @@ for (const section of document.querySelectorAll("[data-progress]")) {
 }
 
 document.getElementById("problems")?.focus();
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -353,7 +353,6 @@ setInterval(() => {
 ({mount: mountType} = await import(form.dataset.presenter));
 show(current, current.value ?? store.get(`draft:${current.task.id}`));
 document.body.dataset.ready = "1";
-$("noscript").remove();
 for (const {task} of outbox) gone.add(task.task.id); // answered before the page was loaded again, not sent yet
 const sending = send();
 if (gone.has(current.task.id)) advance(sending);
