@@ -254,6 +254,7 @@ def web(host: str, port: int) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=10,
         log_access=False,
+        websockets=False,
     ).serve()
 
 
