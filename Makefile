@@ -24,20 +24,20 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 run: install  ## Start the site on this machine; ARGS="--port 8080" and the like are passed on
-	@exec $(BIN)/microtasks up $(ARGS)
+	@exec $(BIN)/python -m microtasks up $(ARGS)
 
 test: install  ## Run all tests; ARGS="-k lease" and the like are passed on
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: install  ## Check style, types and layers
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 
 format: install  ## Put the code into its form
-	$(BIN)/ruff check --fix-only --quiet
-	$(BIN)/ruff format
+	$(BIN)/python -m ruff check --fix-only --quiet
+	$(BIN)/python -m ruff format
 
 migration: install  ## Write the next migration: make migration MESSAGE="What changes"
 	$(BIN)/python -m microtasks.migrations.write $(MESSAGE)
