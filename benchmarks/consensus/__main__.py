@@ -78,10 +78,11 @@ def mark_tables(root: Path) -> Iterator[str]:
     if cases:
         yield "\n### Marks: F1 on real sets\n"
         yield (
-            "Others keep what half of the viewers marked; “oracle”: the threshold that is best for the truth, "
-            "which nobody knows beforehand. Target: above each of the others at half, on every set; on average "
-            "at or above agglomerative IoU with its oracle. “Covers”: share of 95 % regions that hold the true "
-            "place or an expert's mark; experts' marks scatter too, so only fish_spots is a fair test."
+            "Others keep what half of the viewers marked; “oracle”: the threshold that is best for "
+            "the truth, which nobody knows beforehand. Target: above each of the others at half, on every "
+            "set; on average at or above agglomerative IoU with its oracle. “Covers”: share of 95 % regions "
+            "that hold the true place or an expert's mark; experts' marks scatter too, so only fish_spots is "
+            "a fair test."
         )
         header = list(cases[0])
         yield table(header, [list(case.values()) for case in cases])
@@ -91,8 +92,8 @@ def mark_tables(root: Path) -> Iterator[str]:
         yield "\nMeans: " + ", ".join(f"{key} {value:.3f}" for key, value in means.items()) + "."
     yield "\n### Marks: simulated craters\n"
     yield (
-        "15 volunteers, detection 0.75, a tenth of the marks stray. Target: F1 0.985 at a scatter of 7 % of the "
-        "diameter, 0.95 at 15 %, recall of large ones 0.95, 95 % regions cover 92 to 97 %."
+        "15 volunteers, detection 0.75, a tenth of the marks stray. Target: F1 0.985 at a scatter of 7 % of "
+        "the diameter, 0.95 at 15 %, recall of large ones 0.95, 95 % regions cover 92 to 97 %."
     )
     rows = [[f"{scatter:.0%}", *marks.simulated(scatter).values()] for scatter in (0.05, 0.07, 0.15)]
     yield table(["scatter", "F1", "recall of large", "covers position", "covers size"], rows)

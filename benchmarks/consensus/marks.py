@@ -192,8 +192,9 @@ def craters(
     n_craters: int = 60,
     width: float = 1000,
 ) -> data.MarkSet:
-    """Simulated craters: power-law sizes, position and size scatter by a share of the diameter, detection .75,
-    a tenth of the marks are stray.
+    """Simulated craters of power-law sizes, detection 0.75, a tenth of the marks stray.
+
+    scatter: of position (each axis) and ln(size), as a share of the diameter.
     """
     rng = np.random.default_rng(seed)
     truth, rows, views = [], [], []

@@ -110,7 +110,7 @@ def confusion(votes: Votes, gold: Ints | None = None, rounds: int = ROUNDS, rho:
     )
     by_cell = matrix.T.tocsr()
     tallies = counts(votes)
-    n_answers = tallies.sum(axis=1, keepdims=True)
+    n_answers = _across(np.add, tallies)
     z = np.where(n_answers > 0, tallies / np.maximum(n_answers, 1), 1 / n_labels)
     known = np.zeros(votes.n_tasks, bool) if gold is None else gold >= 0
     identity = np.eye(n_labels)
@@ -142,15 +142,15 @@ def weighted_vote(votes: Votes) -> Floats:
     A volunteer who agrees with the majority in half their answers weighs half (ties count as a part).
     """
     tallies = counts(votes)
-    is_top = tallies >= tallies.max(axis=1, keepdims=True)
-    top = is_top / is_top.sum(axis=1, keepdims=True)
+    is_top: Floats = (tallies >= _across(np.maximum, tallies)).astype(float)
+    top = is_top / _across(np.add, is_top)
     agreed = np.bincount(votes.person, weights=top[votes.task, votes.label], minlength=votes.n_people)
     weight = agreed / np.maximum(np.bincount(votes.person, minlength=votes.n_people), 1)
     cells = votes.task.astype(np.int64) * votes.n_labels + votes.label
     n = votes.n_tasks * votes.n_labels
     support = np.bincount(cells, weights=weight[votes.person], minlength=n).reshape(tallies.shape)
-    total = support.sum(axis=1, keepdims=True)
-    n_answers = tallies.sum(axis=1, keepdims=True)
+    total = _across(np.add, support)
+    n_answers = _across(np.add, tallies)
     share = np.where(total > 0, support / np.maximum(total, TINY), 1 / votes.n_labels)
     result: Floats = (share * n_answers + SHARE_PRIOR / votes.n_labels) / (n_answers + SHARE_PRIOR)
     return result
@@ -169,7 +169,7 @@ def subtypes(votes: Votes, rounds: int = SUBTYPE_ROUNDS) -> Floats:
     )
     by_cell = matrix.T.tocsr()
     tallies = counts(votes)
-    share = (tallies + 1 / n_labels) / (tallies.sum(axis=1, keepdims=True) + 1)
+    share = (tallies + 1 / n_labels) / (_across(np.add, tallies) + 1)
     rank = np.argsort(np.argsort(share.max(axis=1), kind="stable"), kind="stable") / max(votes.n_tasks - 1, 1)
     nearness = 1 - np.abs(rank[:, None] - np.linspace(0, 1, SUBTYPES))
     kind = np.square(nearness) / np.square(nearness).sum(axis=1, keepdims=True)
@@ -290,10 +290,20 @@ def skills(votes: Votes, tables: Confusion) -> Skills:
 
 
 def _softmax(scores: Floats) -> Floats:
-    z = np.exp(scores - scores.max(axis=1, keepdims=True))
-    z /= z.sum(axis=1, keepdims=True)
+    z = np.exp(scores - _across(np.maximum, scores))
+    z /= _across(np.add, z)
     result: Floats = z
     return result
+
+
+def _across(fold: np.ufunc, table: Floats) -> Floats:
+    """Fold each row into one number, (n, 1). Column by column: numpy is slow on many short rows."""
+    if table.shape[1] > 32:
+        return fold.reduce(table, axis=1, keepdims=True)  # type: ignore[no-any-return]
+    result = table[:, 0].copy()
+    for column in table.T[1:]:
+        fold(result, column, out=result)
+    return result[:, None]
 
 
 #: A choice with fewer votes than this shares one table a volunteer with the other rare ones.
