@@ -53,6 +53,7 @@ class PageSessions(SecureCookieSessionInterface):
 def init_app(app: Flask) -> None:
     settings = app.extensions["microtasks"].settings
     app.session_interface = PageSessions()
+    app.ensure_sync = lambda view: view  # type: ignore[method-assign]  # no view is async: do not ask each time
     headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
     app.wsgi_app = secured(app.wsgi_app, headers)  # type: ignore[method-assign]
     app.extensions["is_exempt"] = lru_cache(1024)(lambda address: limits.is_exempt(address, settings))
@@ -169,8 +170,11 @@ def max_body(setting: str) -> Callable[[View], View]:
 
 def limit_body() -> None:
     """Set this request's limit, and turn strangers away from an owner's route before reading theirs."""
+    if _is_api():
+        http.max_content_length = current_site().settings.max_answer_bytes
+        return
     view = current_app.view_functions.get(http.endpoint or "")
-    setting = getattr(view, "max_body_setting", "max_answer_bytes" if _is_api() else "max_form_bytes")
+    setting = getattr(view, "max_body_setting", "max_form_bytes")
     http.max_content_length = getattr(current_site().settings, setting)
     if http.method not in SAFE_METHODS and getattr(view, "needs_owner", False) and account() is None:
         raise SignInRequired

@@ -222,6 +222,18 @@ def test_an_item_can_be_reported(site: Site, project: builders.ProjectRow, cy: V
     complaint(cy.post("/reports", {"lease": lease["lease"], "reason": "dull"}), 400, "invalid")
 
 
+def test_T24_reports_have_a_limit_that_exempt_networks_do_not(
+    project: builders.ProjectRow, cy: Volunteer, queue: object
+) -> None:
+    [lease] = cy.lease(project.slug)
+    body = {"lease": lease["lease"], "reason": "other"}
+    statuses = [
+        cy.post("/reports", body, environ_base={"REMOTE_ADDR": "198.51.100.7"}).status_code for _ in range(61)
+    ]
+    assert statuses == [200] * 60 + [429]
+    assert cy.post("/reports", body).status_code == 200, "the same person at home, on an exempt network"
+
+
 def test_an_own_answer_can_be_corrected(site: Site, project: builders.ProjectRow, cy: Volunteer) -> None:
     [lease] = cy.lease(project.slug)
     cy.answer(value(lease, YES))

@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
 from microtasks.core import jsonstrict
-from microtasks.core.errors import InputError
+from microtasks.core.errors import InputError, TooMany
 from microtasks.core.tasktype import problems
 from microtasks.engine import serve, submit
-from microtasks.store import media, projects
+from microtasks.store import limits, media, projects
 from microtasks.web.api import models, openapi
 from microtasks.web.request import contributor, current_site, network
 
@@ -64,7 +64,10 @@ def send_answers() -> Response:
 @blueprint.post("/reports")
 def report_task() -> Response:
     body = _read(models.ReportIn)
-    submit.report(current_site(), contributor(), body.lease, body.reason, body.note)
+    site, who = current_site(), contributor()
+    if network() is not None and not limits.allow(site, "report", f"contributor {who.hex}"):
+        raise TooMany("You have reported very many items. Please go on in an hour.")
+    submit.report(site, who, body.lease, body.reason, body.note)
     return _reply({"status": "reported"})
 
 
