@@ -146,8 +146,9 @@ def facts(
 
     lock: take the contributor's cursors and the tasks first, until the end of the transaction.
     """
+    tasks = "{" + ",".join(map(str, task_ids)) + "}"  # dumping a list costs a fifth of the whole call
     rows = connection.execute(
-        "SELECT * FROM hot_facts(%s, %s::bigint[], %s, %s)", (contributor, list(task_ids), network, lock)
+        "SELECT * FROM hot_facts(%s, %s::bigint[], %s, %s)", (contributor, tasks, network, lock)
     )
     return {row[0]: Facts._make(row) for row in rows}
 

@@ -92,7 +92,7 @@ LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     span CONSTANT int := 100;  -- of the walk: kept in the cursor, so the same tasks are not passed by twice
     spans CONSTANT int := 5;
-    look_back CONSTANT int := 20;  -- of the second lap: what a call may cost someone who has met everything
+    look_back CONSTANT int := 16;  -- of the second lap: what a call may cost someone who has met everything
     rest CONSTANT interval := '10 s';
     v_head bigint;
     v_seconds int;

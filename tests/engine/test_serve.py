@@ -172,7 +172,7 @@ def test_looking_back_over_much_is_paced(site: Site) -> None:
             "INSERT INTO cursor (contributor_id, project_id, pos) VALUES (%s, %s, -1)", (cy, project.id)
         )
     waits = [serve.lease(site, project.slug, cy).retry_after_s for _ in range(6)]
-    assert waits == [2, 1, 1, 1, 30, 30]  # the walk; three spans of 20 and the rest; then a pause
+    assert waits == [2, 1, 1, 1, 1, 30]  # the walk; four spans of 16 and the rest; then a pause
 
 
 # -- gold ---------------------------------------------------------------------------------------------

@@ -138,6 +138,7 @@ def test_a_skip_frees_the_seat_and_moves_a_full_task_to_where_everybody_meets_it
     assert serve.lease(site, project.slug, dee).leases == []
     assert send(site, cy, lease, kind="skip") == "skipped"
     assert send(site, cy, lease, kind="skip") == "duplicate"
+    assert rows(site, "SELECT pos >= %s FROM task", 1 << 62) == [(True,)]
     assert one(site, project, dee).task["id"] == task
     assert checking.check(site) == []
 

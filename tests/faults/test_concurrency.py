@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -40,6 +41,15 @@ def together(n: int, act: Callable[[int], None]) -> None:
     with ThreadPoolExecutor(n) as pool:
         for future in [pool.submit(one, i) for i in range(n)]:
             future.result(timeout=PATIENCE_S)
+
+
+def patiently() -> Iterator[None]:
+    """Again and again, with a little pause; a run that takes too long is stuck, and fails."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        yield
+        time.sleep(PAUSE_S)
+    raise AssertionError("stuck")
 
 
 def expire(site: Site, who: uuid.UUID) -> None:
@@ -111,14 +121,12 @@ def test_P02_sixteen_at_once_on_forty_tasks_give_exactly_the_answers_wanted(site
 
     def volunteer(i: int) -> None:
         who = b.contributor()
-        while True:
+        for _ in patiently():
             served = serve.lease(site, project.slug, who)
             if served.reason == "complete":
                 return
             for lease in served.leases:
                 statuses.add(submit.submit(site, who, [AnswerIn(lease.token, "value", b.YES)]))
-            if not served.leases:
-                threading.Event().wait(PAUSE_S)
 
     together(16, volunteer)
     assert statuses == {"counted": 120}
@@ -134,13 +142,12 @@ def test_P02_P05_abandoned_late_repeated_skipped_and_block_work_ends_exact_and_c
     def volunteer(i: int) -> None:
         rng = random.Random(i)
         who = b.contributor()
-        while True:
+        for _ in patiently():
             served = serve.lease(site, project.slug, who, limit=rng.choice([1, 1, 2, 10]))
             if served.reason == "complete":
                 return
             if not served.leases:
                 who = b.contributor()  # this one has met, or skipped, whatever is open
-                threading.Event().wait(PAUSE_S)
                 continue
             fate = rng.random()
             answers = [AnswerIn(lease.token, "value", rng.choice([b.YES, b.NO])) for lease in served.leases]
@@ -179,14 +186,13 @@ def test_P02_sixty_four_on_the_last_task_leave_it_neither_over_nor_short(site: S
         for _ in range(rounds):
             arrive.wait(PATIENCE_S)
             who = b.contributor()
-            while True:
+            for _ in patiently():
                 served = serve.lease(site, project.slug, who)
                 if served.leases:
                     statuses.add(submit.submit(site, who, [AnswerIn(served.leases[0].token, "value", b.YES)]))
                     break
                 if served.reason == "complete":
                     break
-                threading.Event().wait(PAUSE_S)
             leave.wait(PATIENCE_S)
 
     with ThreadPoolExecutor(n) as pool:
