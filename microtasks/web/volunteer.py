@@ -115,6 +115,14 @@ def set_language(code: str) -> ResponseReturnValue:
     return response
 
 
+@blueprint.get("/robots.txt")
+def robots() -> ResponseReturnValue:
+    """Ask crawlers to leave tasks alone: each look at one takes a seat for a while."""
+    closed = ("/start", "/p/*/work", "/p/*/thanks", "/p/*/last/", "/language/", "/owner", "/api/")
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed)]
+    return "\n".join(lines) + "\n", 200, {"Content-Type": "text/plain; charset=utf-8"}
+
+
 def by_need(cards: list[Card]) -> list[Card]:
     """Projects with work left first: in the reader's language, then the least done."""
     language = texts.choose()

@@ -29,7 +29,7 @@ PUBLIC = {
     *("api.report_task", "api.revise_answer", "api.send_answers"),
     *("assets.get", "health.alive", "health.ready", "media.derived"),
     *("volunteer.answer", "volunteer.home", "volunteer.last", "volunteer.project", "volunteer.report"),
-    *("volunteer.set_language", "volunteer.start", "volunteer.thank", "volunteer.work"),
+    *("volunteer.robots", "volunteer.set_language", "volunteer.start", "volunteer.thank", "volunteer.work"),
     *("owner.sign_in", "owner.sign_in_by_password", "owner.link", "owner.sign_in_by_link", "owner.sign_out"),
 }
 #: Only a signed-in owner, each their own: (method, endpoint) -> status for an owner.

@@ -19,6 +19,9 @@ let queue = [], isFetching = false, reason = null;
 let outbox = store.get(`out:${slug}`) ?? [], isSending = false, retry = 0;
 let done = Number(form.dataset.done), gone = new Set(), startedAt = 0, hiddenFor = 0, hiddenAt = 0;
 const pageLoaded = Date.now();
+const ordered = (_, it) => (it?.constructor === Object ? Object.fromEntries(Object.entries(it).sort()) : it);
+const configOf = lease => JSON.stringify(lease.task.config, ordered); // the same whatever the order of its keys
+const pageConfig = configOf(current);
 
 // -- showing a task -----------------------------------------------------------------------------------
 
@@ -80,8 +83,8 @@ function show(next, draft = store.get(`draft:${next.task.id}`)) {
   if (!isFirst) {
     document.scrollingElement.scrollTop = 0;
     form.classList.remove("busy");
-    if (presenter.focus && matchMedia("(hover:hover)").matches) presenter.focus();
-    else $("main").focus({preventScroll: true});
+    $("main").focus({preventScroll: true}); // what had the focus is gone
+    if (matchMedia("(hover:hover)").matches) presenter.focus?.();
   }
   tick();
 }
@@ -266,6 +269,8 @@ async function advance(sending) {
       return;
     }
   }
+  // The owner has changed the question meanwhile: the page, drawn for the old one, is fetched anew.
+  if (configOf(queue[0]) !== pageConfig) { await flushed(); return location.reload(); }
   show(queue.shift());
   if (!queue.length && !isSending) fetchMore();
 }
@@ -305,6 +310,13 @@ $("report-form").addEventListener("submit", async event => {
   $("report").hidePopover();
   toast(texts.reported);
   if (!isBack) answer("skip");
+});
+
+$("finish")?.addEventListener("click", async event => {
+  if (!outbox.length || retry) return;
+  event.preventDefault();
+  await flushed();
+  location.href = event.target.href;
 });
 
 const keysOn = $("use-keys");
