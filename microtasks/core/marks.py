@@ -45,7 +45,7 @@ HUBER_K, HUBER_ROUNDS = 1.8, 4
 SCATTER_PRIOR_MARKS = 4.0
 #: People share a part of their error (an unsharp rim, a shadow), as this share of one mark's variance:
 #: more marks do not make it smaller. From points whose true place is known.
-SHARED_ERROR = 0.04
+SHARED_ERROR = 0.03
 #: A mark cut off by the edge of its view counts so little that whole ones decide where the object is.
 CUT_OFF_WEIGHT = 1e-6
 #: What reaches this near the edge (in radii) may have been drawn to fit in.

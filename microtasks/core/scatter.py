@@ -14,8 +14,7 @@ from microtasks.core.marks import Floats, Marks, Scale, near_pairs, squared_part
 #: Neighbours are looked for up to this scaled distance.
 REACH = 12.0
 #: More marks than this are not needed; the first images (or the top of one) stand for all.
-ENOUGH_MARKS = 20_000
-ENOUGH_VIEWS = 30
+ENOUGH_MARKS = 6_000
 #: The expected scatter weighs as much as this many matches.
 PRIOR_MATCHES = 30.0
 #: For telling marks apart the scale is never made narrower; for the spread of an object it may be.
@@ -39,33 +38,20 @@ def adapted(marks: Marks, scale: Scale) -> tuple[Scale, Scale]:
 
 
 def _neighbours(marks: Marks, scale: Scale) -> tuple[Floats, Floats]:
-    """Squared distances (position, size; in variances of a difference) of mutual nearest marks of two views.
-
-    Each view is compared with the next one of its image, in the order of their numbers.
+    """Squared distances (position, size; in variances of a difference) of marks of two views of one image
+    that are each other's nearest in these. All pairs of views: how people are numbered changes nothing.
     """
-    nothing = np.zeros(0), np.zeros(0)
-    if len(marks) < 2:
-        return nothing
-    seats = np.unique(np.column_stack([marks.image, marks.view]), axis=0)
-    first = np.r_[True, np.diff(seats[:, 0]) != 0]
-    place = np.arange(len(seats)) - np.maximum.accumulate(np.where(first, np.arange(len(seats)), 0))
-    seat_of = np.searchsorted(seats[:, 1], marks.view, sorter=np.argsort(seats[:, 1], kind="stable"))
-    seat = place[np.argsort(seats[:, 1], kind="stable")][seat_of]
-    keep = np.flatnonzero(seat < ENOUGH_VIEWS)
-    marks, seat = marks.take(keep), seat[keep]
     pairs, distance = near_pairs(marks, scale, REACH)
-    step = np.abs(seat[pairs[:, 0]] - seat[pairs[:, 1]])
-    pairs, distance = pairs[step == 1], distance[step == 1]
+    other = marks.view[pairs[:, 0]] != marks.view[pairs[:, 1]]
+    pairs, distance = pairs[other], distance[other]
     if not len(pairs):
-        return nothing
-    # Nearest of each mark in the view before and in the view after; mutual ones are matched.
+        return np.zeros(0), np.zeros(0)
+    # For each mark its nearest in every other view; in both directions.
     both = np.concatenate([pairs, pairs[:, ::-1]])
-    key = both[:, 0] * 2 + (seat[both[:, 1]] > seat[both[:, 0]])
-    twice = np.r_[distance, distance]
-    order = np.lexsort((both[:, 1], twice, key))
-    is_nearest = np.r_[True, np.diff(key[order]) != 0]
+    key = both[:, 0] * (int(marks.view.max()) + 1) + marks.view[both[:, 1]]
+    order = np.lexsort((both[:, 1], np.r_[distance, distance], key))
     nearest = np.zeros(len(both), bool)
-    nearest[order[is_nearest]] = True
+    nearest[order[np.r_[True, np.diff(key[order]) != 0]]] = True
     mutual = nearest[: len(pairs)] & nearest[len(pairs) :]
     moved, grown = squared_parts(marks, marks.radius, pairs[mutual], scale)
     return moved / 2, grown / 2

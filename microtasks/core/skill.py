@@ -148,7 +148,8 @@ def weighted_vote(votes: Votes) -> Floats:
     weight = agreed / np.maximum(np.bincount(votes.person, minlength=votes.n_people), 1)
     cells = votes.task.astype(np.int64) * votes.n_labels + votes.label
     n = votes.n_tasks * votes.n_labels
-    support = np.bincount(cells, weights=weight[votes.person], minlength=n).reshape(tallies.shape)
+    sums = np.bincount(cells, weights=weight[votes.person], minlength=n).reshape(tallies.shape)
+    support: Floats = sums.astype(float)
     total = _across(np.add, support)
     n_answers = _across(np.add, tallies)
     share = np.where(total > 0, support / np.maximum(total, TINY), 1 / votes.n_labels)

@@ -25,6 +25,8 @@ from microtasks.core.tasktype import Payload as TaskPayload
 from microtasks.core.voting import Verdict
 
 Kind = Literal["choice", "choices", "number", "text", "scale"]
+#: Every form has a field of this name of its own.
+FORM_TOKEN = "csrf_token"  # noqa: S105  (a name, no secret)
 #: The vote for "left blank" in a field that need not be answered.
 BLANK = "\x00blank"
 
@@ -136,6 +138,8 @@ class QuestionConfig(Frozen):
     def _known(self) -> QuestionConfig:
         seen: dict[str, QuestionField] = {}
         for item in self.fields:
+            if item.id == FORM_TOKEN:
+                raise ValueError(f"A field cannot be called {FORM_TOKEN}.")
             if item.id in seen:
                 raise ValueError(f"Two fields have the id {item.id}.")
             if item.show_if is not None:
