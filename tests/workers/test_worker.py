@@ -147,5 +147,5 @@ def test_without_servers_it_says_so_in_one_sentence(monkeypatch: pytest.MonkeyPa
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(logs, "configure", lambda: None)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    with pytest.raises(SystemExit, match="^Set DATABASE_URL and REDIS_URL, or use `microtasks up`.$"):
+    with pytest.raises(SystemExit, match=r"^Set DATABASE_URL and REDIS_URL, or use `microtasks up`\.$"):
         main([])
