@@ -219,8 +219,8 @@ def _settle(
             receipts.append(_gone(item.ticket))
             continue
         slug = facts.slug
-        about = _known(site, connection, item.ticket, facts)
         try:
+            about = _known(site, connection, item.ticket, facts)
             if facts.answer_status is None and item.kind is None:
                 _read(item, facts, about)
         except MicrotasksError as error:
