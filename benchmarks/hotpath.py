@@ -345,6 +345,7 @@ def measure_http(site: Site, n_tasks: int, seconds: float) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = site.settings
+    log = Path(tempfile.gettempdir()) / "bench-web.log"
     environment = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
@@ -353,12 +354,13 @@ def measure_http(site: Site, n_tasks: int, seconds: float) -> None:
         "MICROTASKS_WEB_PROCESSES": "2",
         "PATH": "/usr/bin:/bin",
     }
-    web = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "microtasks", "web", "--port", str(port)],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with open(log, "wb") as out:
+        web = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "microtasks", "web", "--port", str(port)],
+            env=environment,
+            stdout=out,
+            stderr=out,
+        )
     stop = threading.Event()
 
     def clock() -> None:
@@ -368,11 +370,14 @@ def measure_http(site: Site, n_tasks: int, seconds: float) -> None:
 
     threading.Thread(target=clock, daemon=True).start()
     try:
-        for _ in range(100):
+        until = time.monotonic() + 90
+        while web.poll() is None and time.monotonic() < until:
             with contextlib.suppress(OSError):
                 Wire(port)
                 break
             time.sleep(0.2)
+        else:
+            raise SystemExit(f"The web processes did not start; see {log}.")
         for way in ("next + answer", "answer -> next", "blocks of 10"):
             counts: Any = multiprocessing.Queue()
             loads = [

@@ -58,6 +58,21 @@ def test_a_task_that_was_not_full_keeps_its_place(site: Site) -> None:
         assert connection.execute("SELECT pos, n_leases FROM task").fetchone() == (1000, 0)
 
 
+def test_a_lease_that_goes_on_stays_when_another_of_its_task_is_over(site: Site) -> None:
+    project = b.project(site, redundancy=3)
+    b.tasks(site, project, 1)
+    gone, cy = b.contributor(), b.contributor()
+    serve.lease(site, project.slug, gone)
+    held = serve.lease(site, project.slug, cy)
+    with site.db.connection() as connection:
+        connection.execute(
+            "UPDATE lease SET expires_at = now() - interval '1 second' WHERE contributor_id = %s", (gone,)
+        )
+    assert sweep.sweep(site) == 1
+    assert serve.lease(site, project.slug, cy) == held
+    assert checking.check(site) == []
+
+
 def test_many_leases_are_taken_back_in_batches(site: Site) -> None:
     project = b.project(site, redundancy=3)
     b.tasks(site, project, 30)
