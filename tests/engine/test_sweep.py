@@ -113,12 +113,15 @@ def test_the_head_follows_the_first_open_task_and_new_contributors_start_there(s
 
 def test_the_head_stays_before_the_end_of_the_order(site: Site) -> None:
     project = b.project(site, redundancy=1)
-    b.tasks(site, project, 2)
-    serve.lease(site, project.slug, b.contributor(), limit=2)
+    b.tasks(site, project, 3)
+    serve.lease(site, project.slug, b.contributor(), limit=3)
     expire(site)
     sweep.sweep(site)
+    cy = b.contributor()
+    first = serve.lease(site, project.slug, cy).leases[0]
+    submit.submit(site, cy, [AnswerIn(first.token, "value", b.YES)])
     sweep.advance_heads(site)
-    assert head(site, project) == (1 << 62) - 1
+    assert head(site, project) == (1 << 62) - 1  # a lower position may still be about to be committed
     assert len(serve.lease(site, project.slug, b.contributor(), limit=5).leases) == 2
 
 
