@@ -56,11 +56,14 @@ def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
 #: A text that a spreadsheet would run as a formula (OWASP, CSV injection), full-width forms included. The
 #: quotes in front keep `defuse` reversible: one more is put before a text that has some already.
 DANGEROUS = re.compile("'*[=+\\-@\t\r\n\x00＝＋－＠]")
+_FIRST = frozenset("'=+-@\t\r\n\x00＝＋－＠")
+#: Cells that are written as they are.
+_NUMBERS = frozenset({int, float, type(None)})
 
 
 def defuse(text: str) -> str:
     """Put ' before a text that a spreadsheet would take for a formula."""
-    return f"'{text}" if DANGEROUS.match(text) else text
+    return f"'{text}" if text[:1] in _FIRST and DANGEROUS.match(text) else text
 
 
 def unescape(cell: str) -> str:
@@ -76,7 +79,7 @@ def write_csv(table: Table, *, raw: bool = False) -> Iterator[bytes]:
     guard: Callable[[str], str] = str if raw else defuse
     writer.writerow([guard(column.name) for column in table.columns])
     for row in table.rows:
-        writer.writerow([guard(cell) if isinstance(cell, str) else _cell(cell, guard) for cell in row])
+        writer.writerow([cell if type(cell) in _NUMBERS else _cell(cell, guard) for cell in row])
         if buffer.tell() >= BUFFER:
             yield buffer.getvalue().encode()
             buffer.seek(0)
@@ -85,6 +88,8 @@ def write_csv(table: Table, *, raw: bool = False) -> Iterator[bytes]:
 
 
 def _cell(value: Any, guard: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return guard(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):

@@ -1,5 +1,6 @@
 """Reads for exports: by key, a chunk each in its own short transaction (a long one slows everybody down).
 
+The key bounds each joined table that has it, or a merge join would read that one from its beginning.
 Each function returns at most `limit` rows after a key, in the key's order, as dictionaries of plain values.
 """
 
@@ -9,7 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
+import orjson
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 
 from microtasks.store.db import Connection, Database
 
@@ -52,8 +55,10 @@ def consensus(connection: Connection, project_id: int, after: int | None, limit:
         """SELECT t.id AS task_id, c.external_id, c.source, c.source_x, c.source_y, s.value, s.agreement,
                   s.confidence, s.n_answers, s.is_tied, s.detail, s.method, s.reducer, s.parameters,
                   t.retired_at, t.retirement_reason
-           FROM task t JOIN consensus s ON s.task_id = t.id JOIN task_content c ON c.task_id = t.id
-           WHERE t.project_id = %(project)s AND t.id > %(after)s ORDER BY t.id LIMIT %(limit)s""",
+           FROM task t JOIN task_content c ON c.task_id = t.id
+           JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
+           WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
+           ORDER BY t.id LIMIT %(limit)s""",
         project_id,
         after or 0,
         limit,
@@ -69,10 +74,11 @@ def tasks(connection: Connection, project_id: int, after: int | None, limit: int
                   m.sha256 AS image_sha256, m.width, m.height, c.source, c.source_x, c.source_y,
                   c.payload, c.hidden, c.after
            FROM task t JOIN task_content c ON c.task_id = t.id
-           LEFT JOIN consensus s ON s.task_id = t.id
-           LEFT JOIN task_gold g ON g.task_id = t.id
+           LEFT JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
+           LEFT JOIN task_gold g ON g.task_id = t.id AND g.task_id > %(after)s
            LEFT JOIN media m ON m.id = c.media_ids[1]
-           WHERE t.project_id = %(project)s AND t.id > %(after)s ORDER BY t.id LIMIT %(limit)s""",
+           WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
+           ORDER BY t.id LIMIT %(limit)s""",
         project_id,
         after or 0,
         limit,
@@ -121,10 +127,11 @@ def page(
                   t.retired_at, t.retirement_reason, s.value, s.agreement, s.confidence, s.is_tied,
                   g.task_id IS NOT NULL AS is_gold, m.width, m.height, m.derivatives, c.source
            FROM task t JOIN task_content c ON c.task_id = t.id
-           {join} consensus s ON s.task_id = t.id
-           LEFT JOIN task_gold g ON g.task_id = t.id
+           {join} consensus s ON s.task_id = t.id AND s.task_id > %(after)s
+           LEFT JOIN task_gold g ON g.task_id = t.id AND g.task_id > %(after)s
            LEFT JOIN media m ON m.id = c.media_ids[1]
-           WHERE t.project_id = %(project)s AND t.id > %(after)s ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
+           WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
+           ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
         project_id,
         after,
         limit,
@@ -161,5 +168,6 @@ def metadata_names(connection: Connection, project_id: int, limit: int = 500) ->
 
 def _rows(connection: Connection, query: str, project_id: int, after: Any, limit: int) -> list[Row]:
     with connection.cursor(row_factory=dict_row) as cursor:
+        set_json_loads(orjson.loads, cursor)
         cursor.execute(query, {"project": project_id, "after": after, "limit": limit})
         return cursor.fetchall()

@@ -241,8 +241,8 @@ def task_to_show(
                 FROM unnest(c.media_ids) WITH ORDINALITY AS ids(id, place)
                 JOIN media m ON m.id = ids.id), '[]')
            FROM task t JOIN task_content c ON c.task_id = t.id
-           WHERE t.project_id = %s AND t.id > %s ORDER BY t.id LIMIT 1""",
-        (project_id, after_id),
+           WHERE t.project_id = %s AND t.id > %s AND c.task_id > %s ORDER BY t.id LIMIT 1""",
+        (project_id, after_id, after_id),
     ).fetchone()
 
 

@@ -124,7 +124,7 @@ def test_without_a_script_from_home_to_thanks(
     page.get_by_role("button", name="Start helping").click()
     if kind == "question":
         page.get_by_label("Yes").check()
-        page.get_by_label("4").check(force=True)
+        page.get_by_label("4", exact=True).check(force=True)
         page.get_by_label("Animals").check()
         page.get_by_role("button", name="Done").click()
     else:
@@ -212,7 +212,7 @@ def test_a_field_opens_only_after_the_answer_it_depends_on(site: Site, visit: Ca
     expect(strength).to_be_visible()
     page.get_by_role("button", name="Done").click()
     expect(page.locator(".wrong:visible")).to_have_text("Please answer this one.")
-    page.get_by_label("3").check(force=True)
+    page.get_by_label("3", exact=True).check(force=True)
     page.get_by_label("No", exact=True).check()
     before = task_id(page)
     page.get_by_label("Names of places").fill("Reykjavík")

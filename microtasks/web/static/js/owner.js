@@ -70,6 +70,7 @@ function send(form) {
   const button = form.querySelector("button.primary");
   const request = new XMLHttpRequest();
   bar.hidden = false;
+  form.querySelector("[data-failed]").hidden = true;
   button.disabled = true;
   request.upload.onprogress = (event) => (bar.value = (100 * event.loaded) / event.total);
   request.onload = () => {
@@ -84,7 +85,7 @@ function send(form) {
   request.onerror = () => {
     bar.hidden = true;
     button.disabled = false;
-    form.submit();
+    form.querySelector("[data-failed]").hidden = false;
   };
   request.open("POST", form.action);
   request.send(new FormData(form));
