@@ -150,6 +150,13 @@ class TaskType(ABC, Generic[C, P, V]):
         skills: weight of each contributor, 0..; a missing one weighs 1.
         """
 
+    def glance(self, answers: Sequence[Answer], config: C) -> Consensus | None:
+        """Say at once what needs no reducing, for a type that is not `inline`: None for all that does.
+
+        Cheap enough for the submit transaction; it may retire a task early, never decide a hard one.
+        """
+        return None
+
     def reduce_project(
         self,
         tasks: Iterable[tuple[int, Sequence[Answer]]],

@@ -146,3 +146,18 @@ def test_project_wide_skills_are_learnt_and_each_task_keeps_its_own_marks():
     ]
     results = dict(MARKING.reduce_project(tasks, settings))
     assert [results[task].value["marks"][0]["x"] for task in range(5)] == [50, 51, 52, 53, 54]
+
+
+def test_three_viewers_without_a_mark_make_a_blank_image_at_a_glance():
+    settings = config()
+
+    def glance(*marks):
+        return MARKING.glance(
+            [Answer(str(k), "value", None if m is None else {"marks": m}) for k, m in enumerate(marks)],
+            settings,
+        )
+
+    assert glance([], [], []).value == {"marks": []}
+    assert glance([], []) is None
+    assert glance([], [], None) is None
+    assert glance([], [], [], [circle()]) is None

@@ -22,6 +22,8 @@ Shape = Literal["circle", "point", "box"]
 MEASURES: dict[Shape, tuple[str, ...]] = {"circle": ("r",), "point": (), "box": ("width", "height")}
 #: A mark of gold is found by one whose scaled distance is below this (both within a few standard deviations).
 SCORE_CENTRE_SHARE, SCORE_CENTRE_PX, SCORE_SIZE_RATIO = 0.25, 3.0, 1.6
+#: So many viewers who mark nothing make a blank image.
+BLANK_VIEWERS = 3
 #: 95 % of a two-dimensional bell curve lies within this many standard deviations (square root of chi² 5.99).
 REGION_95 = 2.4477
 INTERVAL_95 = 1.96
@@ -144,6 +146,20 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         the probability. A weight of 0 leaves a volunteer's marks and views out.
         """
         return next(self._reduce([(0, answers)], config, skills))[1]
+
+    def glance(self, answers: Sequence[Answer], config: MarkingConfig) -> Consensus | None:
+        """An image on which three viewers or more marked nothing at all is blank."""
+        n_viewers = sum(answer.value is not None for answer in answers)
+        if n_viewers < BLANK_VIEWERS or any(answer.value and answer.value["marks"] for answer in answers):
+            return None
+        return Consensus(
+            value={"marks": []},
+            agreement=1.0,
+            confidence=None,
+            n_answers=len(answers),
+            detail={"marks": [], "possible": []},
+            reducer=self.reducer,
+        )
 
     def reduce_project(
         self,
