@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ def test_every_pixel_is_in_a_tile_and_every_tile_in_the_image(width, height, til
         assert (tile.width, tile.height) == (min(tile_px, width), min(tile_px, height))
     columns = sorted({tile.x for tile in made})
     assert columns[0] == 0 and columns[-1] + min(tile_px, width) == width
-    for one, other in zip(columns, columns[1:], strict=False):
+    for one, other in pairwise(columns):
         assert one + tile_px - other >= overlap
 
 
