@@ -103,7 +103,7 @@ class Account(SQLModel, table=True):
     __table_args__ = (Index("uq_account_email", text("lower(email)"), unique=True),)
     id: int | None = _id()
     email: str = _text()
-    password_hash: str | None = _text(null=True)
+    password_hash: str | None = Field(default=None, repr=False, sa_column=Column(Text))  # argon2id
     is_operator: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     created_at: datetime | None = _time(now=True)
     disabled_at: datetime | None = _time(null=True)

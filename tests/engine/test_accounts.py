@@ -170,6 +170,12 @@ def test_T25_passwords_are_argon2id_with_a_salt_of_their_own(site: Site) -> None
     assert len(set(hashes)) == 2
 
 
+def test_T36_a_hash_is_not_shown_when_an_account_is(site: Site) -> None:
+    _, session = owner(site)
+    account = who(site, session)
+    assert account.password_hash and "argon2" not in f"{account!r} {account}"
+
+
 def test_T25_an_old_hash_is_made_anew_at_sign_in(site: Site) -> None:
     email, _ = owner(site)
     weak = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1).hash(PASSWORD)

@@ -404,6 +404,18 @@ def test_tables_are_paged_by_key(ada: Person, site: Site) -> None:
         assert ada.get(f"/owner/projects/{made.slug}/tasks?after={odd}").status_code == 400
 
 
+def test_odd_numbers_in_addresses_are_not_found(ada: Person, site: Site) -> None:
+    made = builders.project(site, account_id=1)
+    for odd in ("99999999999999999999", "9223372036854775807", "0", "00"):
+        assert ada.get(f"/owner/projects/{made.slug}/batches/{odd}").status_code == 404, odd
+        assert ada.get(f"/owner/projects/{made.slug}/batches/{odd}.json").status_code == 404, odd
+        assert ada.post(f"/owner/projects/{made.slug}/reports/{odd}").status_code == 404, odd
+    for odd in ("99", "²", "-1", "x" * 5000):
+        assert ada.get(f"/owner/new/marking?example={odd}").status_code == 200
+    for slug in ("a%00b", "%ff", "..", "a" * 3000, "%F0%9F%AA%90"):
+        assert ada.get(f"/owner/projects/{slug}").status_code in (400, 404), slug
+
+
 def test_reports_are_read_and_ticked_off(ada: Person, site: Site) -> None:
     made = builders.project(site, account_id=1)
     (task,) = builders.tasks(site, made, 1)

@@ -62,7 +62,7 @@ def choose_type() -> ResponseReturnValue:
 def new(task_type: str) -> ResponseReturnValue:
     found = engine.examples(task_type)
     number = http.args.get("example", "")
-    example = found[int(number)] if number.isdigit() and int(number) < len(found) else None
+    example = next((it for n, it in enumerate(found) if str(n) == number), None)
     values = ProjectIn(
         name="-", task_type=task_type, config=example["config"] if example else {}, language=_language()
     ).model_dump()
