@@ -139,7 +139,7 @@ class _Rows:
     def __init__(self, file: TextIO, name: str) -> None:
         self.reader = csv.reader(file)
         self.name = name
-        self.header = [column.strip() for column in next(self.reader, [])]
+        self.header = [column.strip() for column in next(self._read(), [])]
 
     def column(self, *names: str, required: bool = True) -> int | None:
         """The place of the first of these columns that is there."""
@@ -152,12 +152,19 @@ class _Rows:
 
     def __iter__(self) -> Iterator[list[str]]:
         width = len(self.header)
+        for row in self._read():
+            if row:
+                yield row if len(row) >= width else row + [""] * (width - len(row))
+
+    def _read(self) -> Iterator[list[str]]:
         try:
-            for row in self.reader:
-                if row:
-                    yield row if len(row) >= width else row + [""] * (width - len(row))
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise Failure(f"{self.name}, line {self.reader.line_num}: {error}") from None
+            yield from self.reader
+        except UnicodeDecodeError:
+            raise Failure(
+                f"{self.name} is not in UTF-8. Please save it as CSV UTF-8 and try again."
+            ) from None
+        except csv.Error as error:
+            raise self.fail(f"{error}.") from None
 
     def fail(self, what: str) -> Failure:
         return Failure(f"{self.name}, line {self.reader.line_num}: {what}")
@@ -288,6 +295,9 @@ class _Question(_Plain):
                 self.add(row[cast(int, task)], row[cast(int, worker)], 0)
                 continue
             given = tuple(row[place] for place in places)
+            if not any(given):  # nothing said
+                self.add(row[cast(int, task)], row[cast(int, worker)], 0)
+                continue
             said = known.get(given)
             if said is None:
                 said = known[given] = len(self.values)
@@ -407,7 +417,7 @@ class _Marking(_Plain):
         super().__init__(task_type, rows)
         self.possible = possible
         self.marks: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        measures = self._read(settings)
+        measures = self._read()
         shape = "box" if "width" in measures else "circle" if "r" in measures else "point"
         found = {"shape": shape, "classes": [{"id": name} for name in self.classes]}
         self.config = task_type.parse_config(found if settings is None else settings)
@@ -421,18 +431,31 @@ class _Marking(_Plain):
         del self.marks
         self.sort()
 
-    def _read(self, settings: Any) -> set[str]:
+    def _read(self) -> set[str]:
+        """Gather the marks; return the measures they have."""
         rows = self.rows
         task, worker = cast(int, rows.column("task")), cast(int, rows.column(*WORKER))
         x, y = cast(int, rows.column("x")), cast(int, rows.column("y"))
         kind = rows.column("class", required=False)
         places = {name: rows.column(name, required=False) for name in ("r", "width", "height")}
         used: set[str] = set()
-        self.classes: list[str] = []
+        given: set[tuple[str, ...]] = set()
+        classes: set[str] = set()
+        status = rows.column("status", required=False)
         for row in rows:
-            marks = self.marks.setdefault((row[task], row[worker]), [])
-            if not row[x] and not row[y]:
+            if status is not None and row[status] != "counted":
                 continue
+            marks = self.marks.setdefault((row[task], row[worker]), [])
+            cells = (
+                row[task],
+                row[worker],
+                row[x],
+                row[y],
+                *(row[p] for p in places.values() if p is not None),
+            )
+            if (not row[x] and not row[y]) or cells in given:  # the same row twice says nothing new
+                continue
+            given.add(cells)
             mark: dict[str, Any] = {"x": self._number(row[x]), "y": self._number(row[y])}
             for name, place in places.items():
                 if place is not None and row[place]:
@@ -442,11 +465,9 @@ class _Marking(_Plain):
                     used.add(name)
             if kind is not None and row[kind]:
                 mark["class"] = row[kind]
-                if row[kind] not in self.classes:
-                    self.classes.append(row[kind])
-            if mark not in marks:  # the same row twice says nothing new
-                marks.append(mark)
-        self.classes.sort()
+                classes.add(row[kind])
+            marks.append(mark)
+        self.classes = sorted(classes)
         if "r" in used and len(used) > 1:
             raise Failure(f"{rows.name} has circles (r) and boxes (width, height): please give one of them.")
         return used
@@ -464,8 +485,12 @@ class _Marking(_Plain):
         if rows is None:
             return
         task, worker = cast(int, rows.column("task")), cast(int, rows.column(*WORKER))
+        kind, status = rows.column("kind", required=False), rows.column("status", required=False)
         for row in rows:
-            yield row[task], row[worker]
+            if kind is not None and row[kind] == "cant_tell":
+                continue  # no viewer
+            if status is None or row[status] == "counted":
+                yield row[task], row[worker]
 
     def header(self, method: str) -> list[str]:
         measures = self.config.measures or ("r",)

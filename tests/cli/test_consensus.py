@@ -196,6 +196,22 @@ def test_a_file_without_its_columns_is_refused_with_a_sentence(
     assert "Traceback" not in result.output
 
 
+def test_a_file_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path):
+    path = tmp_path / "latin.csv"
+    path.write_bytes("task,worker,label\n1,a,caf\xe9\n".encode("latin-1"))
+    result = run("--type", "question", path)
+    assert result.exit_code == 1
+    assert "UTF-8" in result.stderr
+    path.write_bytes("\ufefftask,worker,label\n1,a,caf\xe9\n".encode())
+    assert rows(run("--type", "question", path))[0]["label"] == "café"
+
+
+def test_an_empty_label_says_nothing(tmp_path: Path):
+    path = write(tmp_path / "in.csv", "task,worker,label", [("1", "a", "yes"), ("1", "b", "")])
+    (only,) = rows(run("--type", "question", path))
+    assert (only["label"], only["agreement"], only["n_answers"]) == ("yes", "0.5", "2")
+
+
 @pytest.mark.parametrize("cell", ["abc", "nan", "inf"])
 def test_what_is_no_number_is_refused_with_its_line(tmp_path: Path, cell: str):
     result = run(
