@@ -213,7 +213,7 @@ def test_a_field_opens_only_after_the_answer_it_depends_on(site: Site, visit: Ca
     page.get_by_role("button", name="Done").click()
     expect(page.locator(".wrong:visible")).to_have_text("Please answer this one.")
     page.get_by_label("3", exact=True).check(force=True)
-    page.get_by_label("No", exact=True).check()
+    page.get_by_role("radio", name="No", exact=True).check()
     before = task_id(page)
     page.get_by_label("Names of places").fill("Reykjavík")
     page.get_by_label("Names of places").press("Enter")
