@@ -84,6 +84,14 @@ class Column:
     unit: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LabelScale:
+    """What labels there are, in order, and how they differ: by name, by rank, or by number."""
+
+    metric: Literal["nominal", "ordinal", "interval"]
+    labels: tuple[str, ...]
+
+
 C = TypeVar("C", bound=Frozen)
 P = TypeVar("P", bound=Payload)
 V = TypeVar("V", bound=Frozen)
@@ -178,6 +186,14 @@ class TaskType(ABC, Generic[C, P, V]):
     def merge_tiles(self, tiles: Sequence[Seen], config: C) -> Consensus | None:
         """Fold the answers to all tiles of a big image, in its pixels; None where the type has no places."""
         return None
+
+    def scales(self, config: C) -> dict[str, LabelScale]:
+        """What people can agree about, by name: fields, choices, tags; {} for a type without plain labels."""
+        return {}
+
+    def labels(self, value: Mapping[str, Any], config: C) -> dict[str, str]:
+        """One answer as plain labels, a part of those in `scales`: for agreement statistics."""
+        return {}
 
     @abstractmethod
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: C) -> float:

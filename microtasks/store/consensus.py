@@ -143,6 +143,57 @@ def _counted(connection: Connection, ids: Sequence[int]) -> list[Answered]:
     return [found[task_id] for task_id in sorted(found)]
 
 
+class Timed(NamedTuple):
+    """One counted answer with its time. task_value: the task's consensus, None where there is none."""
+
+    task_id: int
+    contributor: str
+    kind: str
+    value: dict[str, Any] | None
+    seconds: float | None
+    task_value: dict[str, Any] | None
+
+
+def timed(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[Timed]:
+    """Every counted answer of a project, by task and contributor, beside the task's consensus."""
+    after = 0
+    while True:
+        with db.connection() as connection:
+            ids = [
+                int(row[0])
+                for row in connection.execute(
+                    "SELECT id FROM task WHERE project_id = %s AND id > %s AND n_answers > 0"
+                    " ORDER BY id LIMIT %s",
+                    (project_id, after, chunk),
+                )
+            ]
+            rows = connection.execute(
+                "SELECT a.task_id, a.contributor_id, a.kind, a.value, a.seconds_spent, s.value FROM answer a"
+                " LEFT JOIN consensus s ON s.task_id = a.task_id"
+                " WHERE a.task_id = ANY(%s) AND a.status = 'counted' ORDER BY a.task_id, a.contributor_id",
+                (ids,),
+            ).fetchall()
+        for task_id, contributor, kind, value, seconds, task_value in rows:
+            yield Timed(task_id, contributor.hex, kind, value, seconds, task_value)
+        if len(ids) < chunk:
+            return
+        after = ids[-1]
+
+
+def checks(db: Database, project_id: int) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Every answer to a known task, also those that were checks only: contributor, value, right value."""
+    with db.connection() as connection:
+        return [
+            (contributor.hex, value, gold)
+            for contributor, value, gold in connection.execute(
+                "SELECT a.contributor_id, a.value, g.value FROM task_gold g"
+                " JOIN answer a ON a.task_id = g.task_id WHERE g.project_id = %s"
+                " AND a.status IN ('counted', 'check') AND a.value IS NOT NULL ORDER BY a.task_id, a.contributor_id",
+                (project_id,),
+            )
+        ]
+
+
 def forget_unanswered(connection: Connection, project_id: int) -> int:
     """Remove the consensus of tasks that have no counted answer (any more); return how many."""
     return connection.execute(

@@ -17,6 +17,7 @@ from microtasks.core.tasktype import (
     Column,
     Consensus,
     Frozen,
+    LabelScale,
     Media,
     Method,
     TaskType,
@@ -307,6 +308,32 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
             elif is_asked(item, answer.value, config):
                 said.append((BLANK, weight))
         return decide(item, said, math.fsum(against))
+
+    def scales(self, config: QuestionConfig) -> dict[str, LabelScale]:
+        """Choices by name, scales by rank; each of several choices is a yes or no (`field.choice`)."""
+        found: dict[str, LabelScale] = {}
+        for item in config.fields:
+            if item.kind in ("choice", "scale"):
+                metric: Literal["nominal", "ordinal"] = "nominal" if item.kind == "choice" else "ordinal"
+                found[item.id] = LabelScale(metric, item.choice_ids)
+            elif item.kind == "choices":
+                found |= {
+                    f"{item.id}.{choice}": LabelScale("nominal", ("no", "yes")) for choice in item.choice_ids
+                }
+        return found
+
+    def labels(self, value: Mapping[str, Any], config: QuestionConfig) -> dict[str, str]:
+        """The answers to choices and scales."""
+        found: dict[str, str] = {}
+        for item in config.fields:
+            if item.id not in value:
+                continue
+            if item.kind in ("choice", "scale"):
+                found[item.id] = str(value[item.id])
+            elif item.kind == "choices":
+                chosen = value[item.id]
+                found |= {f"{item.id}.{c}": "yes" if c in chosen else "no" for c in item.choice_ids}
+        return found
 
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: QuestionConfig) -> float:
         """Return the mean over the gold's fields: right or wrong for a choice, the overlap of choices,

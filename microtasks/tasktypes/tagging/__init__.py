@@ -12,7 +12,7 @@ from pydantic import Field, StrictStr, model_validator
 
 from microtasks.core import voting
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, Media, Method, TaskType
+from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, LabelScale, Media, Method, TaskType
 from microtasks.core.tasktype import Payload as TaskPayload
 
 OWN_TAG_LENGTH = 60
@@ -204,6 +204,15 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
             reducer=self.reducer,
             parameters={"accept_share": config.accept_share},
         )
+
+    def scales(self, config: TaggingConfig) -> dict[str, LabelScale]:
+        """Each tag of the list: chosen or not."""
+        return {tag: LabelScale("nominal", ("no", "yes")) for tag in config.tag_ids}
+
+    def labels(self, value: Mapping[str, Any], config: TaggingConfig) -> dict[str, str]:
+        """Which tags of the list were chosen, and which not."""
+        chosen = set(value["tags"])
+        return {tag: "yes" if tag in chosen else "no" for tag in config.tag_ids}
 
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: TaggingConfig) -> float:
         """Return the overlap: tags in both over tags in either; 1 when both are empty."""
