@@ -188,7 +188,8 @@ def checks(db: Database, project_id: int) -> list[tuple[str, dict[str, Any], dic
             for contributor, value, gold in connection.execute(
                 "SELECT a.contributor_id, a.value, g.value FROM task_gold g"
                 " JOIN answer a ON a.task_id = g.task_id WHERE g.project_id = %s"
-                " AND a.status IN ('counted', 'check') AND a.value IS NOT NULL ORDER BY a.task_id, a.contributor_id",
+                " AND a.status IN ('counted', 'check') AND a.value IS NOT NULL"
+                " ORDER BY a.task_id, a.contributor_id",
                 (project_id,),
             )
         ]
