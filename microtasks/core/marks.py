@@ -20,18 +20,31 @@ settled on real sets of marks; all are wide plateaus.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from microtasks.core.existence import existence
+from microtasks.core.marktypes import (
+    Bools,
+    Floats,
+    Found,
+    Ints,
+    Marks,
+    Objects,
+    Rows,
+    Scale,
+    Views,
+    is_cut_off,
+    radius_of,
+)
+from microtasks.core.nearness import near_pairs
+from microtasks.core.scatter import adapted
+
+__all__ = ["Marks", "Objects", "Scale", "Views", "consensus"]
 
 #: Marks nearer than this many standard deviations may be one object.
 CUT = 4.0
@@ -48,151 +61,6 @@ SCATTER_PRIOR_MARKS = 4.0
 SHARED_ERROR = 0.03
 #: A mark cut off by the edge of its view counts so little that whole ones decide where the object is.
 CUT_OFF_WEIGHT = 1e-6
-#: What reaches this near the edge (in radii) may have been drawn to fit in.
-EDGE_MARGIN = 0.05
-#: Images lie this far apart in the search tree, in pixels.
-APART = 1e6
-
-ACCEPTED_FROM = 0.4
-POSSIBLE_FROM = 0.2
-#: With two or three viewers half of them, and two at least: one person alone makes no object.
-FEW_VIEWERS = 3
-FEW_SHARE = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How marks of one object scatter: sd of each axis is hypot(position_share x diameter, position_px), of
-    ln(size) hypot(size_share, size_px / diameter). Pixels are the image's own.
-    """
-
-    position_share: float = 0.05
-    position_px: float = 0.8
-    size_share: float = 0.08
-    size_px: float = 1.3
-
-    def position_var(self, radius: Floats) -> Floats:
-        """Variance of x (and of y), in px²."""
-        return np.square(self.position_share * 2 * radius) + self.position_px**2
-
-    def size_var(self, radius: Floats) -> Floats:
-        """Variance of ln(size)."""
-        return np.square(self.size_px / (2 * radius)) + self.size_share**2
-
-    def widened(self, position: float, size: float) -> Scale:
-        """The same, all standard deviations times these factors."""
-        return Scale(
-            self.position_share * position,
-            self.position_px * position,
-            self.size_share * size,
-            self.size_px * size,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """Who saw what, one row a view: image, person, and the part of the image that was shown.
-
-    edges: left, top, right, bottom in px, (n, 4); infinite where the image itself ends there.
-    """
-
-    image: Ints
-    person: Ints
-    edges: Floats
-
-    @staticmethod
-    def whole(image: Ints, person: Ints) -> Views:
-        """Views of whole images."""
-        edges = np.tile([-np.inf, -np.inf, np.inf, np.inf], (len(image), 1))
-        return Views(image, person, edges)
-
-    def __len__(self) -> int:
-        return len(self.image)
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """Marks as columns; view: row of the view it was made in; image: that view's.
-
-    size: one column a measure (none for points, r for circles, width and height for boxes, whose x and y are
-    the centre here); all above 0.
-    """
-
-    image: Ints
-    view: Ints
-    x: Floats
-    y: Floats
-    size: Floats
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def take(self, rows: NDArray[np.intp]) -> Marks:
-        """Return some of the rows."""
-        return Marks(self.image[rows], self.view[rows], self.x[rows], self.y[rows], self.size[rows])
-
-    @property
-    def radius(self) -> Floats:
-        """Size in distances, px: r; half the geometric mean of a box's sides; 1 for points."""
-        return radius_of(self.size)
-
-
-def radius_of(size: Floats) -> Floats:
-    """See `Marks.radius`."""
-    if size.shape[1] == 0:
-        return np.ones(len(size))
-    radius: Floats = np.exp(np.log(size).mean(axis=1)) / size.shape[1]
-    return radius
-
-
-def is_cut_off(x: Floats, y: Floats, radius: Floats, edges: Floats) -> Bools:
-    """Does a thing at x, y reach over (or right to) the edges (n, 4) of what was shown?"""
-    radius = radius * (1 + EDGE_MARGIN)
-    reach = np.column_stack([x - radius, y - radius, -x - radius, -y - radius])
-    limit = edges * np.array([1, 1, -1, -1])
-    cut: Bools = (reach < limit).any(axis=1)
-    return cut
-
-
-@dataclass(frozen=True, slots=True)
-class Objects:
-    """What the marks add up to, one row an object, sorted by image, y and x.
-
-    position_sd: of x and of y each, px. log_size_sd: of ln(size). n_marked, n_saw: people.
-    member: for each mark that was put in, the row of its object. scale: the scatter that was reckoned with.
-    """
-
-    image: Ints
-    x: Floats
-    y: Floats
-    size: Floats
-    position_sd: Floats
-    log_size_sd: Floats
-    n_marked: Ints
-    n_saw: Ints
-    probability: Floats
-    member: Ints
-    scale: Scale
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    @property
-    def radius(self) -> Floats:
-        """As of marks, in px."""
-        return radius_of(self.size)
-
-    @property
-    def is_accepted(self) -> Bools:
-        """Does the object count as found?"""
-        few = self.n_saw <= FEW_VIEWERS
-        by_share = (self.n_marked >= 2) & (self.n_marked >= FEW_SHARE * self.n_saw - 1e-9)
-        return np.where(few, by_share, self.probability >= ACCEPTED_FROM)
-
-    @property
-    def is_possible(self) -> Bools:
-        """Not accepted, but seen by some: worth a look."""
-        return ~self.is_accepted & (self.probability >= POSSIBLE_FROM)
 
 
 def consensus(marks: Marks, views: Views, scale: Scale | None = None, adapts: bool = True) -> Objects:
@@ -201,9 +69,6 @@ def consensus(marks: Marks, views: Views, scale: Scale | None = None, adapts: bo
     scale: the scatter to expect; `adapts`: widen it where these marks are seen to scatter more.
     The same for any order of the rows. Linear in the number of marks.
     """
-    from microtasks.core.existence import existence
-    from microtasks.core.scatter import adapted
-
     scale = Scale() if scale is None else scale
     order = np.lexsort((views.person[marks.view], *marks.size.T[::-1], marks.x, marks.y, marks.image))
     ordered = marks.take(order)
@@ -234,54 +99,7 @@ def consensus(marks: Marks, views: Views, scale: Scale | None = None, adapts: bo
     )
 
 
-def near_pairs(marks: Marks, scale: Scale, cut: float) -> tuple[NDArray[np.intp], Floats]:
-    """Return all pairs of rows of one image nearer than `cut`, (n, 2), and their scaled distances.
-
-    One search tree an octave of size, each against itself and the next: marks more than an octave
-    apart in size are never near.
-    """
-    radius = marks.radius
-    place = np.column_stack([marks.x, marks.y, marks.image * APART])
-    octave = np.floor(np.log2(radius)).astype(np.int64)
-    rows = {int(o): np.flatnonzero(octave == o) for o in np.unique(octave)}
-    trees = {o: cKDTree(place[members]) for o, members in rows.items()}
-    found = [np.empty((0, 2), np.intp)]
-    for o, tree in trees.items():
-        for other in (o, o + 1):
-            if other not in trees:
-                continue
-            # The scatter is read at the mean size of the two: at most the upper end of the greater octave.
-            reach = cut * float(np.sqrt(2 * scale.position_var(np.array([2.0 ** (other + 1)])))[0])
-            if other == o:
-                found.append(rows[o][tree.query_pairs(reach, output_type="ndarray")])
-            else:
-                close = tree.sparse_distance_matrix(trees[other], reach, output_type="ndarray")
-                found.append(np.column_stack([rows[o][close["i"]], rows[other][close["j"]]]))
-    pairs = np.concatenate(found)
-    pairs.sort(axis=1)
-    moved, grown = squared_parts(marks, radius, pairs, scale)
-    distance = np.sqrt((moved + grown) / 2)
-    near = np.flatnonzero(distance < cut)
-    pairs, distance = pairs[near], distance[near]
-    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-    return pairs[order], distance[order]
-
-
-def squared_parts(
-    marks: Marks, radius: Floats, pairs: NDArray[np.intp], scale: Scale
-) -> tuple[Floats, Floats]:
-    """Squared distance of each pair in position and in size, in variances of one mark."""
-    i, j = pairs[:, 0], pairs[:, 1]
-    mean_radius = np.sqrt(radius[i] * radius[j])
-    moved = np.square(marks.x[i] - marks.x[j]) + np.square(marks.y[i] - marks.y[j])
-    moved /= scale.position_var(mean_radius)
-    if not marks.size.shape[1]:
-        return moved, np.zeros(len(pairs))
-    grown = np.square(np.log(marks.size[i] / marks.size[j])).mean(axis=1) / scale.size_var(mean_radius)
-    return moved, grown
-
-
-def _components(n: int, pairs: NDArray[np.intp]) -> Ints:
+def _components(n: int, pairs: Rows) -> Ints:
     graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     label: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
     return label
@@ -330,7 +148,7 @@ def _clusters(marks: Marks, scale: Scale) -> Ints:
 
 def _split(
     marks: Marks,
-    pairs: NDArray[np.intp],
+    pairs: Rows,
     distance: Floats,
     component: Ints,
     is_hard: Bools,
@@ -362,21 +180,6 @@ def _split(
         parts = fcluster(tree, CUT, "distance") - 1
         label[members] = next_label + parts
         next_label += int(parts.max()) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Objects before it is asked whether they exist; columns as in Objects."""
-
-    image: Ints
-    x: Floats
-    y: Floats
-    size: Floats
-    position_sd: Floats
-    log_size_sd: Floats
-
-    def __len__(self) -> int:
-        return len(self.x)
 
 
 def _describe(marks: Marks, views: Views, label: Ints, scale: Scale) -> Found:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from microtasks.core.marks import Floats, Marks, Scale, near_pairs, squared_parts
+from microtasks.core.marktypes import Floats, Marks, Scale
+from microtasks.core.nearness import near_pairs, squared_parts
 
 #: Neighbours are looked for up to this scaled distance.
 REACH = 12.0

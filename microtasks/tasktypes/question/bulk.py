@@ -16,7 +16,7 @@ import numpy as np
 from microtasks.core import skill, text
 from microtasks.core.tasktype import Answer, Consensus, Method
 from microtasks.core.voting import Verdict
-from microtasks.tasktypes.question import BLANK, QuestionField, is_asked
+from microtasks.tasktypes.question.fields import BLANK, QuestionField, is_asked
 
 if TYPE_CHECKING:
     from microtasks.tasktypes.question import Question, QuestionConfig
