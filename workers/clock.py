@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from microtasks import logs, settings
 from microtasks.core.errors import SettingsInvalid
-from microtasks.engine import housekeeping, jobs, startup, sweep
+from microtasks.engine import aggregate, housekeeping, jobs, startup, sweep
 from microtasks.engine.site import Site, open_site
 
 log = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ def duties(site: Site) -> list[Duty]:
         Duty("beat", 5, housekeeping.beat),
         Duty("advance_heads", 10, sweep.advance_heads),
         Duty("ring_waiting", 15, jobs.ring_waiting),
+        Duty("refresh_models", 60, aggregate.refresh),
         Duty("clean", 3600, housekeeping.clean),
     ]
 

@@ -16,6 +16,7 @@ from microtasks.core.tasktype import Answer, Method, TaskType
 from microtasks.core.tiling import Seen, Tile, edges
 from microtasks.engine.site import Site
 from microtasks.store import consensus as stored
+from microtasks.store import jobs
 from microtasks.store.consensus import Facts, Reduced, Said, TileRow
 from microtasks.store.db import Connection
 
@@ -84,6 +85,15 @@ def aggregate(site: Site, project_id: int, method: Method | None = None) -> Aggr
     n_sources = sum(_merge_source(site, facts, source) for source in stored.sources(site.db, project_id))
     log.info("aggregated", extra={"project_id": project_id, "method": chosen, "n_tasks": n_tasks})
     return Aggregated(n_tasks, n_tasks - n_stored, n_sources)
+
+
+def refresh(site: Site) -> list[int]:
+    """Queue a pass for each project whose model has not seen its last answers; return the jobs (clock)."""
+    with site.db.connection() as connection:
+        queued = [jobs.add(connection, "aggregate", project) for project in stored.behind(connection)]
+    for job in queued:
+        site.bell.ring(job)
+    return queued
 
 
 class _Tasks:

@@ -232,6 +232,27 @@ def facts_of_project(connection: Connection, project_id: int) -> Facts | None:
     return Facts(*row) if row else None
 
 
+def behind(connection: Connection) -> list[int]:
+    """Projects whose model has not seen their last answers, and should: nobody has answered for a minute, or
+    the last pass is ten minutes old. A few index look-ups for each project that has a model.
+    """
+    return [
+        int(row[0])
+        for row in connection.execute(
+            """SELECT p.id FROM project p
+               CROSS JOIN LATERAL (SELECT a.created_at FROM answer a WHERE a.project_id = p.id
+                                   ORDER BY a.id DESC LIMIT 1) AS newest
+               CROSS JOIN LATERAL (SELECT max(j.created_at) AS at FROM job j
+                                   WHERE j.name = 'aggregate' AND j.target_id = p.id) AS pass
+               WHERE p.method <> 'majority'
+                 AND (pass.at IS NULL OR newest.created_at > pass.at)
+                 AND (pass.at IS NULL OR pass.at < now() - interval '10 minutes'
+                      OR newest.created_at < now() - interval '1 minute')
+               ORDER BY p.id"""
+        )
+    ]
+
+
 def gold(connection: Connection, project_id: int) -> dict[int, dict[str, Any]]:
     """The known right values by task."""
     return dict(

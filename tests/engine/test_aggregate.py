@@ -9,7 +9,7 @@ from typing import Any
 from builders import NO, YES, ProjectRow, answers, contributor, media, project, tasks
 
 from microtasks.core.tasktype import Answer
-from microtasks.engine.aggregate import aggregate, reduce_task
+from microtasks.engine.aggregate import aggregate, reduce_task, refresh
 from microtasks.engine.site import Site
 from microtasks.store import consensus as stored
 from microtasks.tasktypes import get
@@ -223,3 +223,26 @@ def test_reducing_a_tile_refreshes_its_big_image(site: Site) -> None:
     answers(site, of, right, [{"marks": [circle(70, 80, 10)]}] * 3)
     reduce_task(site, right)
     assert [mark["x"] for mark in source_marks(site, of)] == [20.0, 130.0]
+
+
+def test_a_model_is_fitted_anew_once_there_are_answers_that_it_has_not_seen(site: Site) -> None:
+    def age(table: str, minutes: int) -> None:
+        with site.db.connection() as connection:
+            connection.execute(f"UPDATE {table} SET created_at = now() - make_interval(mins => {minutes})")  # noqa: S608
+
+    voted = project(site)
+    of = project(site, method="model")
+    first, second = tasks(site, of, 2)
+    assert refresh(site) == []  # nobody has answered
+    answers(site, of, first, [YES])
+    answers(site, voted, tasks(site, voted)[0], [YES])
+    (job,) = refresh(site)
+    assert refresh(site) == []  # it is queued
+    age("job", 5)
+    answers(site, of, second, [YES])
+    assert refresh(site) == []  # answers come in: wait a little
+    age("job", 11)
+    assert refresh(site) == [job]  # but not too long; the same one still waits
+    age("job", 5)
+    age("answer", 2)
+    assert refresh(site) == [job]  # or until nobody answers any more
