@@ -15,7 +15,7 @@ const store = {
 
 let presenter, pristine, mountType;
 let current = JSON.parse($("task").textContent);
-let queue = [], isFetching = false, reason = null;
+let queue = [], fetching = null, reason = null;
 let outbox = store.get(`out:${slug}`) ?? [], isSending = false, retry = 0;
 let done = Number(form.dataset.done), gone = new Set(), startedAt = 0, hiddenFor = 0, hiddenAt = 0;
 const pageLoaded = Date.now();
@@ -141,6 +141,7 @@ function tick() {
 async function post(path, body) {
   const response = await fetch(path, {
     method: "POST", headers: {"Content-Type": "application/json", Accept: "application/json"}, body: JSON.stringify(body),
+    keepalive: path.endsWith("/answers") && JSON.stringify(body).length < 50_000, // also when the page is left
   });
   const said = await response.json().catch(() => ({}));
   if (response.ok) return said;
@@ -169,14 +170,15 @@ function preload(media) {
   }
 }
 
-async function fetchMore() {
-  if (isFetching || isBack || queue.length) return;
-  isFetching = true;
-  try {
-    const said = await post(`/api/v1/projects/${slug}/leases`, {limit: 2});
+// Sees to it that a task lies ready; false when the site could not be asked.
+function fetchMore() {
+  if (isBack || queue.length) return Promise.resolve(true);
+  fetching ??= post(`/api/v1/projects/${slug}/leases`, {limit: 2}).then(said => {
     take(said.leases);
     reason = said.reason;
-  } catch { /* asked again when it is needed */ } finally { isFetching = false; }
+    return true;
+  }, () => false).finally(() => { fetching = null; });
+  return fetching;
 }
 
 function isOffline(error) { return error.status === undefined || error.status >= 500 || error.status === 429; }
@@ -256,11 +258,9 @@ async function advance(sending) {
     form.classList.add("busy");
     tick();
     await sending;
-    if (!queue.length && !retry) await fetchMore();
-    while (!queue.length && retry) { // offline, and nothing left on this device
-      toast(texts.offline_end);
-      await new Promise(go => { waiting = go; });
-      if (!retry && !queue.length) await fetchMore();
+    for (let pause = 2; !(await fetchMore()); pause = Math.min(pause * 2, 30)) {
+      toast(navigator.onLine ? texts.trouble : texts.offline_end);
+      await new Promise(go => { waiting = go; setTimeout(go, 1000 * pause); });
     }
     waiting = null;
     if (!queue.length) {
@@ -312,11 +312,12 @@ $("report-form").addEventListener("submit", async event => {
   if (!isBack) answer("skip");
 });
 
-$("finish")?.addEventListener("click", async event => {
+for (const id of ["finish", "back"]) $(id)?.addEventListener("click", async event => {
   if (!outbox.length || retry) return;
   event.preventDefault();
+  const {href} = event.currentTarget;
   await flushed();
-  location.href = event.target.href;
+  location.href = href;
 });
 
 const keysOn = $("use-keys");
@@ -355,7 +356,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenAt = performance.now();
   else { if (hiddenAt) hiddenFor += performance.now() - hiddenAt; hiddenAt = 0; }
 });
-addEventListener("online", () => { if (outbox.length) send(); });
+addEventListener("online", () => { if (outbox.length) send(); waiting?.(); });
 addEventListener("pagehide", () => { if (presenter && !isBack && !gone.has(current.task.id) && !presenter.isEmpty?.()) store.set(`draft:${current.task.id}`, presenter.read()); });
 setInterval(() => {
   tick();
