@@ -276,3 +276,58 @@ def test_exported_marks_give_the_same_as_the_server(site: Site, tmp_path: Path):
     found = rows(run("--type", "marking", write(tmp_path / "m.csv", "task,worker,x,y,r", circles(), 5)))
     names = ("x", "y", "r", "probability", "n_marked", "n_saw", "x_sd", "r_sd")
     assert [tuple(float(row[name]) for name in names) for row in found] == stored
+
+
+def test_aggregate_makes_the_consensus_of_a_project_anew(cli, site: Site):
+    of = project(site, redundancy=3)
+    for task in tasks(site, of, 4):
+        answers(site, of, task, [{"answer": "yes"}, {"answer": "yes"}, {"answer": "no"}])
+    done = cli("aggregate", of.slug)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert "4 tasks, method majority" in done.stderr
+    assert "method model" in cli("aggregate", of.slug, "--method", "model").stderr
+    assert cli("aggregate", "nothing-here").exit_code == 1
+
+
+def test_what_was_exported_gives_what_the_server_exports(cli, site: Site, tmp_path: Path):
+    of = project(
+        site,
+        "marking",
+        config={"shape": "circle", "classes": [{"id": "fresh"}, {"id": "ghost"}]},
+        redundancy=5,
+    )
+    rng = random.Random(6)
+    for task in tasks(site, of, 3, media_ids=[media(site)]):
+        marks = [
+            {
+                "marks": [
+                    {
+                        "x": 60.0 * k + 30 + round(rng.gauss(0, 1), 2),
+                        "y": 100 + round(rng.gauss(0, 1), 2),
+                        "r": 12 + round(rng.gauss(0, 1), 2),
+                        "class": rng.choice(["fresh", "fresh", "ghost"]),
+                    }
+                    for k in range(5)
+                    if rng.random() < 0.8
+                ]
+            }
+            for _ in range(4)
+        ]
+        answers(site, of, task, [*marks, None])
+    assert cli("aggregate", of.slug).exit_code == 0
+    for what in ("answers", "marks", "consensus"):
+        assert (
+            cli(
+                "export", of.slug, "--what", what, "--format", "csv", "--out", tmp_path / f"{what}.csv"
+            ).exit_code
+            == 0
+        )
+    stored = list(csv.DictReader(io.StringIO((tmp_path / "consensus.csv").read_text())))
+    found = rows(run("--type", "marking", "--views", tmp_path / "answers.csv", tmp_path / "marks.csv"))
+    names = ("task", "x", "y", "r", "class", "probability", "n_marked", "n_saw", "x_sd", "y_sd", "r_sd")
+    assert len(found) > 8
+    for one, other in zip(found, stored, strict=True):
+        for name in names:
+            same = one[name] == other[name] or float(one[name]) == float(other[name])
+            assert same, name
