@@ -241,7 +241,8 @@ def _settle(
         if status == "counted" and facts.n_answers + 1 >= min(facts.answers_min, facts.redundancy):
             counted.append((facts, about, item))
     rings: list[int] = []
-    before = said.counted(connection, [f.task_id for f, about, _ in counted if about.type.inline])
+    read = [f.task_id for f, about, _ in counted if about.type.inline or f.stop_rule != "redundancy"]
+    before = said.counted(connection, read)
     for facts, _, item in counted:
         now = [*before.get(facts.task_id, ()), (contributor, item.kind or "", item.value)]
         reason, job = _reduce(site, connection, facts, facts.n_answers + 1, now)
@@ -399,12 +400,12 @@ def _reduce(
         facts.stop_rule,
         facts.stop_threshold,
     )
+    answers = [Answer(who.hex, kind, value) for who, kind, value in counted]  # type: ignore[arg-type]
     if not about.type.inline:
-        return decide(policy, n_answers, None), [jobs.add(connection, "reduce", facts.task_id)]
-    result: Consensus = about.type.reduce(
-        [Answer(who.hex, kind, value) for who, kind, value in counted],  # type: ignore[arg-type]
-        about.config,
-    )
+        # Of a dear type only what is plain at a glance retires early: a blank image.
+        seen = about.type.glance(answers, about.config) if facts.stop_rule != "redundancy" else None
+        return decide(policy, n_answers, seen), [jobs.add(connection, "reduce", facts.task_id)]
+    result: Consensus = about.type.reduce(answers, about.config)
     consensus.put(connection, facts.task_id, facts.project_id, result, "majority")
     return decide(policy, n_answers, result), []
 
