@@ -27,7 +27,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 Circle = tuple[float, float, float]
-CONFIG = {"shape": "circle", "classes": [], "min_diameter_px": 4, "max_marks": 2000}
+CONFIG = {"shape": "circle", "classes": [], "min_diameter_px": 1, "max_marks": 2000}
 
 
 class Volunteer:
@@ -143,7 +143,7 @@ def main() -> int:
             reply = volunteer.post("/answers", {"answers": answers, "next": 20})
             bad = [r for r in reply["receipts"] if r["status"] not in ("counted", "skipped")]
             if bad:
-                print(student, bad[:3], file=sys.stderr)
+                raise SystemExit(f"{student}: {bad[0]}")
             leases = reply["leases"]
     print(f"{n_sent} marks sent", file=sys.stderr)
     cli("aggregate", slug)
