@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import struct
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from microtasks import tasktypes
@@ -14,11 +17,12 @@ from microtasks.core import tokens
 from microtasks.core.errors import LeaseInvalid, NotFound
 from microtasks.core.tasktype import TaskType
 from microtasks.engine.site import Site
-from microtasks.store import answers, media
+from microtasks.store import answers, hotpath, media
 from microtasks.store.db import Connection
 
 _TOKEN = struct.Struct(">qqi16s")  # project, task, config version, contributor
 _CACHE_MAX = 1000
+_CONTENTS_MAX = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,16 @@ class Known:
 _known: dict[tuple[str, int, int], Known] = {}
 
 
-def known(site: Site, connection: Connection, project_id: int, version: int, task_type: str) -> Known:
-    """That version of the project's config, from this process's memory if it was met before."""
+def known(site: Site, connection: Connection | None, project_id: int, version: int, task_type: str) -> Known:
+    """That version of the project's config, from this process's memory if it was met before.
+
+    connection: what to read it with; None: one of its own.
+    """
     key = (site.db.url, project_id, version)
     found = _known.get(key)
     if found is None:
-        raw = answers.config(connection, project_id, version)
+        with nullcontext(connection) if connection else site.db.connection() as reader:
+            raw = answers.config(reader, project_id, version)
         if raw is None:
             raise NotFound("This version of the project is gone.")
         kind = tasktypes.get(task_type)
@@ -68,6 +76,35 @@ def known(site: Site, connection: Connection, project_id: int, version: int, tas
         if len(_known) >= _CACHE_MAX:
             _known.clear()
         _known[key] = found
+    return found
+
+
+class Content(NamedTuple):
+    """What never changes of a task, as judging answers needs it. sizes: [width, height, ...] an image."""
+
+    task_type: str
+    payload: dict[str, Any]
+    sizes: Sequence[Sequence[Any]]
+
+
+# Filled when a task is handed out, so that its answer need not ask for it.
+_contents: OrderedDict[tuple[str, int], Content] = OrderedDict()
+
+
+def keep(site: Site, task_id: int, content: Content) -> None:
+    """Remember the last few thousand tasks handed out by this process."""
+    _contents[site.db.url, task_id] = content
+    if len(_contents) > _CONTENTS_MAX:
+        with suppress(KeyError):  # two threads at once
+            _contents.popitem(last=False)
+
+
+def content(site: Site, task_id: int) -> Content | None:
+    """What never changes of the task; None: there is no such task."""
+    found = _contents.get((site.db.url, task_id))
+    if found is None:
+        read = hotpath.content(site.db, task_id)
+        found = Content(*read) if read else None
     return found
 
 

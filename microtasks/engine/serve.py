@@ -10,10 +10,9 @@ from uuid import UUID
 
 from microtasks.core import gold
 from microtasks.core.errors import NotFound
-from microtasks.engine.handout import Lease, known, shown, token
+from microtasks.engine.handout import Content, Lease, keep, known, shown, token
 from microtasks.engine.site import Site
 from microtasks.store import hotpath
-from microtasks.store.db import Connection
 
 LIMIT_MAX = 20
 #: A paused project may go on any moment; asking is cheap.
@@ -53,15 +52,13 @@ def lease(
     Errors: NotFound for an unknown project and for a draft.
     """
     limit = max(1, min(LIMIT_MAX, limit))
-    with hotpath.autocommit(site.db) as connection:
-        said = hotpath.lease(connection, slug, contributor, limit, network, site.settings.lease_seconds, None)
-        due: list[int] = []
-        if said.is_undecided:
-            due = gold_places(said, limit - said.n_held, rng)
-            said = hotpath.lease(
-                connection, slug, contributor, limit, network, site.settings.lease_seconds, len(due)
-            )
-        return served(site, connection, contributor, slug, said, due)
+    seconds = site.settings.lease_seconds
+    said = hotpath.lease(site.db, slug, contributor, limit, network, seconds, None)
+    due: list[int] = []
+    if said.is_undecided:
+        due = gold_places(said, limit - said.n_held, rng)
+        said = hotpath.lease(site.db, slug, contributor, limit, network, seconds, len(due))
+    return served(site, contributor, slug, said, due)
 
 
 def gold_places(said: hotpath.Leased, n: int, rng: Random) -> list[int]:
@@ -73,14 +70,7 @@ def gold_places(said: hotpath.Leased, n: int, rng: Random) -> list[int]:
     return places
 
 
-def served(
-    site: Site,
-    connection: Connection,
-    contributor: UUID,
-    slug: str,
-    said: hotpath.Leased,
-    gold_places: list[int],
-) -> Served:
+def served(site: Site, contributor: UUID, slug: str, said: hotpath.Leased, gold_places: list[int]) -> Served:
     """Say what the database handed out as the volunteer sees it; gold at its places, in no way marked."""
     if said.project_id is None or said.state == "draft":
         raise NotFound(f"There is no project called {slug!r}.")
@@ -90,13 +80,15 @@ def served(
         return Served(reason="complete")
     if not said.leases:
         return Served(reason=said.reason, retry_after_s=said.retry_after_s)
-    about = known(site, connection, said.project_id, said.config_version, said.task_type)
+    about = known(site, None, said.project_id, said.config_version, said.task_type)
     order = said.leases
     if len(order) > 1 and gold_places:
         order = [item for item in said.leases if not item[4]]
         drawn = [item for item in said.leases if item[4]]
         for place, item in zip(gold_places, drawn, strict=False):
             order.insert(min(said.n_held + place, len(order)), item)
+    for task_id, _, payload, images, _ in order:
+        keep(site, task_id, Content(said.task_type, payload, images))
     return Served(
         [
             Lease(

@@ -13,8 +13,8 @@ import orjson
 from microtasks.core.errors import AnswerInvalid, InputError, LeaseInvalid, MicrotasksError, NotFound
 from microtasks.core.retirement import Policy, decide
 from microtasks.core.tasktype import Answer, Consensus, Media
-from microtasks.engine import serve
-from microtasks.engine.handout import Known, Lease, Ticket, known, open_token, shown, token
+from microtasks.engine import handout, serve
+from microtasks.engine.handout import Content, Known, Lease, Ticket, known, open_token, shown, token
 from microtasks.engine.site import Site
 from microtasks.store import answers as said
 from microtasks.store import consensus, hotpath, jobs
@@ -144,42 +144,33 @@ def _plain(
 ) -> tuple[Receipt | None, str | None, serve.Served | None]:
     """Settle the plain case without holding a lock. Receipt None: it is not that plain (see `_locked`)."""
     ticket = item.ticket
-    with hotpath.autocommit(site.db) as connection:
-        facts = _facts(connection, contributor, ticket, network, lock=False)
-        if facts is None:
-            return _gone(ticket), None, None
-        if facts.answer_status is not None:
-            return Receipt(ticket.task_id, "duplicate"), facts.slug, None
-        try:
-            _read(item, facts, _known(site, connection, ticket, facts))
-        except MicrotasksError as error:
-            return Receipt(ticket.task_id, "rejected", _error(error)), facts.slug, None
-        if (
-            item.sent.kind == "skip"
-            or not facts.holds_seat
-            or facts.n_answers + 1 >= min(facts.answers_min, facts.redundancy)
-        ):
-            return None, facts.slug, None
-        plain = Plain(
-            contributor,
-            ticket.task_id,
-            facts.project_id,
-            item.kind or "",
-            None if item.value is None else orjson.dumps(item.value).decode(),
-            _seconds(item.sent.seconds_spent),
-            ticket.config_version,
-            facts.answers_min,
-        )
-        next_served = None
-        if next_limit and not facts.gold_share:
-            is_written, leased = hotpath.answer_and_lease(
-                connection, plain, facts.slug, next_limit, network, site.settings.lease_seconds
-            )
-            if is_written:  # otherwise what was handed out still has this task among the held ones
-                next_served = serve.served(site, connection, contributor, facts.slug, leased, [])
-        else:
-            is_written = hotpath.answer(connection, plain)
-        return Receipt(ticket.task_id, "counted") if is_written else None, facts.slug, next_served
+    if item.sent.kind == "skip":
+        return None, None, None
+    content = handout.content(site, ticket.task_id)
+    if content is None:
+        return _gone(ticket), None, None
+    try:
+        about = known(site, None, ticket.project_id, ticket.config_version, content.task_type)
+        _read(item, content, about)
+    except MicrotasksError:
+        return None, None, None  # it may have been answered before
+    plain = Plain(
+        contributor,
+        ticket.project_id,
+        ticket.task_id,
+        item.kind or "",
+        item.value,
+        _seconds(item.sent.seconds_spent),
+        ticket.config_version,
+    )
+    turn = hotpath.turn(site.db, plain, next_limit, network, site.settings.lease_seconds)
+    if turn is None:
+        return None, None, None
+    status: Status = "duplicate" if turn.status == "duplicate" else "counted"
+    next_served = None
+    if turn.leased and not turn.leased.is_undecided:
+        next_served = serve.served(site, contributor, turn.slug, turn.leased, [])
+    return Receipt(ticket.task_id, status), turn.slug, next_served
 
 
 def _locked(
@@ -328,7 +319,7 @@ def recent(site: Site, contributor: UUID, slug: str, limit: int = REVISABLE) -> 
 
     task as in a lease; lease: the token to revise it with. Errors: NotFound.
     """
-    with hotpath.autocommit(site.db) as connection:
+    with site.db.connection() as connection:
         rows = said.recent(connection, contributor, slug, max(1, min(limit, 100)))
         if rows is None:
             raise NotFound(f"There is no project called {slug!r}.")
@@ -358,7 +349,7 @@ def _known(site: Site, connection: Connection, ticket: Ticket, facts: Facts) -> 
     return known(site, connection, facts.project_id, ticket.config_version, facts.task_type)
 
 
-def _read(item: _Item, facts: Facts, about: Known) -> None:
+def _read(item: _Item, task: Facts | Content, about: Known) -> None:
     """Set the item's kind and value. Errors: AnswerInvalid. The config is the one it was handed out with."""
     match item.sent.kind:
         case "skip":
@@ -368,9 +359,9 @@ def _read(item: _Item, facts: Facts, about: Known) -> None:
         case "value":
             value = about.type.parse_value(
                 item.sent.value,
-                about.type.Payload.model_validate(facts.payload),
+                about.type.Payload.model_validate(task.payload),
                 about.config,
-                [Media(width=width, height=height) for width, height in facts.sizes],
+                [Media(width=size[0], height=size[1]) for size in task.sizes],
             )
             if not _is_storable(value):
                 raise AnswerInvalid("This answer holds characters that cannot be stored.")

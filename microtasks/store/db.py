@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import psycopg
-from psycopg.rows import TupleRow, tuple_row
+from psycopg.errors import error_from_result
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
+from psycopg.rows import RowFactory, TupleRow, tuple_row
 from psycopg_pool import ConnectionPool
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +31,23 @@ TIMEOUTS = (
 CONNECTION_STATES = ("08", "57P", "53300")
 
 
+class Statement(NamedTuple):
+    """A statement that each connection prepares once, under this name. It gives one row of one column."""
+
+    name: bytes
+    sql: bytes
+
+
+class _Connection(psycopg.Connection[TupleRow]):
+    """A connection that knows which Statements it has prepared."""
+
+    prepared: set[bytes]
+
+    def __init__(self, pgconn: PGconn, row_factory: RowFactory[TupleRow] = tuple_row) -> None:
+        super().__init__(pgconn, row_factory)
+        self.prepared = set()
+
+
 def plain_url(url: str) -> str:
     """The URL as psycopg reads it (SQLAlchemy's `+psycopg` and Heroku's `postgres:` removed)."""
     scheme, separator, rest = url.partition("://")
@@ -41,19 +62,20 @@ class Database:
 
     def __init__(self, url: str, size: int = 8) -> None:
         self.url = plain_url(url)
-        self.pool: ConnectionPool[Connection] = ConnectionPool(
+        self.pool: ConnectionPool[_Connection] = ConnectionPool(
             self.url,
             min_size=0,
             max_size=size,
             timeout=10,
             open=False,
             close_returns=True,
+            connection_class=_Connection,
             kwargs={"options": TIMEOUTS, "row_factory": tuple_row},
         )
         # SQLAlchemy keeps no connections of its own: closing one puts it back (`close_returns`).
         self.engine = create_engine("postgresql+psycopg://", creator=self._borrow, poolclass=NullPool)
 
-    def _borrow(self) -> Connection:
+    def _borrow(self) -> _Connection:
         self._open()
         return self.pool.getconn()
 
@@ -68,6 +90,19 @@ class Database:
         with _unavailable_when_away(), self.pool.connection() as connection:
             yield connection
 
+    def call(self, statement: Statement, *values: bytes | None) -> bytes | None:
+        """The one value that the statement gives, as text; a transaction of its own.
+
+        values: its parameters as text, $1 first; None: null. Straight to libpq: a cursor, its adapters and
+        its waiting loop cost the web process more than all else that an answer needs.
+        """
+        with _unavailable_when_away():
+            connection = self._borrow()
+            try:
+                return _call(connection, statement, values)
+            finally:
+                self.pool.putconn(connection)
+
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A SQLModel session that the caller (engine) commits; rolled back if it does not."""
@@ -77,6 +112,27 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
         self.pool.close()
+
+
+def _call(connection: _Connection, statement: Statement, values: Sequence[Any]) -> bytes | None:
+    pgconn, name = connection.pgconn, statement.name
+    if name in connection.prepared:
+        result = pgconn.exec_prepared(name, values)
+        # psycopg drops every prepared statement of a connection when a transaction on it fails.
+        if result.status == ExecStatus.TUPLES_OK or result.error_field(DiagnosticField.SQLSTATE) != b"26000":
+            return _checked(connection, result, ExecStatus.TUPLES_OK).get_value(0, 0)
+        connection.prepared.clear()
+    _checked(connection, pgconn.prepare(name, statement.sql), ExecStatus.COMMAND_OK)
+    connection.prepared.add(name)
+    return _checked(connection, pgconn.exec_prepared(name, values), ExecStatus.TUPLES_OK).get_value(0, 0)
+
+
+def _checked(connection: _Connection, result: PGresult, wanted: ExecStatus) -> PGresult:
+    if result.status == wanted:
+        return result
+    if connection.pgconn.status != ConnStatus.OK:
+        raise psycopg.OperationalError("the connection is lost")
+    raise error_from_result(result)
 
 
 @contextmanager

@@ -6,8 +6,7 @@ few messages. Lock order everywhere: cursor, task, lease.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,25 +15,13 @@ import orjson
 import psycopg
 from psycopg.types.json import set_json_loads
 
-from microtasks.store.db import Connection, Database
+from microtasks.store.db import Connection, Database, Statement
 from microtasks.store.tables import END_OF_ORDER
 
 #: The whole transaction may be tried again after one of these.
 RETRY = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
 set_json_loads(orjson.loads)
-
-
-@contextmanager
-def autocommit(db: Database) -> Iterator[Connection]:
-    """A pooled connection on which each statement is a transaction: no BEGIN and no COMMIT to send."""
-    with db.connection() as connection:
-        connection.autocommit = True
-        try:
-            yield connection
-        finally:
-            if not connection.closed:
-                connection.autocommit = False
 
 
 class Leased(NamedTuple):
@@ -57,8 +44,16 @@ class Leased(NamedTuple):
     leases: list[list[Any]]
 
 
+_LEASE = Statement(
+    b"hot_lease",
+    b"SELECT row_to_json(l) FROM hot_lease($1, $2, $3, decode($4, 'hex'), $5, $6, false) AS l",
+)
+_TURN = Statement(b"hot_turn", b"SELECT hot_turn($1, $2, $3, $4, $5, $6, $7, $8, decode($9, 'hex'), $10)")
+_CONTENT = Statement(b"hot_content", b"SELECT hot_content($1)")
+
+
 def lease(
-    connection: Connection,
+    db: Database,
     slug: str,
     contributor: UUID,
     wanted: int,
@@ -71,44 +66,66 @@ def lease(
     n_gold None: where the project has a gold share nothing is handed out and `is_undecided` is True.
     Not durable: a crash may forget the lease, row and counter together.
     """
-    row = connection.execute(
-        "SELECT * FROM hot_lease(%s, %s, %s, %s, %s, %s, false)",
-        (slug, contributor, wanted, network, lease_seconds, n_gold),
-    ).fetchone()
-    assert row is not None  # noqa: S101  (a function gives one row)
-    return Leased._make(row)
+    raw = db.call(
+        _LEASE,
+        slug.encode(),
+        contributor.hex.encode(),
+        b"%d" % wanted,
+        network.hex().encode() if network else None,
+        b"%d" % lease_seconds,
+        None if n_gold is None else b"%d" % n_gold,
+    )
+    return Leased(*orjson.loads(raw or b"").values())
 
 
 class Plain(NamedTuple):
-    """An answer as `hot_answer` takes it. value: JSON text; None for `cant_tell`."""
+    """An answer as `turn` takes it. value: None for `cant_tell`."""
 
     contributor: UUID
-    task_id: int
     project_id: int
+    task_id: int
     kind: str
-    value: str | None
+    value: dict[str, Any] | None
     seconds_spent: float | None
     config_version: int
-    answers_min: int
 
 
-def answer(connection: Connection, plain: Plain) -> bool:
-    """Store a plain answer to a held lease, durably. False, with nothing changed: it is not that plain."""
-    row = connection.execute("SELECT hot_answer(%s, %s, %s, %s, %s, %s, %s, %s)", plain).fetchone()
-    return row is not None and row[0]
+class Turn(NamedTuple):
+    """What `hot_turn` says. status: counted or duplicate. leased: None when no task was wanted."""
+
+    status: str
+    slug: str
+    leased: Leased | None
 
 
-def answer_and_lease(
-    connection: Connection, plain: Plain, slug: str, wanted: int, network: bytes | None, lease_seconds: int
-) -> tuple[bool, Leased]:
-    """`answer`, then `lease`, in one message and one transaction; no gold is handed out."""
-    row = connection.execute(
-        "SELECT said.is_written, l.* FROM hot_answer(%s, %s, %s, %s, %s, %s, %s, %s) AS said(is_written),"
-        " LATERAL hot_lease(%s, %s, %s, %s, %s, 0, said.is_written IS NOT NULL) AS l",
-        (*plain, slug, plain.contributor, wanted, network, lease_seconds),
-    ).fetchone()
-    assert row is not None  # noqa: S101  (a function gives one row)
-    return row[0], Leased._make(row[1:])
+def turn(db: Database, plain: Plain, wanted: int, network: bytes | None, lease_seconds: int) -> Turn | None:
+    """Store a plain answer to a held lease, durably, then do as `lease` does with n_gold None. One message.
+
+    None, with nothing changed: it is not that plain; engine/submit.py decides under the same locks.
+    """
+    raw = db.call(
+        _TURN,
+        plain.contributor.hex.encode(),
+        b"%d" % plain.project_id,
+        b"%d" % plain.task_id,
+        plain.kind.encode(),
+        None if plain.value is None else orjson.dumps(plain.value),
+        None if plain.seconds_spent is None else repr(plain.seconds_spent).encode(),
+        b"%d" % plain.config_version,
+        b"%d" % wanted,
+        network.hex().encode() if network else None,
+        b"%d" % lease_seconds,
+    )
+    if raw is None:
+        return None
+    status, slug, leased = orjson.loads(raw)
+    return Turn(status, slug, None if leased is None else Leased(*leased.values()))
+
+
+def content(db: Database, task_id: int) -> tuple[str, dict[str, Any], list[list[int]]] | None:
+    """What never changes of a task: (task type, payload, [[width, height], ...]); None: no such task."""
+    raw = db.call(_CONTENT, b"%d" % task_id)
+    return None if raw is None else tuple(orjson.loads(raw))
 
 
 class Facts(NamedTuple):

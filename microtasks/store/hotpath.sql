@@ -12,6 +12,8 @@ DROP FUNCTION IF EXISTS hot_lease;
 DROP FUNCTION IF EXISTS hot_walk;
 DROP FUNCTION IF EXISTS hot_gold;
 DROP FUNCTION IF EXISTS hot_answer;
+DROP FUNCTION IF EXISTS hot_turn;
+DROP FUNCTION IF EXISTS hot_content;
 DROP FUNCTION IF EXISTS hot_facts;
 DROP FUNCTION IF EXISTS hot_write;
 DROP FUNCTION IF EXISTS hot_has_room;
@@ -257,6 +259,44 @@ BEGIN
     VALUES (in_project, in_task, in_who, in_kind, 'counted', in_value, in_seconds, in_config_version, v_network);
     UPDATE task SET n_answers = n_answers + 1, n_leases = n_leases - 1 WHERE id = in_task;
     RETURN true;
+END $$;
+
+-- An answer's whole turn: take it if it is plain, then hand out what comes next, in one transaction.
+-- [status, slug, what hot_lease says or null]; NULL, and nothing is changed: it is neither plain nor a duplicate.
+CREATE FUNCTION hot_turn(
+    in_who uuid, in_project bigint, in_task bigint, in_kind text, in_value jsonb, in_seconds float8,
+    in_config_version int, in_wanted int, in_network bytea, in_lease_seconds int) RETURNS json
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    p record;
+    status text := 'counted';
+    leased json;
+BEGIN
+    SELECT slug, answers_min INTO p FROM project WHERE id = in_project;
+    IF NOT hot_answer(in_who, in_task, in_project, in_kind, in_value, in_seconds, in_config_version,
+                      p.answers_min) THEN
+        -- hot_answer waited for another request of this contributor: what that one wrote is seen here.
+        PERFORM 1 FROM answer WHERE task_id = in_task AND contributor_id = in_who;
+        IF NOT FOUND THEN RETURN NULL; END IF;
+        status := 'duplicate';
+    END IF;
+    IF in_wanted > 0 THEN
+        SELECT row_to_json(l) INTO leased
+        FROM hot_lease(p.slug, in_who, in_wanted, in_network, in_lease_seconds, NULL, true) AS l;
+    END IF;
+    RETURN json_build_array(status, p.slug, leased);
+END $$;
+
+-- What never changes of a task: [task type, payload, [[width, height], ...]]; NULL: there is no such task.
+CREATE FUNCTION hot_content(in_task bigint) RETURNS json
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    RETURN (
+        SELECT json_build_array(p.task_type, c.payload, CASE WHEN cardinality(c.media_ids) = 0 THEN '[]'::json ELSE (
+            SELECT json_agg(json_build_array(m.width, m.height) ORDER BY o.nth)
+            FROM unnest(c.media_ids) WITH ORDINALITY AS o(id, nth) JOIN media m ON m.id = o.id) END)
+        FROM task t JOIN task_content c ON c.task_id = t.id JOIN project p ON p.id = t.project_id
+        WHERE t.id = in_task);
 END $$;
 
 -- What engine/submit.py needs to judge answers to these tasks, one row a task that exists. With in_lock the

@@ -13,7 +13,8 @@ import builders as b
 import psycopg
 import pytest
 
-from microtasks.engine import serve, submit
+from microtasks.core.errors import Unavailable
+from microtasks.engine import handout, serve, submit
 from microtasks.engine.site import Site, open_site
 from microtasks.engine.submit import AnswerIn
 from microtasks.settings import Settings
@@ -151,7 +152,7 @@ def warm(site: Site, project: b.ProjectRow) -> None:
             lease = said.leases[0] if said.leases else serve.lease(site, project.slug, who).leases[0]
 
 
-def test_a_lease_is_one_message_an_answer_two_with_the_next_task_too(site: Site) -> None:
+def test_a_lease_is_one_message_and_so_is_an_answer_with_the_next_task(site: Site) -> None:
     project = b.project(site, redundancy=50, answers_min=50)
     b.tasks(site, project, 30)
     warm(site, project)
@@ -161,10 +162,10 @@ def test_a_lease_is_one_message_an_answer_two_with_the_next_task_too(site: Site)
         assert count() == 1
     with messages(site) as count:
         said = submit.submit(site, who, [AnswerIn(lease.token, "value", b.YES)], next_limit=1)
-        assert count() == 2
+        assert count() == 1
     with messages(site) as count:
         submit.submit(site, who, [AnswerIn(said.leases[0].token, "value", b.YES)])
-        assert count() == 2
+        assert count() == 1
     with messages(site) as count:
         submit.submit(site, who, [AnswerIn(lease.token, "value", b.YES)])
         assert count() == 1  # a repeated answer
@@ -238,3 +239,49 @@ def test_json_that_comes_back_is_plain(site: Site) -> None:
     b.tasks(site, project, 1, text="Ünïcode ✓ \u202e")
     (lease,) = serve.lease(site, project.slug, b.contributor()).leases
     assert json.loads(json.dumps(lease.to_json()))["task"]["payload"]["text"].startswith("Ünïcode ✓ \u202e")
+
+
+def test_a_call_survives_that_its_connection_forgot_what_was_prepared(site: Site) -> None:
+    project = b.project(site)
+    b.tasks(site, project, 2)
+    who = b.contributor()
+    first = serve.lease(site, project.slug, who)
+    with site.db.connection() as connection:
+        connection.execute("DEALLOCATE ALL")
+    assert serve.lease(site, project.slug, who) == first
+
+
+def test_a_lost_connection_is_said_so_and_replaced(site: Site) -> None:
+    project = b.project(site)
+    b.tasks(site, project, 2)
+    who = b.contributor()
+    first = serve.lease(site, project.slug, who)
+    with site.db.connection() as connection:
+        backend = connection.info.backend_pid
+    with psycopg.connect(site.settings.database_url) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 2000)", (backend,))
+    with pytest.raises(Unavailable):
+        serve.lease(site, project.slug, who)
+    assert serve.lease(site, project.slug, who) == first
+
+
+def test_a_process_that_did_not_hand_out_the_task_asks_for_its_content_first(site: Site) -> None:
+    project = b.project(site, redundancy=50, answers_min=50)
+    b.tasks(site, project, 30)
+    warm(site, project)
+    who = b.contributor()
+    (lease,) = serve.lease(site, project.slug, who).leases
+    handout._contents.clear()
+    with messages(site) as count:
+        said = submit.submit(site, who, [AnswerIn(lease.token, "value", b.YES)])
+        assert count() == 3  # the content is prepared, read, and the answer's turn
+    assert [receipt.status for receipt in said.receipts] == ["counted"]
+
+
+def test_what_is_remembered_of_tasks_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handout, "_CONTENTS_MAX", 5)
+    handout._contents.clear()
+    project = b.project(site)
+    b.tasks(site, project, 20)
+    serve.lease(site, project.slug, b.contributor(), limit=20)
+    assert len(handout._contents) == 5
