@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from werkzeug.exceptions import HTTPException
 
 from microtasks.core import errors as core
+from microtasks.web.sentences import translated_error
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ def status_of(error: core.MicrotasksError) -> int:
 
 
 def shape(error: core.MicrotasksError) -> dict[str, object]:
-    """The one JSON shape of an error."""
-    return {"error": error.code, "message": error.message, "details": error.details}
+    """The one JSON shape of an error, in the reader's language where volunteers can meet it."""
+    return translated_error({"error": error.code, "message": error.message, "details": error.details})
 
 
 def init_app(app: Flask) -> None:

@@ -28,12 +28,14 @@ from microtasks.engine import serve, submit, thanks
 from microtasks.store import media, projects, visits
 from microtasks.store.projects import Card
 from microtasks.store.tables import Project
-from microtasks.web import markdown, texts
+from microtasks.web import markdown, sentences, texts
 from microtasks.web.request import contributor, current_site, known_contributor, network
 
 blueprint = Blueprint("volunteer", __name__)
 
 MINUTES = (2, 5, 10)
+FILTERS = ("q", "topic", "language", "light")
+FILTERS_FROM = 7  # fewer projects are seen at a glance
 VISIT_SECONDS = 3 * 3600  # who comes back after so long begins a new visit
 LONGEST_ANSWER_SECONDS = 3600
 REPORT_REASONS = ("broken", "unclear", "offensive", "other")
@@ -72,7 +74,18 @@ def language_name(code: str) -> str:
 def home() -> ResponseReturnValue:
     with current_site().db.session() as database:
         cards = by_need(projects.cards(database))
-    return render_template("volunteer/home.html", cards=cards, minutes=MINUTES, chosen=_minutes() or 5)
+    wanted = {name: http.args.get(name, "").strip()[:100] for name in FILTERS}
+    return render_template(
+        "volunteer/home.html",
+        cards=[card for card in cards if fits(card, **wanted)],
+        n_projects=len(cards),
+        wanted=wanted,
+        topics=sorted({card.project.topic for card in cards if card.project.topic}, key=str.casefold),
+        spoken=sorted({card.project.language for card in cards}),
+        may_filter=len(cards) >= FILTERS_FROM or any(wanted.values()),
+        minutes=MINUTES,
+        chosen=_minutes() or 5,
+    )
 
 
 @blueprint.get("/start")
@@ -115,6 +128,12 @@ def set_language(code: str) -> ResponseReturnValue:
     return response
 
 
+@blueprint.get("/offline")
+def offline() -> ResponseReturnValue:
+    """What the device keeps to show when a page cannot be fetched."""
+    return render_template("volunteer/offline.html")
+
+
 @blueprint.get("/robots.txt")
 def robots() -> ResponseReturnValue:
     """Ask crawlers to leave tasks alone: each look at one takes a seat for a while."""
@@ -123,13 +142,27 @@ def robots() -> ResponseReturnValue:
     return "\n".join(lines) + "\n", 200, {"Content-Type": "text/plain; charset=utf-8"}
 
 
+def fits(card: Card, q: str, topic: str, language: str, light: str) -> bool:
+    """Whether a project is of that topic and language, has every word of q, and is light if that is asked."""
+    project = card.project
+    text = f"{project.name} {project.purpose} {project.topic}".casefold()
+    return (
+        all(word in text for word in q.casefold().split())
+        and topic in ("", project.topic)
+        and language in ("", project.language)
+        and not (light and card.cover)
+    )
+
+
 def by_need(cards: list[Card]) -> list[Card]:
-    """Projects with work left first: in the reader's language, then the least done."""
+    """Projects with work left first: light ones for who saves data, in the reader's language, least done."""
     language = texts.choose()
+    saves_data = http.headers.get("Save-Data", "").lower() == "on"
     return sorted(
         cards,
         key=lambda card: (
             share_done(card) >= 1,
+            saves_data and card.cover is not None,
             card.project.language.split("-")[0] != language,
             share_done(card),
         ),
@@ -174,9 +207,8 @@ def answer(slug: str) -> ResponseReturnValue:
     except AnswerInvalid as error:
         return _again_with(found, given, error.message, error.details)
     receipt = result.receipts[0]
-    if receipt.status == "rejected":
-        error_json: Mapping[str, Any] = receipt.error or {}
-        return _again_with(found, given, error_json.get("message", ""), error_json.get("details", {}))
+    if receipt.error:
+        return _again_with(found, given, receipt.error["message"], receipt.error["details"])
     if receipt.status == "surplus":
         flash(_("Others had finished that task meanwhile. Your answer is kept all the same."))
     return redirect(url_for("volunteer.work", slug=slug), 303)
@@ -219,7 +251,12 @@ def last(slug: str, back: int) -> ResponseReturnValue:
     except AnswerInvalid as error:
         shown = {**recent[back - 1], "value": value or _raw_form(found)}
         return _task_page(
-            found, shown, value=shown["value"], back=back, n_back=len(recent), error=error.message
+            found,
+            shown,
+            value=shown["value"],
+            back=back,
+            n_back=len(recent),
+            error=sentences.translated(error.message),
         )
     flash(_("Your answer is corrected."), "ok")
     return redirect(url_for("volunteer.work", slug=slug), 303)
@@ -302,12 +339,16 @@ def _again_with(
 ) -> ResponseReturnValue:
     """Show the same task again with what was filled in and what is wrong with it."""
     served = serve.lease(current_site(), found.slug, contributor(), limit=20, network=network())
+    message = sentences.translated(message)
     held = [lease.to_json() for lease in served.leases]
     same = [lease for lease in held if lease["lease"] == given.lease]
     if not same:
         flash(message or _("That task is no longer yours. Here is another one."), "warn")
         return redirect(url_for("volunteer.work", slug=found.slug), 303)
-    problems = {item["where"].split(".")[0]: item["what"] for item in details.get("problems", [])}
+    problems = {
+        item["where"].split(".")[0]: sentences.translated(item["what"])
+        for item in details.get("problems", [])
+    }
     return _task_page(found, same[0], value=given.value or _raw_form(found), error=message, problems=problems)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import builders
@@ -12,8 +13,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from microtasks.engine.site import Site
-from microtasks.web import create_app, markdown
+from microtasks.web import create_app, markdown, sentences
+from microtasks.web.sentences import SENTENCES
+from microtasks.web.texts import LANGUAGES, read_catalogue
 from microtasks.web.translations.__main__ import gather, missing
+from microtasks.web.volunteer import FILTERS_FROM
 
 TWO_FIELDS = {
     "fields": [
@@ -208,9 +212,10 @@ def test_the_browsers_language_is_used_until_one_is_chosen(cy: FlaskClient) -> N
     assert '<html lang="en" dir="ltr">' in cy.get("/", headers=arabic).text
 
 
-def test_the_volunteers_side_is_whole_in_every_language() -> None:
+@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
+def test_the_volunteers_side_is_whole_in_every_language(code: str) -> None:
     texts = gather()
-    lacking = set(missing("ar", texts))
+    lacking = set(missing(code, texts))
     ours = {
         message.id if isinstance(message.id, str) else message.id[0]
         for message in texts
@@ -218,6 +223,56 @@ def test_the_volunteers_side_is_whole_in_every_language() -> None:
     }
     assert len(ours) > 100
     assert lacking & ours == set()
+
+
+@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
+def test_translations_keep_what_texts_are_filled_with(code: str) -> None:
+    for message in read_catalogue(code):
+        if not message.id or not message.string:
+            continue
+        ids = (message.id,) if isinstance(message.id, str) else message.id
+        names = set(re.findall(r"%\(\w+\)s", " ".join(ids)))
+        strings = (message.string,) if isinstance(message.string, str) else message.string
+        for string in filter(None, strings):
+            found = set(re.findall(r"%\(\w+\)s", string))
+            # "one minute" and "two tasks" of a plural may say the number in words
+            assert found == names or (len(ids) > 1 and found <= names), (code, message.id, string)
+
+
+def test_every_translated_sentence_is_one_that_is_said() -> None:
+    package = Path(sentences.__file__).parents[1]
+    code = "".join(
+        path.read_text() for path in package.rglob("*.py") if path.name not in ("sentences.py", "messages.po")
+    )
+    for sentence in SENTENCES:
+        for part in re.split(r"%\(\w+\)s", sentence):
+            assert part in code, sentence
+
+
+def test_errors_that_volunteers_meet_are_in_their_language(site: Site, cy: FlaskClient) -> None:
+    made = published(site, config=TWO_FIELDS)
+    cy.set_cookie("lang", "fr")
+    page = answer(cy, made.slug, sure="maybe")
+    assert "Veuillez choisir une des réponses proposées." in page.text
+    leases = cy.post(f"/api/v1/projects/{made.slug}/leases", json={"limit": 1}).get_json()["leases"]
+    sent = {"lease": leases[0]["lease"], "kind": "value", "value": {"sure": "maybe"}}
+    [receipt] = cy.post("/api/v1/answers", json={"answers": [sent]}).get_json()["receipts"]
+    assert receipt["error"]["message"] == "Veuillez choisir une des réponses proposées."
+
+
+def test_many_projects_can_be_searched_and_filtered(site: Site, cy: FlaskClient) -> None:
+    for n in range(FILTERS_FROM - 1):
+        published(site, slug=f"p{n}", name=f"Number {n}", topic="Space", language="en")
+    assert 'role="search"' not in cy.get("/").text
+    published(site, slug="ships", name="Logs of Ships", purpose="Read them", topic="History", language="fr")
+    page = cy.get("/").text
+    assert 'role="search"' in page and "Number 3" in page and "Logs of Ships" in page
+    for query in ("q=SHIPS+read", "topic=History", "language=fr", "light=1&q=ships", "q=ships&topic=History"):
+        page = cy.get(f"/?{query}").text
+        assert "Logs of Ships" in page and "Number 3" not in page
+    page = cy.get("/?q=ships&topic=Space").text
+    assert "No project fits all of that." in page and "Show all projects" in page
+    assert "&lt;b&gt;" in cy.get("/?q=<b>").text
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from microtasks.core.errors import InputError, TooMany
 from microtasks.core.tasktype import problems
 from microtasks.engine import serve, submit
 from microtasks.store import limits, media, projects
+from microtasks.web import sentences
 from microtasks.web.api import models, openapi
 from microtasks.web.request import contributor, current_site, network
 
@@ -48,17 +49,27 @@ def lease_tasks(slug: str) -> Response:
 @blueprint.post("/answers")
 def send_answers() -> Response:
     body = _read(models.AnswersIn)
-    done = submit.submit(
-        current_site(),
-        contributor(),
-        [
-            submit.AnswerIn(answer.lease, answer.kind, answer.value, answer.seconds_spent)
-            for answer in body.answers
-        ],
-        next_limit=body.next,
-        network=network(),
+    site, who = current_site(), contributor()
+    return submitted(
+        submit.submit(site, who, answers_in(body), next_limit=body.next, network=network())
     )
-    return _reply(done.to_json())
+
+
+def answers_in(body: models.AnswersIn) -> list[submit.AnswerIn]:
+    """The answers as the engine takes them."""
+    return [
+        submit.AnswerIn(answer.lease, answer.kind, answer.value, answer.seconds_spent)
+        for answer in body.answers
+    ]
+
+
+def submitted(done: submit.Submitted) -> Response:
+    """The receipts, errors in the reader's language, and what comes next."""
+    said = done.to_json()
+    for receipt in said["receipts"]:
+        if receipt["error"]:
+            receipt["error"] = sentences.translated_error(receipt["error"])
+    return _reply(said)
 
 
 @blueprint.post("/reports")
