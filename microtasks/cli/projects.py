@@ -192,10 +192,9 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
 @click.argument("slug")
 @click.option(
     "--what",
-    default="answers",
-    show_default=True,
     metavar="WHAT",
-    help="answers, consensus, marks, tasks, contributors, sources.",
+    help="answers (where a format has no other), consensus, marks, tasks, contributors, sources; "
+    "all: every table.",
 )
 @click.option(
     "--format",
@@ -203,37 +202,71 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
     default="csv",
     show_default=True,
     metavar="FORMAT",
-    help="csv, jsonl, parquet or crowdkit.",
+    help="csv, jsonl, parquet, crowdkit, zooniverse, labelstudio, coco or geojson.",
 )
 @click.option(
     "--out",
     default="-",
     show_default=True,
     metavar="FILE|DIR|-",
-    help="A file (.gz: compressed), a folder (then with the code book), or stdout.",
+    help="A file (.gz: compressed), a folder or .zip (then a package: with code book, datapackage.json, "
+    "README, citation and checksums), or stdout.",
 )
+@click.option("--licence", "--license", metavar="ID", help="Licence that a package names, as CC-BY-4.0.")
 @click.option("--raw", is_flag=True, help="CSV for programs: texts that look like formulas as they are.")
-def export(slug: str, what: str, format: str, out: str, raw: bool) -> None:
-    """Write results, streamed: every answer, the consensus, marks, tasks."""
-    from microtasks.engine import exporting, formats
+def export(slug: str, what: str | None, format: str, out: str, licence: str | None, raw: bool) -> None:
+    """Write results, streamed: every answer, the consensus, marks, tasks.
+
+    A format of several files (zooniverse, labelstudio) needs a folder or .zip for all of them; into a file
+    and onto stdout goes the main one alone: the classifications, the tasks.
+    """
+    from microtasks.engine import exporting, formats, packaging
     from microtasks.store import projects
 
+    target = Path(out)
+    several = what == "all" or (format in exporting.FORMATS and exporting.FORMATS[format].is_archive)
+    is_folder = out != "-" and (
+        target.is_dir() or out.endswith("/") or (several and not target.suffix and not target.exists())
+    )
+    is_package = is_folder or target.suffix == ".zip"
+    if what == "all" and not is_package:
+        raise Failure("All tables are several files: give a folder (ending in /) or a .zip for --out.")
+    if licence and not is_package:
+        raise Failure("A licence is named in a package: give a folder (ending in /) or a .zip for --out.")
     with open_cli_site() as site:
         with site.db.session() as session:
             found = projects.by_slug(session, slug)
-        chunks = exporting.export(site, found, what, format, raw=raw)
-        if out == "-":
-            for chunk in chunks:
+        if what == "all":
+            files = packaging.whole(site, found, format, raw=raw)
+        else:
+            files = exporting.files(site, found, what, format, raw=raw)
+        if is_package:
+            whole = packaging.package(site, found, files, licence)
+            if is_folder:
+                _make_folder(target)
+                for file in whole:
+                    _write(target / file.name, file.chunks)
+            else:
+                _write(target, formats.zipped(whole))
+        elif out == "-":
+            for chunk in files[0].chunks:
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
             return
-        target = Path(out)
-        if target.is_dir() or out.endswith("/"):
-            target.mkdir(parents=True, exist_ok=True)
-            (target / f"{slug}-columns.csv").write_bytes(exporting.code_book_csv(site, found))
-            target = target / exporting.file_name(found, what, format)
-        _write(target, formats.gzipped(chunks) if target.suffix == ".gz" else chunks)
+        else:
+            chunks = files[0].chunks
+            _write(target, formats.gzipped(chunks) if target.suffix == ".gz" else chunks)
+            if len(files) > 1:
+                others = ", ".join(file.name for file in files[1:])
+                click.echo(f"Left out: {others}. A folder or .zip for --out gets all.", err=True)
     click.echo(f"Written: {target}", err=True)
+
+
+def _make_folder(target: Path) -> None:
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"The folder {target} cannot be made: {error.strerror}.") from error
 
 
 def _write(target: Path, chunks: Any) -> None:

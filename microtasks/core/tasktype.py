@@ -92,6 +92,36 @@ class LabelScale:
     labels: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing that a volunteer is asked, in words that other tools know: exports to them are made of these.
+
+    id: its key in an answer's value. kind says what lies there: "choice" (the id of an option), "choices" (a
+    list of them), "scale" (an integer from `low` to `high`), "number", "text", or "marks" (a list of marks of
+    `shape`, the options being their classes). options: (id, label), in the order shown.
+    """
+
+    id: str
+    kind: Literal["choice", "choices", "scale", "number", "text", "marks"]
+    label: str
+    options: tuple[tuple[str, str], ...] = ()
+    low: float | None = None
+    high: float | None = None
+    shape: Literal["circle", "point", "box"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sure:
+    """What must be sure before a task may need no more answers.
+
+    labels: the consensus' own label of each scale (`TaskType.scales`) that must be. confidences: 0..1, of the
+    parts that have no scale: numbers, texts.
+    """
+
+    labels: Mapping[str, str]
+    confidences: tuple[float, ...] = ()
+
+
 C = TypeVar("C", bound=Frozen)
 P = TypeVar("P", bound=Payload)
 V = TypeVar("V", bound=Frozen)
@@ -111,6 +141,8 @@ class TaskType(ABC, Generic[C, P, V]):
     summary: ClassVar[str]  # one sentence for the owner who chooses a type
     inline: ClassVar[bool]  # cheap enough to reduce inside the submit transaction?
     needs_image: ClassVar[bool] = False
+    #: Columns that tell the rows of one consensus apart; (): one row a task; None: nothing does.
+    row_key: ClassVar[tuple[str, ...] | None] = ()
     works_without_script: ClassVar[bool] = True
     Config: type[C]
     Payload: type[P]
@@ -194,6 +226,17 @@ class TaskType(ABC, Generic[C, P, V]):
     def labels(self, value: Mapping[str, Any], config: C) -> dict[str, str]:
         """One answer as plain labels, a part of those in `scales`: for agreement statistics."""
         return {}
+
+    def parts(self, config: C) -> tuple[Part, ...]:
+        """What is asked, for the formats of other tools; () for a type that has no words for it there."""
+        return ()
+
+    def sure_when(self, consensus: Consensus, config: C) -> Sure | None:
+        """Say what "stop when sure" has to be sure of; None: nothing here may stop early.
+
+        A type whose answers are no labels leaves it: its tasks go by agreement, or by count.
+        """
+        return None
 
     @abstractmethod
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: C) -> float:

@@ -17,7 +17,8 @@ import orjson
 from microtasks import tasktypes
 from microtasks.core.errors import InputError
 from microtasks.core.tasktype import Column, Consensus
-from microtasks.engine.formats import FORMATS, Table, write_csv
+from microtasks.engine.formats import PLAIN, File, Format, Source, Table, write_csv
+from microtasks.engine.interchange import TOOLS
 from microtasks.engine.site import Site
 from microtasks.store import exports
 from microtasks.store.tables import Project
@@ -31,30 +32,77 @@ class What:
     label: str
     use: str  # "use this if ..."
     read: Callable[[Site, Project], Table]
+    key: tuple[str, ...] = ()  # columns that tell its rows apart
 
 
 def export(
-    site: Site, project: Project, what: str, format: str = "csv", *, raw: bool = False
+    site: Site, project: Project, what: str | None, format: str = "csv", *, raw: bool = False
 ) -> Iterator[bytes]:
-    """Stream one table of a project in one format. InputError at once for what cannot be given.
+    """Stream one table of a project in one format: the first of its `files`."""
+    return files(site, project, what, format, raw=raw)[0].chunks
 
-    raw: leave texts in CSV exactly as they are; otherwise those that a spreadsheet would take for a formula
-    get a ' in front (`defuse`).
+
+def files(
+    site: Site, project: Project, what: str | None, format: str = "csv", *, raw: bool = False
+) -> list[File]:
+    """The files of one export, streamed, the main one first. InputError at once for what cannot be given.
+
+    what: None for the format's own. raw: leave texts in CSV exactly as they are; otherwise those that a
+    spreadsheet would take for a formula get a ' in front (`defuse`).
     """
-    table, writer = WHATS.get(what), FORMATS.get(format)
-    if table is None:
-        raise InputError(f"There is no export called {what!r}. There are: {', '.join(WHATS)}.")
+    writer = FORMATS.get(format)
     if writer is None:
         raise InputError(f"There is no export format {format!r}. There are: {', '.join(FORMATS)}.")
+    what = what or usual(format)
+    table = WHATS.get(what)
+    if table is None:
+        raise InputError(f"There is no export called {what!r}. There are: {', '.join(WHATS)}.")
+    task_type, config = _type(project)
+    parts = task_type.parts(config)
+    if not writer.fits(parts):
+        fitting = ", ".join(one.name for one in FORMATS.values() if one.fits(parts))
+        kind = task_type.label.lower()
+        raise InputError(f"The format {format} does not fit this {kind} project. These do: {fitting}.")
     if writer.whats and what not in writer.whats:
         raise InputError(f"The format {format} is for: {', '.join(writer.whats)}; not for {what}.")
+    if lack := writer.lacks(site, _id(project)):
+        raise InputError(lack)
+    if writer.files is not None:
+        name = _pseudonyms(site)
+        return writer.files(Source(site, project, _id(project), config, parts, what, raw, name))
     found = table.read(site, project)
-    return write_csv(found, raw=raw) if format == "csv" else writer.write(found)
+    chunks = write_csv(found, raw=raw) if format == "csv" else _writer(writer)(found)
+    columns = found.columns if writer.name != "crowdkit" else ()
+    return [File(f"{project.slug}-{what}{writer.suffix}", writer.mime, chunks, what, columns)]
+
+
+def usual(format: str) -> str:
+    """The table that a format gives if none is named."""
+    return next(iter(FORMATS[format].whats), "answers")
 
 
 def file_name(project: Project, what: str, format: str) -> str:
-    """The name of the file a person gets."""
+    """The name of the one file a person gets: a ZIP where there are several."""
     return f"{project.slug}-{what}{FORMATS[format].suffix}"
+
+
+def formats(site: Site, project: Project) -> list[Format]:
+    """The formats that this project can be had in."""
+    task_type, config = _type(project)
+    parts = task_type.parts(config)
+    return [one for one in FORMATS.values() if one.fits(parts) and not one.lacks(site, _id(project))]
+
+
+def key_of(project: Project, what: str) -> tuple[str, ...]:
+    """The columns that tell the rows of a table apart; () where there are none."""
+    own = _type(project)[0].row_key if what == "consensus" else ()
+    return () if own is None else (*WHATS[what].key, *own)
+
+
+def _writer(format: Format) -> Callable[[Table], Iterator[bytes]]:
+    if format.write is None:
+        raise ValueError(f"the format {format.name} writes no table")
+    return format.write
 
 
 def code_book(site: Site, project: Project) -> dict[str, tuple[Column, ...]]:
@@ -316,16 +364,35 @@ def sources(site: Site, project: Project) -> Table:
 WHATS: dict[str, What] = {
     what.name: what
     for what in (
-        What("answers", "Answers", "Every single answer: to run your own analysis.", answers),
-        What("consensus", "Consensus", "What the answers add up to, with agreement: the results.", consensus),
+        What(
+            "answers",
+            "Answers",
+            "Every single answer: to run your own analysis.",
+            answers,
+            ("task", "contributor"),
+        ),
+        What(
+            "consensus",
+            "Consensus",
+            "What the answers add up to, with agreement: the results.",
+            consensus,
+            ("task",),
+        ),
         What(
             "marks",
             "Marks",
             "Every mark of every volunteer, one a row, in pixels of the task's image.",
             marks,
+            ("task", "contributor", "mark"),
         ),
-        What("tasks", "Tasks", "Every task with its state and your own columns.", tasks),
-        What("contributors", "Contributors", "How much each anonymous volunteer gave.", contributors),
+        What("tasks", "Tasks", "Every task with its state and your own columns.", tasks, ("task",)),
+        What(
+            "contributors",
+            "Contributors",
+            "How much each anonymous volunteer gave.",
+            contributors,
+            ("contributor",),
+        ),
         What(
             "sources",
             "Merged catalogue",
@@ -334,6 +401,8 @@ WHATS: dict[str, What] = {
         ),
     )
 }
+
+FORMATS: dict[str, Format] = {format.name: format for format in (*PLAIN, *TOOLS)}
 
 
 def in_short(value: Any) -> Any:

@@ -1,4 +1,7 @@
-"""How an export is written: a table of plain values as CSV, JSON lines, Parquet or another tool's form."""
+"""How an export is written: a table of plain values as CSV, JSON lines, Parquet or crowd-kit's form; one ZIP.
+
+The files of other tools, which need more than one table, are in `interchange`.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,27 @@ import io
 import json
 import re
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import orjson
 
 from microtasks.core.errors import InputError
-from microtasks.core.tasktype import Column
+from microtasks.core.tasktype import Column, Part
+
+if TYPE_CHECKING:
+    from microtasks.engine.site import Site
+    from microtasks.store.tables import Project
 
 #: Bytes gathered before they are passed on.
 BUFFER = 1 << 16
+CSV = "text/csv; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +43,54 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """One file of an export. chunks: its bytes, made while they are read. columns: of a table, its own."""
+
+    name: str
+    mime: str
+    chunks: Iterator[bytes]
+    table: str = ""
+    columns: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the files of another tool are made from. raw: texts in CSV as they are, formulas too."""
+
+    site: Site
+    project: Project
+    project_id: int
+    config: Any
+    parts: tuple[Part, ...]
+    what: str
+    raw: bool
+    name: Callable[[UUID], str]  # the pseudonym of a contributor
+
+    def file(self, suffix: str, mime: str, chunks: Iterator[bytes]) -> File:
+        """A file named after the project."""
+        return File(f"{self.project.slug}-{suffix}", mime, chunks)
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write a table."""
+    """One way to write an export: a table (`write`), or the files of another tool (`files`).
+
+    whats: the tables it can give, the first one where none is asked for; () for all. is_archive: several
+    files, sent as one ZIP. fits: is it for what these parts ask? lacks: what this project's tasks must have
+    and do not, as a sentence; "" if nothing.
+    """
 
     name: str
     label: str
+    use: str  # "use this if ..."
     suffix: str
     mime: str
-    whats: tuple[str, ...]  # which tables it can write; () for all
-    write: Callable[[Table], Iterator[bytes]]
+    whats: tuple[str, ...] = ()
+    write: Callable[[Table], Iterator[bytes]] | None = None
+    files: Callable[[Source], list[File]] | None = None
+    is_archive: bool = False
+    fits: Callable[[tuple[Part, ...]], bool] = lambda parts: True
+    lacks: Callable[[Site, int], str] = lambda site, project_id: ""
 
 
 def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -124,8 +173,13 @@ def _plain(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
+def utc(moment: datetime) -> datetime:
+    """The same moment, told in UTC."""
+    return moment.astimezone(UTC)
+
+
 def _time(value: datetime) -> str:
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def write_parquet(table: Table) -> Iterator[bytes]:
@@ -167,21 +221,99 @@ def write_crowdkit(table: Table) -> Iterator[bytes]:
     return write_csv(Table(tuple(Column(name, "string", "") for name in ("task", "worker", "label")), rows))
 
 
-FORMATS: dict[str, Format] = {
-    format.name: format
-    for format in (
-        Format("csv", "CSV: spreadsheets, R, pandas", ".csv", "text/csv; charset=utf-8", (), write_csv),
-        Format("jsonl", "JSON lines: programs", ".jsonl", "application/x-ndjson", (), write_jsonl),
-        Format(
-            "parquet",
-            "Parquet: DuckDB, Arrow",
-            ".parquet",
-            "application/vnd.apache.parquet",
-            (),
-            write_parquet,
-        ),
-        Format(
-            "crowdkit", "crowd-kit", ".crowdkit.csv", "text/csv; charset=utf-8", ("answers",), write_crowdkit
-        ),
-    )
-}
+def json_list(items: Iterable[Any], head: bytes = b"[", tail: bytes = b"]") -> Iterator[bytes]:
+    """Write a JSON list one item at a time; `head` and `tail` may put it inside an object."""
+    gathered, size, comma = [head], 0, b"\n"
+    for item in items:
+        gathered.append(comma + to_json(item))
+        comma = b",\n"
+        size += len(gathered[-1])
+        if size >= BUFFER:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    yield b"".join((*gathered, b"\n", tail, b"\n"))
+
+
+def to_json(value: Any) -> bytes:
+    """One value as compact JSON, times in UTC."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATETIME)
+
+
+def zipped(files: Iterable[File]) -> Iterator[bytes]:
+    """Several files as one ZIP, streamed: each is read to its end before the next one begins."""
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+        for file in files:
+            with archive.open(_entry(file.name), "w", force_zip64=True) as entry:
+                for chunk in file.chunks:
+                    entry.write(chunk)
+                    yield sink.take()
+            yield sink.take()
+    yield sink.take()
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, datetime.now(UTC).timetuple()[:6])
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    return entry
+
+
+class _Sink:
+    """A file that can only be written, and gives away what it holds."""
+
+    def __init__(self) -> None:
+        self.held: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self.held.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing lies between."""
+
+    def take(self) -> bytes:
+        taken = b"".join(self.held)
+        self.held.clear()
+        return taken
+
+
+def _asks_for_one_label(parts: tuple[Part, ...]) -> bool:
+    return not parts or (len(parts) == 1 and parts[0].kind != "marks")
+
+
+PLAIN: tuple[Format, ...] = (
+    Format(
+        "csv",
+        "CSV: spreadsheets, R, pandas",
+        "You work in a spreadsheet, R or pandas.",
+        ".csv",
+        CSV,
+        write=write_csv,
+    ),
+    Format(
+        "jsonl",
+        "JSON lines: programs",
+        "A program of your own reads it: every text exactly as it was written.",
+        ".jsonl",
+        "application/x-ndjson",
+        write=write_jsonl,
+    ),
+    Format(
+        "parquet",
+        "Parquet: DuckDB, Arrow",
+        "There is much of it, and you query it with DuckDB, Arrow or Polars: typed and compressed.",
+        ".parquet",
+        "application/vnd.apache.parquet",
+        write=write_parquet,
+    ),
+    Format(
+        "crowdkit",
+        "crowd-kit",
+        "You want to try other consensus methods (Dawid-Skene, GLAD, MACE) with crowd-kit.",
+        ".crowdkit.csv",
+        CSV,
+        ("answers",),
+        write=write_crowdkit,
+        fits=_asks_for_one_label,
+    ),
+)

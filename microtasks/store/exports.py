@@ -113,6 +113,107 @@ def sources(connection: Connection, project_id: int, after: str | None, limit: i
     )
 
 
+def classifications(connection: Connection, project_id: int, after: int | None, limit: int) -> list[Row]:
+    """Counted answers by `id`, with all that their task shows and hides, its state and first image's size."""
+    return _rows(
+        connection,
+        """SELECT a.id, a.task_id, c.external_id, c.payload, c.hidden, c.after, a.contributor_id, a.kind,
+                  a.value, a.seconds_spent, a.created_at, a.revision, a.config_version, t.retired_at,
+                  t.retirement_reason, t.n_answers, m.width, m.height
+           FROM answer a JOIN task_content c ON c.task_id = a.task_id JOIN task t ON t.id = a.task_id
+           LEFT JOIN media m ON m.id = c.media_ids[1]
+           WHERE a.project_id = %(project)s AND a.id > %(after)s AND a.status = 'counted'
+           ORDER BY a.id LIMIT %(limit)s""",
+        project_id,
+        after or 0,
+        limit,
+    )
+
+
+def items(connection: Connection, project_id: int, after: int | None, limit: int) -> list[Row]:
+    """Tasks by `task_id` with everything about them: content, upload, first image, consensus."""
+    return _rows(
+        connection,
+        """SELECT t.id AS task_id, c.external_id, c.batch_id, b.created_at, t.n_answers, t.retired_at,
+                  t.retirement_reason, c.payload, c.hidden, c.after, c.source, c.source_x, c.source_y,
+                  m.sha256, m.width, m.height, m.derivatives, s.value, s.detail, s.agreement, s.confidence,
+                  s.n_answers AS n_reduced, s.reducer, s.updated_at
+           FROM task t JOIN task_content c ON c.task_id = t.id JOIN batch b ON b.id = c.batch_id
+           LEFT JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
+           LEFT JOIN media m ON m.id = c.media_ids[1]
+           WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
+           ORDER BY t.id LIMIT %(limit)s""",
+        project_id,
+        after or 0,
+        limit,
+    )
+
+
+def items_with_answers(db: Database, project_id: int, limit: int = 500) -> Iterator[tuple[Row, list[Row]]]:
+    """Each of `items` with its counted answers, oldest first; memory holds one chunk of tasks."""
+    after = 0
+    while True:
+        with db.connection() as connection:
+            chunk = items(connection, project_id, after, limit)
+            said = _rows(
+                connection,
+                """SELECT id, task_id, contributor_id, kind, value, seconds_spent, created_at, revision,
+                          revised_at, config_version
+                   FROM answer WHERE task_id = ANY(%(tasks)s) AND status = 'counted' ORDER BY id""",
+                project_id,
+                after,
+                limit,
+                tasks=[row["task_id"] for row in chunk],
+            )
+        of: dict[int, list[Row]] = {row["task_id"]: [] for row in chunk}
+        for answer in said:
+            of[answer["task_id"]].append(answer)
+        for row in chunk:
+            yield row, of[row["task_id"]]
+        if len(chunk) < limit:
+            return
+        after = chunk[-1]["task_id"]
+
+
+def source_items(connection: Connection, project_id: int, after: str | None, limit: int) -> list[Row]:
+    """Big images by `source`: merged consensus, size, and content of the first of their tiles (`task_id`)."""
+    return _rows(
+        connection,
+        """SELECT s.source, s.detail, s.reducer, s.updated_at, c.task_id, c.payload, c.hidden, c.after,
+                  m.sha256, m.width, m.height
+           FROM source_consensus s
+           JOIN (SELECT DISTINCT ON (source) source, task_id, payload, hidden, after, source_media_id
+                 FROM task_content WHERE project_id = %(project)s AND source > %(after)s
+                 ORDER BY source, task_id) AS c ON c.source = s.source
+           LEFT JOIN media m ON m.id = c.source_media_id
+           WHERE s.project_id = %(project)s AND s.source > %(after)s ORDER BY s.source LIMIT %(limit)s""",
+        project_id,
+        after or "",
+        limit,
+    )
+
+
+def first_items(connection: Connection, project_id: int, limit: int = 100) -> list[Row]:
+    """Content of the first tasks of each upload: an upload's rows have the same columns."""
+    return _rows(
+        connection,
+        """SELECT c.task_id, c.payload, c.hidden, c.after, c.media_ids
+           FROM batch b, LATERAL (SELECT * FROM task_content WHERE batch_id = b.id
+                                  ORDER BY task_id LIMIT %(limit)s) AS c
+           WHERE b.project_id = %(project)s ORDER BY c.task_id""",
+        project_id,
+        None,
+        limit,
+    )
+
+
+def configs(connection: Connection, project_id: int) -> list[tuple[int, dict[str, Any]]]:
+    """Every version of the project's config, oldest first."""
+    return connection.execute(
+        "SELECT version, config FROM project_config WHERE project_id = %s ORDER BY version", (project_id,)
+    ).fetchall()
+
+
 def page(
     connection: Connection, project_id: int, after: int, limit: int, *, only_reduced: bool = False
 ) -> list[Row]:
@@ -166,8 +267,10 @@ def metadata_names(connection: Connection, project_id: int, limit: int = 500) ->
     }
 
 
-def _rows(connection: Connection, query: str, project_id: int, after: Any, limit: int) -> list[Row]:
+def _rows(
+    connection: Connection, query: str, project_id: int, after: Any, limit: int, **more: Any
+) -> list[Row]:
     with connection.cursor(row_factory=dict_row) as cursor:
         set_json_loads(orjson.loads, cursor)
-        cursor.execute(query, {"project": project_id, "after": after, "limit": limit})
+        cursor.execute(query, {"project": project_id, "after": after, "limit": limit, **more})
         return cursor.fetchall()

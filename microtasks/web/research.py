@@ -8,7 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from microtasks.core.errors import NotFound
 from microtasks.engine import exporting
-from microtasks.engine.formats import FORMATS, gzipped
+from microtasks.engine.exporting import FORMATS
+from microtasks.engine.formats import gzipped, zipped
 from microtasks.store import exports
 from microtasks.web.owner.frame import PAGE, after, id_of, mine, private
 from microtasks.web.request import current_site, owner_required
@@ -29,7 +30,7 @@ def results(slug: str) -> ResponseReturnValue:
         "research/results.html",
         project=project,
         whats=exporting.whats(project),
-        formats=FORMATS.values(),
+        formats=exporting.formats(current_site(), project),
         rows=shown,
         in_short=exporting.in_short,
         next_after=shown[-1]["task_id"] if len(rows) > PAGE else None,
@@ -43,9 +44,11 @@ def download(slug: str, what: str, format: str) -> ResponseReturnValue:
     project = mine(slug)
     if what not in exporting.WHATS or format not in FORMATS:
         raise NotFound("There is no such download.")
-    chunks = exporting.export(current_site(), project, what, format)
+    found = exporting.files(current_site(), project, what, format)
+    chunks = zipped(found) if FORMATS[format].is_archive else found[0].chunks
     response = Response(content_type=FORMATS[format].mime)
-    if format != "parquet" and "gzip" in http.headers.get("Accept-Encoding", ""):
+    is_packed = format == "parquet" or FORMATS[format].is_archive
+    if not is_packed and "gzip" in http.headers.get("Accept-Encoding", ""):
         chunks = gzipped(chunks)
         response.headers["Content-Encoding"] = "gzip"
     response.response = chunks

@@ -157,7 +157,10 @@ def test_export_to_stdout_a_file_and_a_folder(cli: Cli, site: Site, tmp_path: Pa
     assert gzip.decompress((tmp_path / "a.csv.gz").read_bytes()) == content == plain.stdout_bytes
     folder = cli("export", "race", "--format", "jsonl", "--out", f"{tmp_path}/new/")
     assert folder.exit_code == 0
-    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == ["race-answers.jsonl", "race-columns.csv"]
+    assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [
+        *("CITATION.cff", "README.md", "SHA256SUMS", "datapackage.json"),
+        *("race-answers.jsonl", "race-columns.csv"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from microtasks.core import voting
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, Media, Method, TaskType
+from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, Media, Method, Part, TaskType
 from microtasks.core.tasktype import Payload as TaskPayload
 from microtasks.core.tiling import Seen
 
@@ -108,6 +108,7 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
     inline = False
     needs_image = True
     works_without_script = False
+    row_key = None
     Config = MarkingConfig
     Payload = TaskPayload
     Value = MarkingValue
@@ -194,6 +195,11 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         from microtasks.tasktypes.marking import reducer
 
         return reducer.reduce(self.reducer, tasks, config, skills)
+
+    def parts(self, config: MarkingConfig) -> tuple[Part, ...]:
+        """The marks."""
+        options = tuple((item.id, item.label or item.id) for item in config.classes)
+        return (Part("marks", "marks", "Mark everything that you see.", options=options, shape=config.shape),)
 
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: MarkingConfig) -> float:
         """Return the F1 of the marks against gold's: each found by one near it and of like size."""

@@ -9,7 +9,17 @@ from typing import Any, Literal
 
 from microtasks.core import numbers, text, voting
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import Answer, Column, Consensus, LabelScale, Media, Method, TaskType
+from microtasks.core.tasktype import (
+    Answer,
+    Column,
+    Consensus,
+    LabelScale,
+    Media,
+    Method,
+    Part,
+    Sure,
+    TaskType,
+)
 from microtasks.core.tasktype import Payload as TaskPayload
 from microtasks.core.voting import Verdict
 from microtasks.tasktypes.question.fields import (
@@ -39,6 +49,10 @@ __all__ = [
     "QuestionValue",
     "is_asked",
 ]
+
+
+#: A number or a text is not sure before.
+FREE_ANSWERS_MIN = 3
 
 
 class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
@@ -182,6 +196,20 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 said.append((BLANK, weight))
         return decide(item, said, math.fsum(against))
 
+    def parts(self, config: QuestionConfig) -> tuple[Part, ...]:
+        """One part a field."""
+        return tuple(
+            Part(
+                item.id,
+                item.kind,
+                item.label or item.id,
+                options=tuple((choice.id, choice.label or choice.id) for choice in item.choices),
+                low=item.low if item.kind == "scale" else item.min,
+                high=item.high if item.kind == "scale" else item.max,
+            )
+            for item in config.fields
+        )
+
     def scales(self, config: QuestionConfig) -> dict[str, LabelScale]:
         """Choices by name, scales by rank; each of several choices is a yes or no (`field.choice`)."""
         found: dict[str, LabelScale] = {}
@@ -207,6 +235,24 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 chosen = value[item.id]
                 found |= {f"{item.id}.{c}": "yes" if c in chosen else "no" for c in item.choice_ids}
         return found
+
+    def sure_when(self, consensus: Consensus, config: QuestionConfig) -> Sure | None:
+        """All required fields that are asked in the end; where none is required, all that have an answer.
+
+        A number or a text needs three answers before its confidence counts.
+        """
+        if consensus.value is None:
+            return None
+        given = [item for item in config.fields if item.id in consensus.value]
+        must = [item for item in given if item.required] or given
+        parts = {item.id: consensus.value[item.id] for item in must}
+        details = consensus.detail["fields"]
+        confidences = [
+            (details[item.id]["confidence"] or 0.0) if consensus.n_answers >= FREE_ANSWERS_MIN else 0.0
+            for item in must
+            if item.kind in ("number", "text")
+        ]
+        return Sure(self.labels(parts, config), tuple(confidences))
 
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: QuestionConfig) -> float:
         """Return the mean over the gold's fields: right or wrong for a choice, the overlap of choices,

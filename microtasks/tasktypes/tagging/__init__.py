@@ -12,7 +12,18 @@ from pydantic import Field, StrictStr, model_validator
 
 from microtasks.core import voting
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, LabelScale, Media, Method, TaskType
+from microtasks.core.tasktype import (
+    Answer,
+    Column,
+    Consensus,
+    Frozen,
+    LabelScale,
+    Media,
+    Method,
+    Part,
+    Sure,
+    TaskType,
+)
 from microtasks.core.tasktype import Payload as TaskPayload
 
 OWN_TAG_LENGTH = 60
@@ -86,6 +97,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
     label = "Tagging"
     summary = "Ask what an image or a text shows: tags from your list, or the volunteers' own words."
     inline = True
+    row_key = ("tag",)
     Config = TaggingConfig
     Payload = TaskPayload
     Value = TaggingValue
@@ -205,6 +217,11 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
             parameters={"accept_share": config.accept_share},
         )
 
+    def parts(self, config: TaggingConfig) -> tuple[Part, ...]:
+        """One question with several answers."""
+        options = tuple((tag.id, tag.label or tag.id) for tag in config.tags)
+        return (Part("tags", "choices", "What does it show?", options=options),)
+
     def scales(self, config: TaggingConfig) -> dict[str, LabelScale]:
         """Each tag of the list: chosen or not."""
         return {tag: LabelScale("nominal", ("no", "yes")) for tag in config.tag_ids}
@@ -213,6 +230,18 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
         """Which tags of the list were chosen, and which not."""
         chosen = set(value["tags"])
         return {tag: "yes" if tag in chosen else "no" for tag in config.tag_ids}
+
+    def sure_when(self, consensus: Consensus, config: TaggingConfig) -> Sure | None:
+        """Every tag of the list, chosen or not; own tags by their plain confidence."""
+        if consensus.value is None:
+            return None
+        listed = set(config.tag_ids)
+        own = [
+            detail["confidence"]
+            for tag, detail in consensus.detail["tags"].items()
+            if tag not in listed and detail["is_accepted"]
+        ]
+        return Sure(self.labels(consensus.value, config), tuple(own))
 
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: TaggingConfig) -> float:
         """Return the overlap: tags in both over tags in either; 1 when both are empty."""
