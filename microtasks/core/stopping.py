@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 #: log P(label | truth) for each truth, of one label.
@@ -138,6 +138,41 @@ def decide(policy: Adaptive, evidence: Evidence, tables: Tables) -> Outcome | No
     if n >= policy.answers_max:
         return "full" if p[top] >= policy.sure and evidence.lead > 0 and 2 * n_votes > n else "disputed"
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One thing that was asked of a task. wanted: number of the label that the consensus has.
+
+    n_lost: answers of volunteers who are no better than chance here; they do not count towards the fewest.
+    """
+
+    evidence: Evidence
+    tables: Tables
+    wanted: int
+    n_lost: int = 0
+
+
+def decide_all(
+    policy: Adaptive, asked: Sequence[Asked], n_answers: int, confidences: Sequence[float] = ()
+) -> Outcome | None:
+    """Say of a task with several fields whether it has been asked often enough: all of them must be sure.
+
+    n_answers: of the task. confidences: 0..1, of the fields that have no evidence of this kind. With nothing
+    asked (no consensus, a tie) the task goes to the maximum and is disputed.
+    """
+    outcomes = [
+        decide(replace(policy, answers_min=policy.answers_min + each.n_lost), each.evidence, each.tables)
+        for each in asked
+    ]
+    follows = all(each.evidence.votes[each.wanted] == max(each.evidence.votes) for each in asked)
+    rest = all(confidence >= policy.sure for confidence in confidences)
+    if (asked or confidences) and n_answers >= policy.answers_min and follows and rest:
+        if all(outcome == "sure" for outcome in outcomes):
+            return "sure"
+        if n_answers >= policy.answers_max and "disputed" not in outcomes:
+            return "full"
+    return "disputed" if n_answers >= policy.answers_max else None
 
 
 def is_audited(draw: float, share: float = 0.02) -> bool:

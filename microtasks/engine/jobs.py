@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from microtasks.engine import aggregate, ingest
+from microtasks.engine import aggregate, ingest, standing
 from microtasks.engine.running import JobLost, JobStopped, Running
 from microtasks.engine.site import Site
 from microtasks.store import batches, jobs
@@ -66,7 +66,7 @@ def _work(site: Site, job: Running) -> None:
         case "reduce":
             aggregate.reduce_task(site, target)
         case "aggregate":
-            aggregate.aggregate(site, target)
+            standing.review(site, target)
         case name:
             raise LookupError(f"There is no job called {name!r}.")
 

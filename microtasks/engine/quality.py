@@ -76,7 +76,7 @@ def agreement(site: Site, project_id: int) -> dict[str, Agreement]:
     tasks: dict[int, int] = {}
     cells: dict[str, array[int]] = {name: array("q") for name in scales}
     for answer in stored.timed(site.db, project_id):
-        if answer.value is None:
+        if answer.value is None or answer.is_excluded:
             continue
         task = tasks.setdefault(answer.task_id, len(tasks))
         for name, label in task_type.labels(answer.value, config).items():

@@ -13,11 +13,11 @@ import orjson
 from microtasks.core.errors import AnswerInvalid, InputError, LeaseInvalid, MicrotasksError, NotFound
 from microtasks.core.retirement import Policy, decide
 from microtasks.core.tasktype import Answer, Consensus, Media
-from microtasks.engine import handout, serve
+from microtasks.engine import handout, serve, stopping
 from microtasks.engine.handout import Content, Known, Lease, Ticket, known, open_token, shown, token
 from microtasks.engine.site import Site
 from microtasks.store import answers as said
-from microtasks.store import consensus, hotpath, jobs
+from microtasks.store import consensus, hotpath, jobs, standing
 from microtasks.store.db import Connection
 from microtasks.store.hotpath import Facts, Plain, Written
 
@@ -235,7 +235,9 @@ def _settle(
     read = [f.task_id for f, about, _ in counted if about.type.inline or f.stop_rule != "redundancy"]
     before = said.counted(connection, read)
     for facts, _, item in counted:
-        now = [*before.get(facts.task_id, ()), (contributor, item.kind or "", item.value)]
+        now = before.get(facts.task_id, [])
+        if not standing.is_excluded(connection, facts.project_id, contributor):
+            now.append((contributor, item.kind or "", item.value))
         reason, job = _reduce(site, connection, facts, facts.n_answers + 1, now)
         rings += job
         if reason and facts.retirement_reason is None:
@@ -383,7 +385,10 @@ def _is_storable(value: Any) -> bool:
 def _reduce(
     site: Site, connection: Connection, facts: Facts, n_answers: int, counted: Sequence[said.Said]
 ) -> tuple[str | None, list[int]]:
-    """Make the consensus, or the job that will; return why the task retires, if it does, and jobs to ring."""
+    """Make the consensus, or the job that will; return why the task retires, if it does, and jobs to ring.
+
+    n_answers: all counted ones; counted: those that weigh.
+    """
     about = known(site, connection, facts.project_id, facts.config_version, facts.task_type)
     policy = Policy(
         facts.redundancy,
@@ -398,6 +403,8 @@ def _reduce(
         return decide(policy, n_answers, seen), [jobs.add(connection, "reduce", facts.task_id)]
     result: Consensus = about.type.reduce(answers, about.config)
     consensus.put(connection, facts.task_id, facts.project_id, result, "majority")
+    if facts.stop_rule == "confidence":
+        return stopping.decide(site, connection, facts, about, answers, n_answers, result), []
     return decide(policy, n_answers, result), []
 
 

@@ -129,22 +129,31 @@ def of_task(connection: Connection, task_id: int) -> Answered:
 
 
 def _counted(connection: Connection, ids: Sequence[int]) -> list[Answered]:
-    """Counted answers of these tasks, by task; tasks without any are left out."""
+    """Counted answers of these tasks, by task; tasks without any are left out.
+
+    Those of contributors who were left out count for the version, but are not among what was said.
+    """
     found: dict[int, Answered] = {}
     if ids:
-        for task_id, contributor, kind, value, revision in connection.execute(
-            "SELECT task_id, contributor_id, kind, value, revision FROM answer"
-            " WHERE task_id = ANY(%s) AND status = 'counted' ORDER BY task_id, contributor_id",
+        for task_id, contributor, kind, value, revision, is_excluded in connection.execute(
+            "SELECT a.task_id, a.contributor_id, a.kind, a.value, a.revision, r.is_excluded FROM answer a"
+            " LEFT JOIN contributor_record r"
+            " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
+            " WHERE a.task_id = ANY(%s) AND a.status = 'counted' ORDER BY a.task_id, a.contributor_id",
             (list(ids),),
         ):
             task = found.setdefault(task_id, Answered(task_id, [], 0))
-            task.said.append((contributor.hex, kind, value))
+            if not is_excluded:
+                task.said.append((contributor.hex, kind, value))
             found[task_id] = task._replace(version=task.version + revision)
     return [found[task_id] for task_id in sorted(found)]
 
 
 class Timed(NamedTuple):
-    """One counted answer with its time. task_value: the task's consensus, None where there is none."""
+    """One counted answer with its time. task_value: the task's consensus, None where there is none.
+
+    is_excluded: of a contributor who was left out.
+    """
 
     task_id: int
     contributor: str
@@ -152,6 +161,7 @@ class Timed(NamedTuple):
     value: dict[str, Any] | None
     seconds: float | None
     task_value: dict[str, Any] | None
+    is_excluded: bool
 
 
 def timed(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[Timed]:
@@ -168,13 +178,16 @@ def timed(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[Timed]:
                 )
             ]
             rows = connection.execute(
-                "SELECT a.task_id, a.contributor_id, a.kind, a.value, a.seconds_spent, s.value FROM answer a"
+                "SELECT a.task_id, a.contributor_id, a.kind, a.value, a.seconds_spent, s.value,"
+                " coalesce(r.is_excluded, false) FROM answer a"
                 " LEFT JOIN consensus s ON s.task_id = a.task_id"
+                " LEFT JOIN contributor_record r"
+                " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
                 " WHERE a.task_id = ANY(%s) AND a.status = 'counted' ORDER BY a.task_id, a.contributor_id",
                 (ids,),
             ).fetchall()
-        for task_id, contributor, kind, value, seconds, task_value in rows:
-            yield Timed(task_id, contributor.hex, kind, value, seconds, task_value)
+        for task_id, contributor, kind, value, seconds, task_value, is_excluded in rows:
+            yield Timed(task_id, contributor.hex, kind, value, seconds, task_value, is_excluded)
         if len(ids) < chunk:
             return
         after = ids[-1]
@@ -212,6 +225,7 @@ class Facts(NamedTuple):
     config: dict[str, Any]
     method: str
     source: str | None = None
+    stop_rule: str = "redundancy"
 
 
 def facts_of_task(connection: Connection, task_id: int) -> Facts | None:
@@ -227,7 +241,7 @@ def facts_of_task(connection: Connection, task_id: int) -> Facts | None:
 def facts_of_project(connection: Connection, project_id: int) -> Facts | None:
     """The project; None when there is none."""
     row = connection.execute(
-        "SELECT id, task_type, config, method FROM project WHERE id = %s", (project_id,)
+        "SELECT id, task_type, config, method, NULL, stop_rule FROM project WHERE id = %s", (project_id,)
     ).fetchone()
     return Facts(*row) if row else None
 
@@ -235,6 +249,9 @@ def facts_of_project(connection: Connection, project_id: int) -> Facts | None:
 def behind(connection: Connection) -> list[int]:
     """Projects whose model has not seen their last answers, and should: nobody has answered for a minute, or
     the last pass is ten minutes old. A few index look-ups for each project that has a model.
+
+    Where tasks stop when sure, whether they are hangs on the model: then a pass is due after a minute, or
+    after ten times as long as the last one took.
     """
     return [
         int(row[0])
@@ -242,12 +259,14 @@ def behind(connection: Connection) -> list[int]:
             """SELECT p.id FROM project p
                CROSS JOIN LATERAL (SELECT a.created_at FROM answer a WHERE a.project_id = p.id
                                    ORDER BY a.id DESC LIMIT 1) AS newest
-               CROSS JOIN LATERAL (SELECT max(j.created_at) AS at FROM job j
-                                   WHERE j.name = 'aggregate' AND j.target_id = p.id) AS pass
-               WHERE p.method <> 'majority'
+               CROSS JOIN LATERAL (SELECT max(j.created_at) AS at, max(j.finished_at - j.created_at) AS took
+                                   FROM job j WHERE j.name = 'aggregate' AND j.target_id = p.id) AS pass
+               WHERE (p.method <> 'majority' OR p.stop_rule = 'confidence')
                  AND (pass.at IS NULL OR newest.created_at > pass.at)
                  AND (pass.at IS NULL OR pass.at < now() - interval '10 minutes'
-                      OR newest.created_at < now() - interval '1 minute')
+                      OR newest.created_at < now() - interval '1 minute'
+                      OR p.stop_rule = 'confidence'
+                         AND pass.at < now() - greatest(interval '1 minute', 10 * pass.took))
                ORDER BY p.id"""
         )
     ]

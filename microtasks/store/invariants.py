@@ -79,11 +79,16 @@ ALL = (
         _TASK,
     ),
     Invariant(
+        # Answers of contributors who were left out weigh nothing; a pass makes the consensus anew after that.
         "A consensus rests on all counted answers of a task that has enough, once no job is to make it anew.",
         """SELECT 'task ' || t.id FROM task t
            JOIN consensus c ON c.task_id = t.id JOIN project p ON p.id = t.project_id
            WHERE t.id >= %(low)s AND t.id < %(high)s
              AND (c.n_answers <> t.n_answers AND t.n_answers >= least(p.answers_min, t.redundancy)
+                  AND c.n_answers <> t.n_answers - (
+                      SELECT count(*) FROM answer a JOIN contributor_record r
+                          ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id
+                      WHERE a.task_id = t.id AND a.status = 'counted' AND r.is_excluded)
                   OR c.n_answers > t.n_answers OR c.project_id <> t.project_id)
              AND NOT EXISTS (SELECT 1 FROM job WHERE state IN ('queued', 'running')
                              AND (name = 'reduce' AND target_id = t.id

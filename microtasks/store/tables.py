@@ -435,6 +435,56 @@ class SourceConsensus(SQLModel, table=True):
     updated_at: datetime | None = _time(now=True)
 
 
+class ContributorRecord(SQLModel, table=True):
+    """How one contributor works in a project, as the last review found, and whether their answers weigh."""
+
+    __tablename__ = "contributor_record"
+    __table_args__ = (_one_of("decided_by", "rule", "owner"),)
+    project_id: int = _big("project.id", primary=True)
+    contributor_id: UUID = Field(primary_key=True)
+    n_answers: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    skill: float | None = Field(default=None)
+    gold_score: float | None = Field(default=None)
+    n_gold: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    seconds: float | None = Field(default=None)
+    habits: list[str] = Field(
+        default=[], sa_column=Column(JSONB, nullable=False, server_default=text("'[]'"))
+    )
+    # what the model knows of them, by field: log P(label | truth), a row a label; core/stopping.py
+    tables: dict[str, Any] = _json()
+    lost: list[str] = Field(default=[], sa_column=Column(JSONB, nullable=False, server_default=text("'[]'")))
+    is_excluded: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    decided_by: str = _text("rule")  # what an owner decided, no rule changes
+    updated_at: datetime | None = _time(now=True)
+
+
+class ProjectQuality(SQLModel, table=True):
+    """What the last review of a project found: how people agree, and the model that stopping goes by."""
+
+    __tablename__ = "project_quality"
+    project_id: int = _big("project.id", primary=True)
+    agreement: dict[str, Any] = _json()
+    model: dict[str, Any] = _json()  # by field: labels, crowd, log_prior; n_answers, n_tasks
+    made_at: datetime | None = _time(now=True)
+
+
+class Stopping(SQLModel, table=True):
+    """What "stop when sure" said of a task when it first had something to say."""
+
+    __table_args__ = (
+        _one_of("outcome", "sure", "disputed", "full"),
+        Index(None, "project_id", "outcome"),
+    )
+    task_id: int = _big("task.id", primary=True)
+    project_id: int = _big()
+    outcome: str = _text()
+    # sure, and asked on all the same: how often the final value differs is the measured error rate
+    is_audit: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    n_answers: int = Field()
+    value: dict[str, Any] | None = _json(null=True)
+    decided_at: datetime | None = _time(now=True)
+
+
 class Job(SQLModel, table=True):
     """Work to do in the background. The row is the truth; Redis only rings. Each write names its attempt."""
 

@@ -203,6 +203,38 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_batch_project_id"), "batch", ["project_id"], unique=False)
     op.create_table(
+        "contributor_record",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("contributor_id", sa.Uuid(), nullable=False),
+        sa.Column("n_answers", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("skill", sa.Float(), nullable=True),
+        sa.Column("gold_score", sa.Float(), nullable=True),
+        sa.Column("n_gold", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=True),
+        sa.Column(
+            "habits", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False
+        ),
+        sa.Column(
+            "tables",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "lost", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False
+        ),
+        sa.Column("is_excluded", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("decided_by", sa.Text(), server_default="rule", nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "decided_by IN ('rule', 'owner')", name=op.f("ck_contributor_record_decided_by_known")
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_contributor_record_project_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("project_id", "contributor_id", name=op.f("pk_contributor_record")),
+    )
+    op.create_table(
         "project_config",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -217,6 +249,27 @@ def upgrade() -> None:
             ["project_id"], ["project.id"], name=op.f("fk_project_config_project_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("project_id", "version", name=op.f("pk_project_config")),
+    )
+    op.create_table(
+        "project_quality",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "agreement",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+        sa.Column(
+            "model",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+        sa.Column("made_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_project_quality_project_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("project_id", name=op.f("pk_project_quality")),
     )
     op.create_table(
         "source_consensus",
@@ -395,6 +448,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("contributor_id", "task_id", name=op.f("pk_skip")),
     )
     op.create_table(
+        "stopping",
+        sa.Column("task_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.Column("is_audit", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.Column("n_answers", sa.Integer(), nullable=False),
+        sa.Column("value", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("decided_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("outcome IN ('sure', 'disputed', 'full')", name=op.f("ck_stopping_outcome_known")),
+        sa.ForeignKeyConstraint(
+            ["task_id"], ["task.id"], name=op.f("fk_stopping_task_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("task_id", name=op.f("pk_stopping")),
+    )
+    op.create_index(
+        op.f("ix_stopping_project_id_outcome"), "stopping", ["project_id", "outcome"], unique=False
+    )
+    op.create_table(
         "task_content",
         sa.Column("task_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -490,6 +561,8 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_task_content_batch_id"), table_name="task_content")
     op.drop_table("task_content")
+    op.drop_index(op.f("ix_stopping_project_id_outcome"), table_name="stopping")
+    op.drop_table("stopping")
     op.drop_table("skip")
     op.drop_index(op.f("ix_report_project_id"), table_name="report")
     op.drop_table("report")
@@ -506,7 +579,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_task_project_id_id"), table_name="task")
     op.drop_table("task")
     op.drop_table("source_consensus")
+    op.drop_table("project_quality")
     op.drop_table("project_config")
+    op.drop_table("contributor_record")
     op.drop_index(op.f("ix_batch_project_id"), table_name="batch")
     op.drop_table("batch")
     op.drop_table("signin_link")

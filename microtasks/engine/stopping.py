@@ -1,0 +1,156 @@
+"""Stop when sure: decide inside the submit transaction, from the tables of the last review.
+
+The evidence is added up anew from the few answers at hand: it cannot drift from what is stored, and costs as
+many additions as there are choices for each of them. No numpy: this runs in the web process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from microtasks.core.stopping import (
+    Adaptive,
+    Asked,
+    Tables,
+    cold_tables,
+    decide_all,
+    is_audited,
+    no_evidence,
+)
+from microtasks.core.tasktype import Answer, Consensus
+from microtasks.engine.handout import Known
+from microtasks.engine.site import Site
+from microtasks.store import standing
+from microtasks.store.db import Connection
+from microtasks.store.hotpath import Facts
+
+_MODELS_MAX = 200
+
+#: The model of a project and which review made it. Asked for at each decision, sent only when it changed.
+_models: dict[tuple[str, int], tuple[datetime, dict[str, Any]]] = {}
+
+
+def decide(
+    site: Site,
+    connection: Connection,
+    facts: Facts,
+    about: Known,
+    answers: Sequence[Answer],
+    n_answers: int,
+    consensus: Consensus,
+) -> str | None:
+    """Say why the task retires, if it does; the task's lock is held. Stores what was decided.
+
+    answers: the counted ones that weigh; n_answers: all counted ones. A known task is never stopped early: it
+    tells how good volunteers are. A task in fifty that is sure goes on all the same, as an audit.
+
+    1. Read the model. 2. Add up the evidence of each scale. 3. Decide; note it. 4. Full is full.
+    """
+    model, is_gold = _model(site, connection, facts)
+    sure = about.type.sure_when(consensus, about.config)
+    asked = _asked(connection, facts, about, answers, sure.labels, model) if sure else []
+    policy = Adaptive(
+        answers_min=min(facts.answers_min, facts.redundancy),
+        # Seats of those who weigh nothing are taken all the same.
+        answers_max=max(1, facts.redundancy - (n_answers - len(answers))),
+        sure=facts.stop_threshold,
+    )
+    outcome = decide_all(policy, asked, len(answers), sure.confidences if sure else ())
+    is_full = n_answers >= facts.redundancy
+    if outcome is None or (is_gold and not is_full):
+        return "redundancy" if is_full else None
+    goes_on = outcome == "sure" and not is_full and is_audited(_draw(site, facts.task_id))
+    standing.put_stopping(
+        connection,
+        facts.task_id,
+        facts.project_id,
+        outcome,
+        n_answers,
+        consensus.value,
+        is_audit=goes_on,
+    )
+    if is_full:
+        return "redundancy"
+    return "consensus" if outcome == "sure" and not goes_on else None
+
+
+def _asked(
+    connection: Connection,
+    facts: Facts,
+    about: Known,
+    answers: Sequence[Answer],
+    wanted: Mapping[str, str],
+    model: Mapping[str, Any],
+) -> list[Asked]:
+    """The evidence on each scale that must be sure."""
+    known = standing.tables(connection, facts.project_id, [UUID(hex=a.contributor) for a in answers])
+    people = {who.hex: tables for who, tables, _ in known}
+    lost = {who.hex: set(fields) for who, _, fields in known}
+    said = [
+        (a.contributor, {} if a.value is None else about.type.labels(a.value, about.config)) for a in answers
+    ]
+    scales = about.type.scales(about.config)
+    found = []
+    for name, label in wanted.items():
+        places = {each: place for place, each in enumerate(scales[name].labels)}
+        tables = _tables(model.get(name), tuple(places), name, people)
+        evidence = no_evidence(len(places))
+        for who, labels in said:
+            place = places.get(labels.get(name, ""))
+            if place is None:  # can't tell, not asked, or no longer offered
+                evidence = evidence.plus_cant_tell()
+            else:
+                evidence = evidence.plus(tables.row(who, place), place)
+        n_lost = sum(name in lost.get(who, ()) for who, _ in said)
+        found.append(Asked(evidence, tables, places[label], n_lost))
+    return found
+
+
+def _tables(
+    fitted: Mapping[str, Any] | None,
+    labels: tuple[str, ...],
+    name: str,
+    people: Mapping[str, Mapping[str, Any]],
+) -> Tables:
+    """What the last review knew of a scale; as of a new project where it knew nothing of these labels."""
+    cold = cold_tables(len(labels))
+    if fitted is None or tuple(fitted["labels"]) != labels:
+        return cold
+    tables = Tables(
+        tuple(map(tuple, fitted["crowd"])),
+        tuple(fitted["log_prior"]),
+        {
+            who: tuple(map(tuple, rows[name]))
+            for who, rows in people.items()
+            if len(rows.get(name, ())) == len(labels)
+        },
+        fitted["n_answers"],
+        fitted["n_tasks"],
+    )
+    return cold if tables.is_cold else tables
+
+
+def _model(site: Site, connection: Connection, facts: Facts) -> tuple[dict[str, Any], bool]:
+    key = (site.db.url, facts.project_id)
+    kept = _models.get(key)
+    found = standing.model(connection, facts.project_id, facts.task_id, kept[0] if kept else None)
+    if found.made_at is None:
+        return {}, found.is_gold
+    if found.fields is None and kept is not None:
+        return kept[1], found.is_gold
+    fields = found.fields or {}
+    if len(_models) >= _MODELS_MAX:
+        _models.clear()
+    _models[key] = (found.made_at, fields)
+    return fields, found.is_gold
+
+
+def _draw(site: Site, task_id: int) -> float:
+    """A number 0..1 of the task's own: fixed, and known to nobody without the site's key."""
+    key = site.settings.key("audit")
+    digest = hashlib.blake2b(task_id.to_bytes(8, "big"), key=key, digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64

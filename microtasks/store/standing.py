@@ -1,0 +1,225 @@
+"""Contributors' standing in a project, what the last review found, what "stop when sure" said of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from psycopg.types.json import Jsonb
+
+from microtasks.store.db import Connection
+
+CHUNK = 1_000
+
+_RECORD = (
+    "SELECT contributor_id, n_answers, skill, gold_score, n_gold, seconds, habits, is_excluded, decided_by"
+    " FROM contributor_record WHERE project_id = %s"
+)
+
+
+def is_excluded(connection: Connection, project_id: int, contributor: UUID) -> bool:
+    """Do this contributor's answers weigh nothing in the project?"""
+    row = connection.execute(
+        "SELECT is_excluded FROM contributor_record WHERE project_id = %s AND contributor_id = %s",
+        (project_id, contributor),
+    ).fetchone()
+    return bool(row and row[0])
+
+
+class Record(NamedTuple):
+    """How one contributor works, as stored."""
+
+    contributor: UUID
+    n_answers: int
+    skill: float | None
+    gold_score: float | None
+    n_gold: int
+    seconds: float | None
+    habits: list[str]
+    is_excluded: bool
+    decided_by: str
+
+
+def records(
+    connection: Connection, project_id: int, after: UUID | None = None, limit: int = CHUNK
+) -> list[Record]:
+    """Contributors of a project by id; those left out and those with a habit are no exception."""
+    rows = connection.execute(
+        _RECORD + " AND contributor_id > %s ORDER BY contributor_id LIMIT %s",
+        (project_id, after or UUID(int=0), limit),
+    )
+    return [Record(*row) for row in rows]
+
+
+def page(connection: Connection, project_id: int, skip: int, limit: int) -> list[Record]:
+    """Contributors for a page: those with a habit or left out first, then who gave most."""
+    rows = connection.execute(
+        _RECORD
+        + " ORDER BY is_excluded DESC, habits = '[]', n_answers DESC, contributor_id OFFSET %s LIMIT %s",
+        (project_id, skip, limit),
+    )
+    return [Record(*row) for row in rows]
+
+
+def decide(connection: Connection, project_id: int, contributor: UUID, *, is_excluded: bool) -> bool:
+    """Store the owner's word on a contributor; False when they have no record."""
+    return (
+        connection.execute(
+            "UPDATE contributor_record SET is_excluded = %s, decided_by = 'owner', updated_at = now()"
+            " WHERE project_id = %s AND contributor_id = %s",
+            (is_excluded, project_id, contributor),
+        ).rowcount
+        == 1
+    )
+
+
+class Judged(NamedTuple):
+    """What a review says of one contributor."""
+
+    contributor: UUID
+    n_answers: int
+    skill: float | None
+    gold_score: float | None
+    n_gold: int
+    seconds: float | None
+    habits: Sequence[str]
+    tables: Mapping[str, Any]
+    lost: Sequence[str]
+
+
+def put(
+    connection: Connection, project_id: int, judged: Sequence[Judged], *, has_tables: bool = True
+) -> None:
+    """Store what a review says. A habit leaves a contributor out, unless the owner has decided.
+
+    has_tables: otherwise those of the last review stay.
+    """
+    for start in range(0, len(judged), CHUNK):
+        connection.execute(
+            """INSERT INTO contributor_record (project_id, contributor_id, n_answers, skill, gold_score,
+                   n_gold, seconds, habits, tables, lost, is_excluded, decided_by)
+               SELECT %(project)s, u.contributor_id, u.n_answers, u.skill, u.gold_score, u.n_gold, u.seconds,
+                      u.habits, u.tables, u.lost, u.habits <> '[]', 'rule'
+               FROM jsonb_to_recordset(%(rows)s::jsonb)
+                   AS u (contributor_id uuid, n_answers int, skill float8, gold_score float8, n_gold int,
+                         seconds float8, habits jsonb, tables jsonb, lost jsonb)
+               ORDER BY u.contributor_id
+               ON CONFLICT (project_id, contributor_id) DO UPDATE SET
+                   n_answers = excluded.n_answers, skill = excluded.skill, gold_score = excluded.gold_score,
+                   n_gold = excluded.n_gold, seconds = excluded.seconds, habits = excluded.habits,
+                   tables = CASE WHEN %(has_tables)s THEN excluded.tables ELSE contributor_record.tables END,
+                   lost = CASE WHEN %(has_tables)s THEN excluded.lost ELSE contributor_record.lost END,
+                   updated_at = now(),
+                   is_excluded = CASE contributor_record.decided_by WHEN 'owner'
+                                 THEN contributor_record.is_excluded ELSE excluded.is_excluded END""",
+            {"project": project_id, "has_tables": has_tables, "rows": _rows(judged[start : start + CHUNK])},
+        )
+
+
+def _rows(judged: Sequence[Judged]) -> str:
+    return orjson.dumps([{**item._asdict(), "contributor_id": item.contributor} for item in judged]).decode()
+
+
+class Quality(NamedTuple):
+    """What the last review of a project found."""
+
+    agreement: dict[str, Any]
+    made_at: datetime
+
+
+def quality(connection: Connection, project_id: int) -> Quality | None:
+    """The last review; None before the first."""
+    row = connection.execute(
+        "SELECT agreement, made_at FROM project_quality WHERE project_id = %s", (project_id,)
+    ).fetchone()
+    return Quality(*row) if row else None
+
+
+def put_quality(
+    connection: Connection, project_id: int, agreement: Mapping[str, Any], model: Mapping[str, Any]
+) -> None:
+    """Store what a review found, in place of the last one."""
+    connection.execute(
+        """INSERT INTO project_quality (project_id, agreement, model) VALUES (%s, %s, %s)
+           ON CONFLICT (project_id) DO UPDATE
+           SET agreement = excluded.agreement, model = excluded.model, made_at = clock_timestamp()""",
+        (project_id, Jsonb(agreement), Jsonb(model)),
+    )
+
+
+class Model(NamedTuple):
+    """The model that stopping goes by. made_at: which review made it; fields: None where that is known."""
+
+    made_at: datetime | None
+    fields: dict[str, Any] | None
+    is_gold: bool
+
+
+def model(connection: Connection, project_id: int, task_id: int, known: datetime | None) -> Model:
+    """The project's model, without its tables if they are those of the review `known`; is the task gold?"""
+    row = connection.execute(
+        """SELECT q.made_at, CASE WHEN q.made_at IS DISTINCT FROM %(known)s THEN q.model END,
+                  EXISTS (SELECT 1 FROM task_gold WHERE task_id = %(task)s)
+           FROM (SELECT 1) AS one LEFT JOIN project_quality q ON q.project_id = %(project)s""",
+        {"known": known, "task": task_id, "project": project_id},
+    ).fetchone()
+    return Model(*row) if row else Model(None, None, False)
+
+
+def tables(
+    connection: Connection, project_id: int, contributors: Sequence[UUID]
+) -> list[tuple[UUID, dict[str, Any], list[str]]]:
+    """What the model knows of these contributors: tables by field, and the fields they are lost in."""
+    return connection.execute(
+        "SELECT contributor_id, tables, lost FROM contributor_record"
+        " WHERE project_id = %s AND contributor_id = ANY(%s)",
+        (project_id, list(contributors)),
+    ).fetchall()
+
+
+def put_stopping(
+    connection: Connection,
+    task_id: int,
+    project_id: int,
+    outcome: str,
+    n_answers: int,
+    value: Mapping[str, Any] | None,
+    *,
+    is_audit: bool,
+) -> None:
+    """Store what was decided of a task; the early word on an audited one stays."""
+    connection.execute(
+        """INSERT INTO stopping (task_id, project_id, outcome, is_audit, n_answers, value)
+           VALUES (%s, %s, %s, %s, %s, %s)
+           ON CONFLICT (task_id) DO UPDATE SET outcome = excluded.outcome, n_answers = excluded.n_answers,
+               value = excluded.value, decided_at = now() WHERE NOT stopping.is_audit""",
+        (task_id, project_id, outcome, is_audit, n_answers, None if value is None else Jsonb(value)),
+    )
+
+
+class Stops(NamedTuple):
+    """How "stop when sure" went. n_flipped of n_audited (those with all answers in) changed their value."""
+
+    n_sure: int
+    n_full: int
+    n_disputed: int
+    n_audited: int
+    n_flipped: int
+
+
+def stops(connection: Connection, project_id: int) -> Stops:
+    """Count what stopping said, and how often the audit overturned it."""
+    row = connection.execute(
+        """SELECT count(*) FILTER (WHERE s.outcome = 'sure'), count(*) FILTER (WHERE s.outcome = 'full'),
+                  count(*) FILTER (WHERE s.outcome = 'disputed'), count(*) FILTER (WHERE done.is_it),
+                  count(*) FILTER (WHERE done.is_it AND s.value IS DISTINCT FROM c.value)
+           FROM stopping s JOIN task t ON t.id = s.task_id LEFT JOIN consensus c ON c.task_id = s.task_id
+           CROSS JOIN LATERAL (SELECT s.is_audit AND t.retired_at IS NOT NULL AND t.n_answers > s.n_answers
+                               AS is_it) AS done
+           WHERE s.project_id = %s""",
+        (project_id,),
+    ).fetchone()
+    return Stops(*row) if row else Stops(0, 0, 0, 0, 0)

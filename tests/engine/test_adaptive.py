@@ -1,0 +1,203 @@
+"""Stop when sure: what a task is told after each answer, inside the submit transaction."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+from builders import NO, YES, answers, contributor, project, tasks
+
+from microtasks.engine import serve, standing, stopping, submit
+from microtasks.engine.checking import check
+from microtasks.engine.site import Site
+from microtasks.engine.submit import AnswerIn
+
+
+@pytest.fixture(autouse=True)
+def no_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "is_audited", lambda draw: False)
+
+
+def adaptive(site: Site, task_type: str = "question", **fields: Any) -> Any:
+    return project(
+        site,
+        task_type,
+        **{"redundancy": 6, "answers_min": 2, "stop_rule": "confidence", "stop_threshold": 0.95, **fields},
+    )
+
+
+def say(site: Site, slug: str, value: dict | None, who: UUID | None = None) -> UUID:
+    who = who or contributor()
+    (lease,) = serve.lease(site, slug, who).leases
+    kind = "cant_tell" if value is None else "value"
+    (receipt,) = submit.submit(site, who, [AnswerIn(lease.token, kind, value)]).receipts
+    assert receipt.status == "counted"
+    return who
+
+
+def told(site: Site, task: int) -> tuple[str | None, int, str | None, bool | None]:
+    """(why it retired, answers, what stopping said, is it an audit?)"""
+    with site.db.connection() as connection:
+        return connection.execute(
+            "SELECT t.retirement_reason, t.n_answers, s.outcome, s.is_audit FROM task t"
+            " LEFT JOIN stopping s ON s.task_id = t.id WHERE t.id = %s",
+            (task,),
+        ).fetchone()
+
+
+def warm(site: Site, of: Any, n: int = 80, accuracy: float = 0.9) -> list[UUID]:
+    """Give the project a past that a model can be fitted to; return its five volunteers."""
+    people = [contributor() for _ in range(5)]
+    rng = random.Random(1)
+    for number, task in enumerate(tasks(site, of, n, redundancy=5)):
+        right, wrong = (YES, NO) if number % 2 else (NO, YES)
+        answers(
+            site,
+            of,
+            task,
+            [right if rng.random() < accuracy else wrong for _ in people],
+            contributors=people,
+        )
+    standing.review(site, of.id)
+    return people
+
+
+@pytest.mark.parametrize(
+    ("values", "reason", "outcome"),
+    [
+        ([YES] * 2, None, None),
+        ([YES] * 3, "consensus", "sure"),  # nothing is known yet: a lead of three
+        ([YES, NO, YES, YES], None, None),
+        ([YES, NO, YES, YES, YES], "consensus", "sure"),
+        ([YES, NO] * 3, "redundancy", "disputed"),
+        ([YES, YES, None, None, None, YES], "redundancy", "disputed"),  # half of them can't tell
+    ],
+)
+def test_a_new_project_needs_a_lead_of_three(
+    site: Site, values: Sequence, reason: str | None, outcome: str | None
+) -> None:
+    of = adaptive(site)
+    (task,) = tasks(site, of)
+    for value in values:
+        say(site, of.slug, value)
+    assert told(site, task)[:3] == (reason, len(values), outcome)
+    assert check(site) == []
+
+
+def test_with_a_model_two_good_volunteers_are_enough(site: Site) -> None:
+    of = adaptive(site)
+    people = warm(site, of)
+    (task,) = tasks(site, of)
+    say(site, of.slug, YES, people[0])
+    assert told(site, task)[0] is None
+    say(site, of.slug, YES, people[1])
+    assert told(site, task)[:3] == ("consensus", 2, "sure")
+
+
+def test_poor_volunteers_need_company(site: Site) -> None:
+    of = adaptive(site)
+    people = warm(site, of, accuracy=0.65)
+    (task,) = tasks(site, of)
+    for who in people[:2]:
+        say(site, of.slug, YES, who)
+    assert told(site, task)[0] is None
+
+
+def test_a_known_task_is_never_stopped_early(site: Site) -> None:
+    of = adaptive(site, redundancy=4)
+    (task,) = tasks(site, of, gold=YES)
+    for _ in range(3):
+        say(site, of.slug, YES)
+    assert told(site, task)[0] is None
+    say(site, of.slug, YES)
+    assert told(site, task)[:3] == ("redundancy", 4, "sure")
+
+
+def test_every_required_field_must_be_sure(site: Site) -> None:
+    def field(name: str, **more: Any) -> dict:
+        return {"id": name, "kind": "choice", "choices": [{"id": "a"}, {"id": "b"}], **more}
+
+    of = adaptive(site, config={"fields": [field("x"), field("y"), field("z", required=False)]})
+    (task,) = tasks(site, of)
+    for y, z in zip("abaa", "abab", strict=True):
+        say(site, of.slug, {"x": "a", "y": y, "z": z})
+    assert told(site, task)[0] is None
+    say(site, of.slug, {"x": "a", "y": "a", "z": "b"})
+    assert told(site, task)[:3] == ("consensus", 5, "sure")
+
+
+def test_tags_stop_when_each_is_sure(site: Site) -> None:
+    of = adaptive(site, "tagging")
+    first, second = tasks(site, of, 2)
+    for _ in range(3):
+        say(site, of.slug, {"tags": ["dunes"]})
+    assert told(site, first)[:3] == ("consensus", 3, "sure")
+    for tags in (["dunes"], [], ["dunes"], []):
+        say(site, of.slug, {"tags": tags})
+    assert told(site, second)[0] is None
+
+
+def test_numbers_and_texts_are_sure_by_their_own_confidence(site: Site) -> None:
+    fields = [{"id": "n", "kind": "number"}, {"id": "t", "kind": "text"}]
+    of = adaptive(site, redundancy=8, config={"fields": fields})
+    first, second = tasks(site, of, 2)
+    for _ in range(6):
+        assert told(site, first)[0] is None
+        say(site, of.slug, {"n": 7, "t": "Dunes."})
+    assert told(site, first)[:3] == ("consensus", 6, "sure")
+    for n in range(7):
+        say(site, of.slug, {"n": 7, "t": "abcdefg"[n] * 9})
+    assert told(site, second)[0] is None
+
+
+def test_an_audited_task_goes_on_and_the_flip_rate_is_measured(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = adaptive(site, redundancy=7)
+    first, second = tasks(site, of, 2)
+    monkeypatch.setattr(stopping, "is_audited", lambda draw: True)
+    for value in [YES] * 3 + [NO] * 4:
+        say(site, of.slug, value)
+    assert told(site, first) == ("redundancy", 7, "sure", True)
+    for value in [YES] * 3:
+        say(site, of.slug, value)
+    assert told(site, second) == (None, 3, "sure", True)
+    found = standing.overview(site, of.id)
+    assert (found.stops.n_audited, found.stops.n_flipped, found.flip_rate) == (1, 1, 1.0)
+
+
+def test_the_draw_of_an_audit_is_fixed_and_even(site: Site) -> None:
+    draws = [stopping._draw(site, task) for task in range(2000)]
+    assert draws == [stopping._draw(site, task) for task in range(2000)]
+    assert 0.01 < sum(draw < 0.02 for draw in draws) / 2000 < 0.03
+
+
+def test_who_was_left_out_does_not_help_to_stop(site: Site) -> None:
+    of = adaptive(site)
+    people = warm(site, of)
+    standing.weigh(site, of.id, standing.name(site, people[0]), is_excluded=True)
+    (task,) = tasks(site, of)
+    say(site, of.slug, YES, people[0])
+    say(site, of.slug, YES, people[1])
+    assert told(site, task)[0] is None
+    say(site, of.slug, YES, people[2])
+    assert told(site, task)[:3] == ("consensus", 3, "sure")
+    with site.db.connection() as connection:
+        found = connection.execute("SELECT n_answers FROM consensus WHERE task_id = %s", (task,)).fetchone()
+    assert found == (2,)
+
+
+def test_a_changed_question_begins_anew(site: Site) -> None:
+    of = adaptive(site)
+    people = warm(site, of)
+    with site.db.connection() as connection:
+        connection.execute(
+            "UPDATE project_quality SET model = jsonb_set(model, '{answer,labels}', '[\"yes\"]')"
+        )
+    (task,) = tasks(site, of)
+    for who in people[:2]:
+        say(site, of.slug, YES, who)
+    assert told(site, task)[0] is None
