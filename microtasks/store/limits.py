@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, RedisStorage
@@ -20,13 +19,14 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.exceptions import RedisError
 
 from microtasks.settings import Settings
-from microtasks.store.db import Connection
+from microtasks.store.db import Connection, Database
 from microtasks.store.housekeeping import NETWORK_PERIOD_DAYS
 
 PERIOD_SECONDS = NETWORK_PERIOD_DAYS * 86400
 #: After Redis did not answer, nobody waits for it again for so long.
 REDIS_REST_SECONDS = 5.0
 REDIS_TIMEOUT_SECONDS = 0.5
+KNOWN_ADDRESSES_MAX = 10_000
 
 
 class HasSettings(Protocol):
@@ -102,28 +102,50 @@ def allow(site: HasSettings, scope: str, key: str) -> bool:
     return limiter.hit(LIMITS[scope], scope, hidden)
 
 
-_keys: WeakKeyDictionary[Connection, tuple[int, bytes]] = WeakKeyDictionary()
+class Networks:
+    """`network_key` for a web process: it asks the database once a period, and knows the last addresses."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self.db, self.settings = db, settings
+        self.period = -1
+        self.key = b""
+        self.known: dict[str, bytes | None] = {}
+
+    def __call__(self, address: str) -> bytes | None:
+        period = int(time.time() // PERIOD_SECONDS)
+        if period != self.period or len(self.known) > KNOWN_ADDRESSES_MAX:
+            self.known, self.key, self.period = {}, b"", period
+        if address not in self.known:
+            found = None
+            if not is_exempt(address, self.settings):
+                if not self.key:
+                    with self.db.connection() as connection:
+                        self.key = _period_key(connection, period)
+                found = _hash(address, self.key, self.settings)
+            self.known[address] = found
+            return found
+        return self.known[address]
 
 
 def network_key(connection: Connection, address: str, settings: Settings) -> bytes | None:
     """Keyed hash of the /24 (IPv4) or /48 (IPv6) that the address lies in; None if it is exempt or unknown.
 
     The key is this 30-day period's, kept in the database and destroyed 30 days after it: from then on nobody
-    can say which network a hash stood for. Each connection reads it once a period.
+    can say which network a hash stood for.
     """
     if is_exempt(address, settings):
         return None
+    return _hash(address, _period_key(connection, int(time.time() // PERIOD_SECONDS)), settings)
+
+
+def _hash(address: str, key: bytes, settings: Settings) -> bytes | None:
     try:
         parsed = _plain_address(address)
     except ValueError:
         return None
-    period = int(time.time() // PERIOD_SECONDS)
-    known = _keys.get(connection)
-    if known is None or known[0] != period:
-        known = _keys[connection] = (period, _period_key(connection, period))
     network = ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False)
     return hashlib.blake2b(
-        network.network_address.packed, key=known[1] + settings.key("network"), digest_size=16
+        network.network_address.packed, key=key + settings.key("network"), digest_size=16
     ).digest()
 
 

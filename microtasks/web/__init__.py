@@ -10,6 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
 from microtasks.web import assets, converters, errors, request, texts
+from microtasks.web.api import fastlane
 
 #: One module per audience; each has a `blueprint`.
 BLUEPRINTS = ("health", "media", "volunteer", "owner", "research", "api")
@@ -36,6 +37,7 @@ def create_app(settings: Settings | None = None, site: Site | None = None) -> Fl
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["microtasks"] = site
     converters.init_app(app)
+    fastlane.init_app(app)
     request.init_app(app)
     errors.init_app(app)
     texts.init_app(app)

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -51,12 +50,13 @@ class PageSessions(SecureCookieSessionInterface):
 
 
 def init_app(app: Flask) -> None:
-    settings = app.extensions["microtasks"].settings
+    site: Site = app.extensions["microtasks"]
+    settings = site.settings
     app.session_interface = PageSessions()
     app.ensure_sync = lambda view: view  # type: ignore[method-assign]  # no view is async: do not ask each time
+    app.extensions["networks"] = limits.Networks(site.db, settings)
     headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
     app.wsgi_app = secured(app.wsgi_app, headers)  # type: ignore[method-assign]
-    app.extensions["is_exempt"] = lru_cache(1024)(lambda address: limits.is_exempt(address, settings))
     app.before_request(limit_body)
     app.before_request(refuse_forgery)
     app.after_request(finish)
@@ -88,18 +88,19 @@ def contributor() -> UUID:
 
 def known_contributor() -> UUID | None:
     """The contributor of the cookie, if there is a good one; never makes one."""
-    raw = unseal(_key("contributor"), _cookie(_cookie_name("mt")))
+    return contributor_of(http.environ, current_site())
+
+
+def contributor_of(environ: WSGIEnvironment, site: Site) -> UUID | None:
+    """`known_contributor` without Flask."""
+    raw = unseal(site.settings.key("contributor"), _cookie(environ, _cookie_name("mt", site)))
     return UUID(bytes=raw) if raw is not None and len(raw) == 16 else None
 
 
 def network() -> bytes | None:
     """Keyed hash of the asking network (/24 or /48) for the per-task cap; None where it is exempt."""
-    address = http.remote_addr or ""
-    if current_app.extensions["is_exempt"](address):
-        return None
-    site = current_site()
-    with site.db.connection() as connection:
-        return limits.network_key(connection, address, site.settings)
+    found: bytes | None = current_app.extensions["networks"](http.remote_addr or "")
+    return found
 
 
 # -- the owner ----------------------------------------------------------------------------------------
@@ -264,21 +265,25 @@ def compress(response: Response) -> None:
     if "gzip" in http.environ.get("HTTP_ACCEPT_ENCODING", "") and "Content-Encoding" not in response.headers:
         body = response.get_data()
         if len(body) >= GZIP_FROM_BYTES:
-            response.set_data(gzip.compress(body, 5, mtime=0))
+            response.set_data(compressed(body))
             response.headers["Content-Encoding"] = "gzip"
 
 
-def _cookie(name: str) -> str:
+def compressed(body: bytes) -> bytes:
+    return gzip.compress(body, 5, mtime=0)
+
+
+def _cookie(environ: WSGIEnvironment, name: str) -> str:
     """One cookie's value, without parsing all of them: ours are URL-safe text, never quoted."""
-    for pair in http.environ.get("HTTP_COOKIE", "").split(";"):
+    for pair in environ.get("HTTP_COOKIE", "").split(";"):
         key, _, value = pair.partition("=")
         if key.strip() == name:
             return str(value.strip())
     return ""
 
 
-def _cookie_name(name: str) -> str:
-    return f"__Host-{name}" if current_site().settings.is_https else name
+def _cookie_name(name: str, site: Site | None = None) -> str:
+    return f"__Host-{name}" if (site or current_site()).settings.is_https else name
 
 
 def _key(purpose: str) -> bytes:

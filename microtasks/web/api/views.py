@@ -50,9 +50,7 @@ def lease_tasks(slug: str) -> Response:
 def send_answers() -> Response:
     body = _read(models.AnswersIn)
     site, who = current_site(), contributor()
-    return submitted(
-        submit.submit(site, who, answers_in(body), next_limit=body.next, network=network())
-    )
+    return submitted(submit.submit(site, who, answers_in(body), next_limit=body.next, network=network()))
 
 
 def answers_in(body: models.AnswersIn) -> list[submit.AnswerIn]:
