@@ -80,6 +80,12 @@ def get(tag: str, name: str) -> Response:
     return response.make_conditional(http)
 
 
+@blueprint.get("/sw.js")
+def service_worker() -> Response:
+    """The service worker; from the root, so that it may serve /p/, and asked for anew each time."""
+    return get("", "js/sw.js")
+
+
 def _all() -> dict[str, Asset]:
     assets: dict[str, Asset] = current_app.extensions["microtasks_assets"]
     return assets

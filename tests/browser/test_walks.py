@@ -253,6 +253,63 @@ def test_offline_answers_are_kept_and_sent_later(site: Site, visitors: Visitors)
     assert said(site, log) == [("value", {"answer": "yes"}), ("value", {"answer": "no"})]
 
 
+def test_reloaded_offline_the_tasks_on_the_device_are_answered_and_sent_later(
+    site: Site, visitors: Visitors
+) -> None:
+    forms = scene.landforms(site, 4)
+    visitors.expected = ("Failed to load resource", "ERR_INTERNET_DISCONNECTED")
+    page = visitors.open("/p/landforms/work", **PHONE)
+    page.wait_for_selector("body[data-kept]")
+    before = task_id(page)
+    page.get_by_text("Cracks").click()
+    page.get_by_role("button", name="Done").click()  # sent: the page on the device shows a task that is done
+    next_task(page, before)
+    settled(page)
+    page.wait_for_selector("body[data-queued='1']")
+    waits = task_id(page)
+    page.context.set_offline(True)
+    page.reload()
+    ready(page)
+    expect(page.locator("#toast")).to_contain_text("You are offline")
+    assert task_id(page) == waits  # not the one that the page was made for
+    expect(page.locator("#clock")).to_contain_text("1 done")
+    assert page.locator("[data-pictures] img").evaluate("it => it.decode().then(() => it.naturalWidth)") > 0
+    page.get_by_text("Dunes").click()
+    page.get_by_role("button", name="Done").click()
+    next_task(page, waits)
+    last = task_id(page)
+    page.reload()  # once more: what was answered meanwhile waits on the device
+    ready(page)
+    assert task_id(page) == last
+    page.goto("/p/landforms")  # kept nowhere
+    expect(page.get_by_role("heading", name="You are offline")).to_be_visible()
+    with site.db.connection() as connection:
+        connection.execute("UPDATE lease SET expires_at = now() - interval '1 minute'")
+    page.context.set_offline(False)
+    page.goto("/p/landforms/work")
+    ready(page)
+    settled(page)
+    assert said(site, forms) == [("value", {"tags": ["cracks"]}), ("value", {"tags": ["dunes"]})]
+
+
+def test_the_service_worker_keeps_to_the_volunteers_pages(site: Site, visit: Callable[..., Page]) -> None:
+    scene.sentences(site, 2)
+    page = visit("/p/log/work")
+    page.wait_for_selector("body[data-kept]")
+    scopes = page.evaluate(
+        "navigator.serviceWorker.getRegistrations().then(all => all.map(it => new URL(it.scope).pathname))"
+    )
+    assert scopes == ["/p/"]
+    kept = page.evaluate(
+        "Promise.all(['pages', 'files', 'pictures'].map(name => caches.open('mt-' + name).then(it => it.keys())))"
+        ".then(all => all.flat().map(it => new URL(it.url).pathname))"
+    )
+    assert {"/p/log/work", "/offline"} <= set(kept)
+    assert all(path in ("/p/log/work", "/offline") or path.startswith("/static/") for path in kept)
+    page.goto("/owner/sign-in")
+    assert page.evaluate("navigator.serviceWorker.controller") is None
+
+
 def test_an_answer_after_the_lease_ended_is_taken(site: Site, visit: Callable[..., Page]) -> None:
     log = scene.sentences(site, 2)
     page = visit("/p/log/work")

@@ -12,6 +12,7 @@ from flask import Flask
 from people import Person, owner
 from werkzeug.routing import Rule
 
+from microtasks.engine import standing
 from microtasks.engine.site import Site
 from microtasks.web import create_app
 
@@ -27,9 +28,16 @@ PUBLIC = {
         "api.recent_answers",
     ),
     *("api.report_task", "api.revise_answer", "api.send_answers"),
-    *("assets.get", "health.alive", "health.ready", "media.derived"),
+    *("assets.get", "assets.service_worker", "health.alive", "health.ready", "media.derived"),
     *("volunteer.answer", "volunteer.home", "volunteer.last", "volunteer.project", "volunteer.report"),
-    *("volunteer.robots", "volunteer.set_language", "volunteer.start", "volunteer.thank", "volunteer.work"),
+    *(
+        "volunteer.offline",
+        "volunteer.robots",
+        "volunteer.set_language",
+        "volunteer.start",
+        "volunteer.thank",
+        "volunteer.work",
+    ),
     *("owner.sign_in", "owner.sign_in_by_password", "owner.link", "owner.sign_in_by_link", "owner.sign_out"),
 }
 #: Only a signed-in owner, each their own: (method, endpoint) -> status for an owner.
@@ -51,6 +59,9 @@ PROJECTS = {
     ("POST", "owner.move"): 303,
     ("GET", "owner.preview"): 200,
     ("GET", "owner.tasks"): 200,
+    ("GET", "owner.quality"): 200,
+    ("POST", "owner.review"): 303,
+    ("POST", "owner.weigh"): 303,
     ("GET", "owner.reports"): 200,
     ("POST", "owner.close_report"): 303,
     ("GET", "owner.upload"): 200,
@@ -84,7 +95,7 @@ class Scene:
         path = self.path(rule_of(self.app, method, endpoint), **other)
         if method == "GET":
             return self.people[who].get(path).status_code
-        data = {"move": "pause"}
+        data = {"move": "pause", "weigh": "out"}
         if endpoint == "owner.receive":
             data["files"] = (io.BytesIO(b"id,text\na,b\n"), "rows.csv")  # type: ignore[assignment]
         return self.people[who].post(path, data).status_code
@@ -104,17 +115,22 @@ def scene(site: Site) -> Iterator[Scene]:
     hers = builders.project(site, account_id=ada)
     his = builders.project(site, account_id=ben)
     (task,) = builders.tasks(site, hers, 1)
+    cy = builders.contributor()
     with site.db.connection() as connection:
         row = connection.execute(
             "INSERT INTO report (project_id, task_id, contributor_id, reason, note)"
             " VALUES (%s, %s, %s, 'broken', '') RETURNING id",
             (hers.id, task, builders.contributor()),
         ).fetchone()
+        connection.execute(
+            "INSERT INTO contributor_record (project_id, contributor_id) VALUES (%s, %s)", (hers.id, cy)
+        )
     assert row is not None
     people["volunteer"].get(f"/p/{hers.slug}")
     values = {
         **{"slug": hers.slug, "batch_id": hers.batch_id, "report_id": row[0], "task_type": "question"},
         **{"what": "answers", "format": "csv", "token": "no-such-token", "code": "ar", "back": 1},
+        **{"pseudonym": standing.name(site, cy)},
         **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
     }
     yield Scene(app, site, values, people)
@@ -143,11 +159,13 @@ def test_T26_foreign_and_unknown_are_told_alike(scene: Scene) -> None:
         assert foreign.text.replace(str(scene.values["slug"]), "no-such-project") == unknown.text
 
 
-def test_T26_a_batch_or_report_of_another_project_is_not_reached_through_ones_own(scene: Scene) -> None:
+def test_T26_a_batch_report_or_volunteer_of_another_project_is_not_reached_through_ones_own(
+    scene: Scene,
+) -> None:
     his = scene.values["his"]
     assert isinstance(his, builders.ProjectRow)
     for method, endpoint in PROJECTS:
-        if endpoint.startswith("owner.batch") or endpoint == "owner.close_report":
+        if endpoint.startswith("owner.batch") or endpoint in ("owner.close_report", "owner.weigh"):
             assert scene.ask("ben", method, endpoint, slug=his.slug) == 404, endpoint
 
 

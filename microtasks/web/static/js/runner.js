@@ -14,7 +14,8 @@ const store = {
 };
 
 let presenter, pristine, mountType;
-let current = JSON.parse($("task").textContent);
+const pageTask = JSON.parse($("task").textContent);
+let current = pageTask;
 let queue = [], fetching = null, reason = null;
 let outbox = store.get(`out:${slug}`) ?? [], isSending = false, retry = 0;
 let done = Number(form.dataset.done), gone = new Set(), startedAt = 0, hiddenFor = 0, hiddenAt = 0;
@@ -22,6 +23,7 @@ const pageLoaded = Date.now();
 const ordered = (_, it) => (it?.constructor === Object ? Object.fromEntries(Object.entries(it).sort()) : it);
 const configOf = lease => JSON.stringify(lease.task.config, ordered); // the same whatever the order of its keys
 const pageConfig = configOf(current);
+const isKept = "offline" in document.body.dataset; // this page was kept on the device: sw.js
 
 // -- showing a task -----------------------------------------------------------------------------------
 
@@ -61,14 +63,14 @@ function show(next, draft = store.get(`draft:${next.task.id}`)) {
   const isFirst = !presenter;
   let root = $("presenter");
   if (isFirst) pristine = root.cloneNode(true);
-  else {
+  if (!isFirst || next !== pageTask) {
     const fresh = pristine.cloneNode(true);
     fill(fresh, next.task);
     root.replaceWith(fresh);
     root = fresh;
   }
   current = next;
-  document.body.dataset.queued = queue.length;
+  holdLeases();
   for (const input of document.querySelectorAll("input[name=_lease]")) input.value = next.lease;
   wrong("");
   const {task} = next;
@@ -87,6 +89,16 @@ function show(next, draft = store.get(`draft:${next.task.id}`)) {
     if (matchMedia("(hover:hover)").matches) presenter.focus?.();
   }
   tick();
+  tellIfLate();
+}
+
+// What is shown and what lies ready, for the time when this page is loaded again without a connection.
+function holdLeases() {
+  document.body.dataset.queued = queue.length;
+  if (!isBack) store.set(`held:${slug}`, {done, leases: [current, ...queue].filter(lease => !gone.has(lease.task.id))});
+}
+function tellIfLate() {
+  if (!isBack && Date.parse(current.expires_at) < Date.now() && !current.isLate) { current.isLate = true; toast(texts.late); }
 }
 
 function zoomable(root) {
@@ -155,7 +167,7 @@ function take(leases) {
     queue.push(lease);
     preload(lease.task.media);
   }
-  document.body.dataset.queued = queue.length;
+  holdLeases();
 }
 const preloaded = new Map();
 function preload(media) {
@@ -244,9 +256,16 @@ async function answer(kind) {
   clearTimeout(draftTimer);
   gone.add(current.task.id);
   if (kind !== "skip") done++;
+  holdLeases();
   const sending = send();
   if ("oneTap" in (document.querySelector("[data-fields]")?.dataset ?? {}) && kind === "value") toast(texts.saved);
   await advance(sending);
+}
+
+// Answers go first: until they are in, the tasks that the site would give are the ones just answered.
+async function sentAndFetched() {
+  await send();
+  return queue.length > 0 || (!outbox.length && await fetchMore());
 }
 
 // "Nothing here" is the value with every list empty.
@@ -258,7 +277,7 @@ async function advance(sending) {
     form.classList.add("busy");
     tick();
     await sending;
-    for (let pause = 2; !(await fetchMore()); pause = Math.min(pause * 2, 30)) {
+    for (let pause = 2; !(await sentAndFetched()); pause = Math.min(pause * 2, 30)) {
       toast(navigator.onLine ? texts.trouble : texts.offline_end);
       await new Promise(go => { waiting = go; setTimeout(go, 1000 * pause); });
     }
@@ -356,18 +375,45 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenAt = performance.now();
   else { if (hiddenAt) hiddenFor += performance.now() - hiddenAt; hiddenAt = 0; }
 });
-addEventListener("online", () => { if (outbox.length) send(); waiting?.(); });
+addEventListener("online", () => { outbox.length ? send() : waiting?.(); }); // sent: send() goes on itself
 addEventListener("pagehide", () => { if (presenter && !isBack && !gone.has(current.task.id) && !presenter.isEmpty?.()) store.set(`draft:${current.task.id}`, presenter.read()); });
 setInterval(() => {
   tick();
-  if (!isBack && Date.parse(current.expires_at) < Date.now() && !current.isLate) { current.isLate = true; toast(texts.late); }
+  tellIfLate();
 }, 10_000);
 
+for (const {task} of outbox) gone.add(task.task.id); // answered before the page was loaded again, not sent yet
+const held = store.get(`held:${slug}`);
+if (isKept && held) {
+  done = held.done;
+  const left = held.leases.filter(lease => !gone.has(lease.task.id));
+  if (left.length && configOf(left[0]) === pageConfig) [current, ...queue] = left;
+  else gone.add(current.task.id);
+}
 ({mount: mountType} = await import(form.dataset.presenter));
 show(current, current.value ?? store.get(`draft:${current.task.id}`));
 document.body.dataset.ready = "1";
-for (const {task} of outbox) gone.add(task.task.id); // answered before the page was loaded again, not sent yet
+if (isKept) toast(current.isLate ? texts.late : texts.offline_kept);
 const sending = send();
 if (gone.has(current.task.id)) advance(sending);
-if (document.readyState === "complete") fetchMore();
-else addEventListener("load", () => fetchMore(), {once: true});
+if (document.readyState === "complete") begin();
+else addEventListener("load", begin, {once: true});
+
+async function begin() {
+  await fetchMore();
+  if (isBack || isKept || !("serviceWorker" in navigator)) return;
+  try {
+    await navigator.serviceWorker.register("/sw.js", {scope: "/p/"});
+    if (!navigator.serviceWorker.controller) await keepThisPage();
+    document.body.dataset.kept = "1";
+  } catch { /* not allowed here, or no room: everything works but a reload without a connection */ }
+}
+// On the first visit the worker came after the page and its files: put them where it looks for them.
+async function keepThisPage() {
+  const [pages, files, pictures] = await Promise.all(["pages", "files", "pictures"].map(name => caches.open(`mt-${name}`)));
+  const loaded = [...new Set(performance.getEntriesByType("resource").map(it => it.name.split("#")[0]))];
+  const under = path => loaded.filter(url => url.startsWith(location.origin + path));
+  await Promise.all([files.addAll(under("/static/")), pictures.addAll(under("/media/")), pages.add("/offline")]);
+  const page = await fetch(location.pathname, {headers: {Accept: "text/html"}});
+  if (page.ok && !page.redirected) await pages.put(location.pathname, page);
+}
