@@ -435,6 +435,20 @@ class SourceConsensus(SQLModel, table=True):
     updated_at: datetime | None = _time(now=True)
 
 
+class ExpertDecision(SQLModel, table=True):
+    """What an owner decided about a task after looking at it: kept beside the crowd's. The last one counts."""
+
+    __tablename__ = "expert_decision"
+    __table_args__ = (Index(None, "task_id"), _one_of("choice", "consensus", "answer", "none"))
+    id: int | None = _id()
+    task_id: int = _big("task.id")
+    account_id: int = _big("account.id", cascade=False)
+    choice: str = _text()  # the consensus; what one volunteer answered; none of them
+    value: dict[str, Any] | None = _json(null=True)  # as it was then; None: none of them
+    note: str = _text("")
+    created_at: datetime | None = _time(now=True)
+
+
 class ContributorRecord(SQLModel, table=True):
     """How one contributor works in a project, as the last review found, and whether their answers weigh."""
 

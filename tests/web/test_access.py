@@ -69,6 +69,11 @@ PROJECTS = {
     ("GET", "owner.batch"): 200,
     ("GET", "owner.batch_progress"): 200,
     ("GET", "owner.batch_failures"): 200,
+    ("GET", "explorer.tasks"): 200,
+    ("GET", "explorer.task"): 200,
+    ("GET", "explorer.source"): 200,
+    ("POST", "explorer.decide"): 303,
+    ("POST", "explorer.ask_more"): 303,
     ("GET", "research.results"): 200,
     ("GET", "research.download"): 200,
     ("GET", "research.code_book"): 200,
@@ -125,6 +130,7 @@ def scene(site: Site) -> Iterator[Scene]:
         connection.execute(
             "INSERT INTO contributor_record (project_id, contributor_id) VALUES (%s, %s)", (hers.id, cy)
         )
+        connection.execute("UPDATE task_content SET source = 'plate' WHERE task_id = %s", (task,))
     assert row is not None
     people["volunteer"].get(f"/p/{hers.slug}")
     values = {
@@ -132,6 +138,7 @@ def scene(site: Site) -> Iterator[Scene]:
         **{"what": "answers", "format": "csv", "token": "no-such-token", "code": "ar", "back": 1},
         **{"pseudonym": standing.name(site, cy)},
         **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
+        **{"task_id": task, "source": "plate"},
     }
     yield Scene(app, site, values, people)
 

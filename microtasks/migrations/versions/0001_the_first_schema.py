@@ -407,6 +407,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("task_id", name=op.f("pk_consensus")),
     )
     op.create_table(
+        "expert_decision",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("task_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("choice", sa.Text(), nullable=False),
+        sa.Column("value", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint(
+            "choice IN ('consensus', 'answer', 'none')", name=op.f("ck_expert_decision_choice_known")
+        ),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_expert_decision_account_id")),
+        sa.ForeignKeyConstraint(
+            ["task_id"], ["task.id"], name=op.f("fk_expert_decision_task_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_expert_decision")),
+    )
+    op.create_index(op.f("ix_expert_decision_task_id"), "expert_decision", ["task_id"], unique=False)
+    op.create_table(
         "lease",
         sa.Column("contributor_id", sa.Uuid(), nullable=False),
         sa.Column("task_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -569,6 +588,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_lease_task_id"), table_name="lease")
     op.drop_index(op.f("ix_lease_expires_at"), table_name="lease")
     op.drop_table("lease")
+    op.drop_index(op.f("ix_expert_decision_task_id"), table_name="expert_decision")
+    op.drop_table("expert_decision")
     op.drop_table("consensus")
     op.drop_table("batch_failure")
     op.drop_index(op.f("ix_answer_project_id_id"), table_name="answer")

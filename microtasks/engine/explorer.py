@@ -1,0 +1,239 @@
+"""The results explorer: why a consensus says what it says; decide otherwise, or ask for more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from microtasks import tasktypes
+from microtasks.core.errors import Conflict, InputError, NotFound
+from microtasks.core.tasktype import Part
+from microtasks.engine.site import Site
+from microtasks.engine.standing import name
+from microtasks.store import explorer as stored
+from microtasks.store import hotpath, media
+from microtasks.store.explorer import Filter
+from microtasks.store.tables import Project
+
+#: The widest picture that a page shows behind marks.
+PICTURE_PX = 1600
+MOST_MORE = 50
+MOST_REDUNDANCY = 1000
+NOTE_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One image: address of the derivative shown, size of the original in pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answer. number: the same for the same contributor, from 0; words: the value for a person."""
+
+    id: int
+    number: int
+    contributor: str
+    kind: str
+    status: str
+    words: str | None
+    marks: Sequence[Mapping[str, Any]]
+    seconds: float | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One task with all that was said of it; `before` and `behind` are its neighbours under the filter."""
+
+    task: dict[str, Any]
+    pictures: list[Picture]
+    has_marks: bool
+    said: list[Said]
+    marks: Sequence[Mapping[str, Any]]
+    possible: Sequence[Mapping[str, Any]]
+    gold_marks: Sequence[Mapping[str, Any]]
+    words: str | None
+    gold_words: str | None
+    decisions: list[dict[str, Any]]
+    before: int | None
+    behind: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A big image that was cut into tiles, in its own pixels. picture: None where it is not kept."""
+
+    name: str
+    width: int
+    height: int
+    picture: Picture | None
+    marks: Sequence[Mapping[str, Any]]
+    possible: Sequence[Mapping[str, Any]]
+    tiles: list[dict[str, Any]]
+    reducer: str | None
+
+
+def parts(project: Project) -> tuple[Part, ...]:
+    """What the project asks, as parts with their options."""
+    task_type = tasktypes.get(project.task_type)
+    return task_type.parts(task_type.parse_config(project.config))
+
+
+def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
+    """One task of the project; NotFound if it has none of that id."""
+    asked = parts(project)
+    with site.db.connection() as connection:
+        row = stored.task(connection, _id(project), task_id)
+        if row is None:
+            raise NotFound("There is no such task.")
+        answers = stored.answers(connection, task_id)
+        decided = stored.decisions(connection, task_id)
+        images = media.by_ids(connection, row["media_ids"])
+        before, behind = stored.beside(connection, _id(project), wanted, stored.key_of(row, wanted))
+    has_marks = any(part.kind == "marks" for part in asked)
+    detail = row["detail"] or {}
+    return View(
+        task=row,
+        pictures=[
+            picture for key in row["media_ids"] if key in images and (picture := _picture(images[key]))
+        ],
+        has_marks=has_marks,
+        said=[
+            Said(
+                answer["id"],
+                number,
+                name(site, answer["contributor_id"]),
+                answer["kind"],
+                answer["status"],
+                in_words(answer["value"], asked),
+                (answer["value"] or {}).get("marks", ()) if has_marks else (),
+                answer["seconds_spent"],
+                answer["revision"],
+            )
+            for number, answer in enumerate(answers)
+        ],
+        marks=detail.get("marks", ()) if has_marks else (),
+        possible=detail.get("possible", ()) if has_marks else (),
+        gold_marks=(row["gold"] or {}).get("marks", ()) if has_marks else (),
+        words=in_words(row["value"], asked),
+        gold_words=in_words(row["gold"], asked),
+        decisions=[{**one, "words": in_words(one["value"], asked)} for one in decided],
+        before=before,
+        behind=behind,
+    )
+
+
+def whole(site: Site, project: Project, source: str) -> Whole:
+    """A big image with its merged consensus and its tiles; NotFound."""
+    with site.db.connection() as connection:
+        row = stored.source(connection, _id(project), source)
+        if row is None:
+            raise NotFound("There is no such image.")
+        tiles = stored.tiles(connection, _id(project), source)
+    detail = row["detail"] or {}
+    return Whole(
+        name=source,
+        width=row["width"] or max((tile["x"] + tile["width"] for tile in tiles), default=1),
+        height=row["height"] or max((tile["y"] + tile["height"] for tile in tiles), default=1),
+        picture=_picture(row) if row["derivatives"] else None,
+        marks=detail.get("marks", ()),
+        possible=detail.get("possible", ()),
+        tiles=tiles,
+        reducer=row["reducer"],
+    )
+
+
+def decide(site: Site, project: Project, task_id: int, account_id: int, choice: str, note: str = "") -> None:
+    """Keep an expert's decision beside the crowd's consensus.
+
+    choice: "consensus"; "answer:<id>", what that answer says; "none", nothing of it is right. The consensus
+    itself stays as the crowd made it. Errors: NotFound, InputError (no such choice), Conflict (no consensus).
+    """
+    note = note.strip()
+    if len(note) > NOTE_MAX or "\x00" in note:
+        raise InputError(f"A note has at most {NOTE_MAX} characters.")
+    with site.db.connection() as connection:
+        row = stored.task(connection, _id(project), task_id)
+        if row is None:
+            raise NotFound("There is no such task.")
+        kind, _, answer_id = choice.partition(":")
+        value = None
+        if kind == "consensus" and not answer_id:
+            value = row["value"]
+            if value is None:
+                raise Conflict("There is no consensus to accept yet.")
+        elif kind == "answer":
+            said = {str(one["id"]): one["value"] for one in stored.answers(connection, task_id)}
+            value = said.get(answer_id)
+            if value is None:
+                raise InputError("There is no such answer to choose.")
+        elif choice != "none":
+            raise InputError("Please choose what is right.")
+        stored.decide(connection, task_id, account_id, kind, value, note)
+
+
+def ask_more(site: Site, project: Project, task_id: int, n: int) -> None:
+    """Send a task back for up to n more answers; a retired one is open again. NotFound, InputError, Conflict.
+
+    1. Lock the task; raise what it may get. 2. Let newcomers' walk begin before it.
+    The project's stopping rule goes on deciding: it may have enough before all n are in.
+    """
+    if not 1 <= n <= MOST_MORE:
+        raise InputError(f"Please ask for 1 to {MOST_MORE} more answers.")
+    with site.db.connection() as connection:
+        outcome = stored.ask_more(connection, _id(project), task_id, n, MOST_REDUNDANCY)
+        if outcome == "none":
+            raise NotFound("There is no such task.")
+        if outcome == "withdrawn":
+            raise Conflict("This task was withdrawn: it takes no more answers.")
+        if outcome == "full":
+            raise Conflict(f"A task takes at most {MOST_REDUNDANCY} answers.")
+        hotpath.lower_head(connection, _id(project))
+
+
+def in_words(value: Mapping[str, Any] | None, asked: Sequence[Part]) -> str | None:
+    """A value as its own labels; None where there is none. With several parts each is named."""
+    if value is None:
+        return None
+    found = []
+    for part in asked:
+        if (given := value.get(part.id)) is not None:
+            word = _word(given, part)
+            found.append(word if len(asked) == 1 else f"{part.label}: {word}")
+    return " · ".join(found)
+
+
+def _word(given: Any, part: Part) -> str:
+    labels = dict(part.options)
+    if part.kind == "marks":
+        return str(len(given))
+    if isinstance(given, list):
+        return ", ".join(labels.get(one, str(one)) for one in given)
+    return labels.get(given, given) if isinstance(given, str) else str(given)
+
+
+def _picture(image: Any) -> Picture | None:
+    """The smallest derivative that is wide enough for a page; for a row or an Image."""
+    get = image.__getitem__ if isinstance(image, dict) else image.__getattribute__
+    derivatives = get("derivatives")
+    if not derivatives:
+        return None
+    wide = [one for one in derivatives if one["width"] >= PICTURE_PX]
+    one = min(wide, key=_width) if wide else max(derivatives, key=_width)
+    return Picture(f"/media/{one['sha256']}.webp", get("width"), get("height"))
+
+
+def _width(derivative: Mapping[str, Any]) -> int:
+    return int(derivative["width"])
+
+
+def _id(project: Project) -> int:
+    if project.id is None:
+        raise ValueError("the project is not stored")
+    return project.id

@@ -1,0 +1,262 @@
+"""The results explorer: tasks by what their consensus is like, one task with all that was said of it.
+
+Every read names the project: a task of another one is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import orjson
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb, set_json_loads
+
+from microtasks.store.db import Connection
+
+Row = dict[str, Any]
+#: A task's answers and a big image's tiles on one page, at most.
+MOST_ANSWERS, MOST_TILES = 1_000, 2_000
+
+
+class Key(NamedTuple):
+    """Where in an order a task stands. agreement: 0 where the order does not go by it."""
+
+    agreement: float
+    task_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which tasks, and in which order. Shares are 0..1; `contains` is a part that the consensus must hold.
+
+    order "least": least agreement first, tasks with a consensus only; "number": every task, by its number.
+    """
+
+    at_least: float | None = None
+    at_most: float | None = None
+    is_tied: bool = False
+    state: Literal["", "open", "retired"] = ""
+    batch_id: int | None = None
+    contains: Mapping[str, Any] | None = None
+    is_decided: bool | None = None
+    order: Literal["least", "number"] = "least"
+
+
+def page(
+    connection: Connection,
+    project_id: int,
+    wanted: Filter,
+    after: Key | None,
+    limit: int,
+    *,
+    back: bool = False,
+) -> list[Row]:
+    """Up to `limit` tasks behind `after` (before it, nearest first, with `back`), with image, consensus."""
+    query, parameters = _picked(project_id, wanted, after, limit, back=back)
+    return _rows(
+        connection,
+        f"""WITH picked AS MATERIALIZED ({query})
+            SELECT t.id AS task_id, c.external_id, c.payload, t.redundancy, t.n_answers, t.retired_at,
+                   t.retirement_reason, s.value, s.agreement, s.confidence, s.is_tied, m.width, m.height,
+                   m.derivatives, c.source,
+                   EXISTS (SELECT 1 FROM expert_decision e WHERE e.task_id = p.id) AS is_decided
+            FROM picked p JOIN task t ON t.id = p.id JOIN task_content c ON c.task_id = p.id
+            LEFT JOIN consensus s ON s.task_id = p.id LEFT JOIN media m ON m.id = c.media_ids[1]
+            ORDER BY {_order(wanted, back=back)}""",  # noqa: S608  (ours)
+        parameters,
+    )
+
+
+def beside(
+    connection: Connection, project_id: int, wanted: Filter, key: Key
+) -> tuple[int | None, int | None]:
+    """The tasks before and behind this place in the order of the filter; None where there is none."""
+    found = []
+    for back in (True, False):
+        query, parameters = _picked(project_id, wanted, key, 1, back=back)
+        row = connection.execute(query, parameters).fetchone()
+        found.append(int(row[0]) if row else None)
+    return found[0], found[1]
+
+
+def key_of(row: Row, wanted: Filter) -> Key:
+    """Where this task stands in the order; behind all where the order goes by an agreement it has not."""
+    if wanted.order == "number":
+        return Key(0.0, row["task_id"])
+    return Key(2.0 if row["agreement"] is None else row["agreement"], row["task_id"])
+
+
+def task(connection: Connection, project_id: int, task_id: int) -> Row | None:
+    """One task with its content, consensus and known answer; None if the project has none of that id."""
+    rows = _rows(
+        connection,
+        """SELECT t.id AS task_id, c.external_id, c.batch_id, b.label AS batch, c.payload, c.hidden, c.after,
+                  c.media_ids, c.source, c.source_x, c.source_y, t.redundancy, t.n_answers, t.n_leases,
+                  t.retired_at, t.retirement_reason, s.value, s.agreement, s.confidence, s.is_tied, s.detail,
+                  s.method, s.reducer, s.n_answers AS n_reduced, s.updated_at, g.value AS gold
+           FROM task t JOIN task_content c ON c.task_id = t.id JOIN batch b ON b.id = c.batch_id
+           LEFT JOIN consensus s ON s.task_id = t.id LEFT JOIN task_gold g ON g.task_id = t.id
+           WHERE t.id = %(task)s AND t.project_id = %(project)s""",
+        {"task": task_id, "project": project_id},
+    )
+    return rows[0] if rows else None
+
+
+def answers(connection: Connection, task_id: int) -> list[Row]:
+    """What was said of a task, oldest first."""
+    return _rows(
+        connection,
+        """SELECT id, contributor_id, kind, status, value, seconds_spent, revision, created_at
+           FROM answer WHERE task_id = %(task)s ORDER BY id LIMIT %(limit)s""",
+        {"task": task_id, "limit": MOST_ANSWERS},
+    )
+
+
+def decisions(connection: Connection, task_id: int) -> list[Row]:
+    """What experts decided about a task, the last first."""
+    return _rows(
+        connection,
+        """SELECT e.choice, e.value, e.note, e.created_at, a.email
+           FROM expert_decision e JOIN account a ON a.id = e.account_id
+           WHERE e.task_id = %(task)s ORDER BY e.id DESC LIMIT 50""",
+        {"task": task_id},
+    )
+
+
+def decide(
+    connection: Connection,
+    task_id: int,
+    account_id: int,
+    choice: str,
+    value: Mapping[str, Any] | None,
+    note: str,
+) -> None:
+    """Keep a decision; earlier ones stay."""
+    connection.execute(
+        "INSERT INTO expert_decision (task_id, account_id, choice, value, note) VALUES (%s, %s, %s, %s, %s)",
+        (task_id, account_id, choice, None if value is None else Jsonb(value), note),
+    )
+
+
+def ask_more(connection: Connection, project_id: int, task_id: int, n: int, most: int) -> str:
+    """Let a task take n answers more, reopened if it was retired: "done", "none", "withdrawn" or "full".
+
+    The task is locked first. A task that was not open goes to the end of the order, so that everybody's
+    walk meets it again.
+    """
+    row = connection.execute(
+        "SELECT retirement_reason, open, redundancy, n_answers + n_leases FROM task"
+        " WHERE id = %s AND project_id = %s FOR NO KEY UPDATE",
+        (task_id, project_id),
+    ).fetchone()
+    if row is None:
+        return "none"
+    reason, is_open, redundancy, taken = row
+    if reason == "withdrawn":
+        return "withdrawn"
+    after = (redundancy if reason is None else taken) + n
+    if after > most:
+        return "full"
+    connection.execute(
+        """UPDATE task SET redundancy = %s, retired_at = NULL, retirement_reason = NULL,
+                  pos = CASE WHEN %s THEN pos ELSE nextval('task_pos') END
+           WHERE id = %s""",
+        (after, is_open, task_id),
+    )
+    return "done"
+
+
+def batches(connection: Connection, project_id: int) -> list[Row]:
+    """The project's uploads that made tasks, newest first: `id`, `label`."""
+    return _rows(
+        connection,
+        "SELECT id, label FROM batch WHERE project_id = %(project)s AND n_tasks > 0"
+        " ORDER BY id DESC LIMIT 200",
+        {"project": project_id},
+    )
+
+
+def source(connection: Connection, project_id: int, name: str) -> Row | None:
+    """A big image: its media row's size and derivatives, and its merged consensus if there is one yet."""
+    rows = _rows(
+        connection,
+        """SELECT c.source, m.width, m.height, m.derivatives, s.detail, s.reducer, s.updated_at
+           FROM task_content c LEFT JOIN media m ON m.id = c.source_media_id
+           LEFT JOIN source_consensus s ON s.project_id = c.project_id AND s.source = c.source
+           WHERE c.project_id = %(project)s AND c.source = %(source)s ORDER BY c.task_id LIMIT 1""",
+        {"project": project_id, "source": name},
+    )
+    return rows[0] if rows else None
+
+
+def tiles(connection: Connection, project_id: int, name: str) -> list[Row]:
+    """The tiles of a big image: where they lie, how far they are."""
+    return _rows(
+        connection,
+        """SELECT c.task_id, c.external_id, c.source_x AS x, c.source_y AS y, m.width, m.height,
+                  t.n_answers, t.redundancy, t.retired_at, s.agreement
+           FROM task_content c JOIN task t ON t.id = c.task_id JOIN media m ON m.id = c.media_ids[1]
+           LEFT JOIN consensus s ON s.task_id = c.task_id
+           WHERE c.project_id = %(project)s AND c.source = %(source)s ORDER BY c.task_id LIMIT %(limit)s""",
+        {"project": project_id, "source": name, "limit": MOST_TILES},
+    )
+
+
+def _picked(
+    project_id: int, wanted: Filter, key: Key | None, limit: int, *, back: bool
+) -> tuple[str, dict[str, Any]]:
+    """The ids of the tasks wanted, in order: a query with the column id, and its parameters."""
+    is_least = wanted.order == "least"
+    reads_consensus = is_least or wanted.is_tied or wanted.contains is not None
+    reads_consensus = reads_consensus or wanted.at_least is not None or wanted.at_most is not None
+    tests = ["t.project_id = %(project)s"]
+    if key is not None:
+        sign = "<" if back else ">"
+        tests.append(
+            f"(s.agreement, t.id) {sign} (%(agreement)s, %(key)s)" if is_least else f"t.id {sign} %(key)s"
+        )
+    if wanted.at_least is not None:
+        tests.append("s.agreement >= %(at_least)s")
+    if wanted.at_most is not None:
+        tests.append("s.agreement <= %(at_most)s")
+    if wanted.is_tied:
+        tests.append("s.is_tied")
+    if wanted.state:
+        tests.append(f"t.retired_at IS {'NULL' if wanted.state == 'open' else 'NOT NULL'}")
+    if wanted.batch_id is not None:
+        tests.append(
+            "EXISTS (SELECT 1 FROM task_content b WHERE b.task_id = t.id AND b.batch_id = %(batch)s)"
+        )
+    if wanted.contains is not None:
+        tests.append("s.value @> %(contains)s")
+    if wanted.is_decided is not None:
+        decided = "EXISTS (SELECT 1 FROM expert_decision e WHERE e.task_id = t.id)"
+        tests.append(decided if wanted.is_decided else f"NOT {decided}")
+    query = (
+        f"SELECT t.id FROM task t"  # noqa: S608  (ours)
+        f" {'JOIN consensus s ON s.task_id = t.id' if reads_consensus else ''}"
+        f" WHERE {' AND '.join(tests)} ORDER BY {_order(wanted, back=back)} LIMIT %(limit)s"
+    )
+    return query, {
+        "project": project_id,
+        "agreement": key.agreement if key else None,
+        "key": key.task_id if key else None,
+        "at_least": wanted.at_least,
+        "at_most": wanted.at_most,
+        "batch": wanted.batch_id,
+        "contains": None if wanted.contains is None else Jsonb(wanted.contains),
+        "limit": limit,
+    }
+
+
+def _order(wanted: Filter, *, back: bool) -> str:
+    way = "DESC" if back else "ASC"
+    return f"s.agreement {way}, t.id {way}" if wanted.order == "least" else f"t.id {way}"
+
+
+def _rows(connection: Connection, query: str, parameters: dict[str, Any]) -> list[Row]:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        set_json_loads(orjson.loads, cursor)
+        return cursor.execute(query, parameters).fetchall()

@@ -1,0 +1,186 @@
+"""The results explorer: tasks by agreement, one task with everybody's answer, whole big images."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import request as http
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from microtasks.core.errors import Conflict, InputError, NotFound
+from microtasks.core.tasktype import Part
+from microtasks.engine import explorer as engine
+from microtasks.store import explorer as stored
+from microtasks.store.explorer import Filter, Key
+from microtasks.web.owner.frame import id_of, mine, owner, private
+from microtasks.web.request import current_site, owner_required
+
+blueprint = Blueprint("explorer", __name__, url_prefix="/research")
+blueprint.after_request(private)
+
+#: Tasks on one page of the grid.
+PAGE = 24
+#: Contributors with a switch of their own; the style sheet has a rule for each.
+SWITCHES = 24
+#: Parameters of the filter in the address.
+NAMES = ("from", "to", "tied", "state", "batch", "value", "decided", "order")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The filter of a request, and the parameters that say it again in a link."""
+
+    filter: Filter
+    link: dict[str, str]
+
+
+@blueprint.get("/<slug>/tasks")
+@owner_required
+def tasks(slug: str) -> ResponseReturnValue:
+    """The project's tasks with their consensus, a page at a time by key."""
+    project = mine(slug)
+    parts = engine.parts(project)
+    asked = _asked(parts)
+    with current_site().db.connection() as connection:
+        rows = stored.page(connection, id_of(project), asked.filter, _after(), PAGE + 1)
+        batches = stored.batches(connection, id_of(project))
+    shown = rows[:PAGE]
+    key = stored.key_of(shown[-1], asked.filter) if len(rows) > PAGE else None
+    return render_template(
+        "research/explorer.html",
+        project=project,
+        rows=shown,
+        words={row["task_id"]: engine.in_words(row["value"], parts) for row in shown},
+        has_marks=any(part.kind == "marks" for part in parts),
+        options=[(part, option) for part in parts for option in part.options],
+        batches=batches,
+        link=asked.link,
+        wanted=asked.filter,
+        next_after=f"{key.agreement!r}~{key.task_id}" if key else None,
+    )
+
+
+@blueprint.get("/<slug>/tasks/<int:task_id>")
+@owner_required
+def task(slug: str, task_id: int) -> ResponseReturnValue:
+    """One task: the image with everybody's marks and the consensus, answers side by side."""
+    project = mine(slug)
+    asked = _asked(engine.parts(project))
+    view = engine.look(current_site(), project, task_id, asked.filter)
+    return render_template(
+        "research/task.html",
+        project=project,
+        view=view,
+        link=asked.link,
+        switches=SWITCHES,
+        most_more=engine.MOST_MORE,
+    )
+
+
+@blueprint.post("/<slug>/tasks/<int:task_id>/decision")
+@owner_required
+def decide(slug: str, task_id: int) -> ResponseReturnValue:
+    """Keep an expert's decision."""
+    project = mine(slug)
+    link = _asked(engine.parts(project)).link
+    form = http.form
+    try:
+        engine.decide(
+            current_site(), project, task_id, id_of(owner()), form.get("choice", ""), form.get("note", "")
+        )
+        flash(_("Your decision is kept beside the consensus."), "ok")
+    except (Conflict, InputError) as error:
+        flash(error.message, "warn")
+    return redirect(url_for("explorer.task", slug=slug, task_id=task_id, **cast(Any, link)), 303)
+
+
+@blueprint.post("/<slug>/tasks/<int:task_id>/more")
+@owner_required
+def ask_more(slug: str, task_id: int) -> ResponseReturnValue:
+    """Send a task back for more answers."""
+    project = mine(slug)
+    link = _asked(engine.parts(project)).link
+    given = http.form.get("n", "").strip()
+    try:
+        engine.ask_more(
+            current_site(), project, task_id, int(given) if re.fullmatch("[0-9]{1,4}", given) else 0
+        )
+        flash(_("The task is open for more answers."), "ok")
+    except (Conflict, InputError) as error:
+        flash(error.message, "warn")
+    return redirect(url_for("explorer.task", slug=slug, task_id=task_id, **cast(Any, link)), 303)
+
+
+@blueprint.get("/<slug>/sources/<path:source>")
+@owner_required
+def source(slug: str, source: str) -> ResponseReturnValue:
+    """A whole big image with the merged consensus of its tiles."""
+    project = mine(slug)
+    if "\x00" in source:
+        raise NotFound(_("There is no such image."))
+    return render_template(
+        "research/source.html", project=project, whole=engine.whole(current_site(), project, source)
+    )
+
+
+def _asked(parts: tuple[Part, ...]) -> Asked:
+    """The filter in the address; InputError for what cannot be read."""
+    given = {name: http.args[name] for name in NAMES if http.args.get(name)}
+    state, order = given.get("state", ""), given.get("order", "least")
+    decided = given.get("decided")
+    if state not in ("", "open", "retired") or order not in ("least", "number"):
+        raise InputError(_("There is no such filter."))
+    return Asked(
+        Filter(
+            at_least=_share(given.get("from")),
+            at_most=_share(given.get("to")),
+            is_tied="tied" in given,
+            state=cast(Any, state),
+            batch_id=_number(given.get("batch")),
+            contains=_contains(parts, given.get("value")),
+            is_decided=None if decided is None else decided == "yes",
+            order=cast(Any, order),
+        ),
+        given,
+    )
+
+
+def _share(percent: str | None) -> float | None:
+    number = _number(percent)
+    return None if number is None else min(number, 100) / 100
+
+
+def _number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch("[0-9]{1,18}", text.strip(), re.ASCII):
+        raise InputError(_("There is no such filter."))
+    return int(text)
+
+
+def _contains(parts: tuple[Part, ...], chosen: str | None) -> dict[str, Any] | None:
+    """A choice of the form, "part:option", as what the consensus must hold."""
+    if chosen is None:
+        return None
+    part_id, _colon, option = chosen.partition(":")
+    part = next((one for one in parts if one.id == part_id and option in dict(one.options)), None)
+    if part is None:
+        raise InputError(_("There is no such filter."))
+    if part.kind == "marks":
+        return {part.id: [{"class": option}]}
+    return {part.id: [option] if part.kind == "choices" else option}
+
+
+def _after() -> Key | None:
+    """The key that the page begins behind: agreement~task."""
+    given = http.args.get("after")
+    if not given:
+        return None
+    found = re.fullmatch(r"([0-9]\.[0-9]{1,20}(?:e-[0-9]{1,3})?)~([0-9]{1,18})", given, re.ASCII)
+    if found is None:
+        raise InputError(_("The page asked for does not exist."))
+    return Key(float(found[1]), int(found[2]))
