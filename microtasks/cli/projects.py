@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -45,6 +45,12 @@ def project() -> None:
     metavar="M",
     help="Stop earlier, from M answers on, once they agree. Without it every task gets all its answers.",
 )
+@click.option(
+    "--stop-rule",
+    type=click.Choice(["redundancy", "agreement", "confidence"]),
+    help="redundancy: all answers, always (without an option). agreement: see --answers-min. "
+    "confidence: stop when sure; 2 answers at least, --redundancy at most.",
+)
 @click.option("--owner", metavar="EMAIL", help="Whose project it is; by default the operator's.")
 @click.option("--publish", is_flag=True, help="Let volunteers in at once, even before there are tasks.")
 def create(
@@ -54,6 +60,7 @@ def create(
     purpose: str,
     redundancy: int,
     answers_min: int | None,
+    stop_rule: str | None,
     owner: str | None,
     publish: bool,
 ) -> None:
@@ -75,6 +82,7 @@ def create(
                 config=settings,
                 redundancy=redundancy,
                 answers_min=answers_min or 0,
+                stop_rule=cast(Any, stop_rule or ""),
             )
             account_id = accounts.id_of(site, owner) if owner else None
             made = projects.create(site, account_id, form)

@@ -152,7 +152,8 @@ ANSWER_COLUMNS = (
     Column(
         "status",
         "string",
-        "counted; surplus: came late, all seats taken; check: a known task shown once more.",
+        "counted; surplus: came late, all seats taken; check: a known task shown once more; excluded: "
+        "counted, but its volunteer was left out, so it weighs nothing.",
     ),
     Column("created_at", "datetime", "When the answer arrived, UTC."),
     Column("seconds_spent", "number", "Time on the task, as the volunteer's browser measured it.", "s"),
@@ -230,6 +231,13 @@ def consensus(site: Site, project: Project) -> Table:
         Column("retirement_reason", "string", "consensus, redundancy (all answers are in) or withdrawn."),
         Column("reducer", "string", "Name and version of the method."),
         *task_type.columns(config),
+        Column(
+            "stopped",
+            "string",
+            "Where tasks stop when sure: sure; disputed (all answers are in and it is not sure: look "
+            "yourself); full (all answers were needed); empty while it goes on.",
+        ),
+        Column("is_audit", "boolean", "It was sure and got all answers all the same, as an audit."),
         *tile,
     )
 
@@ -256,7 +264,7 @@ def consensus(site: Site, project: Project) -> Table:
                 ),
             )
             for own in task_type.rows(found, config):
-                yield (*common, *own, *_tile(row, tile))
+                yield (*common, *own, row["stopped"], row["is_audit"], *_tile(row, tile))
 
     return Table(_distinct(columns), rows())
 
@@ -323,6 +331,10 @@ def contributors(site: Site, project: Project) -> Table:
         Column("seconds_spent", "number", "Time on tasks in all, as browsers measured it.", "s"),
         Column("first_at", "datetime", "First answer, UTC."),
         Column("last_at", "datetime", "Last answer, UTC."),
+        Column("skill", "number", "Agreement with the consensus, drawn to the crowd's mean.", "0..1"),
+        Column("gold_score", "number", "Likewise with known tasks; empty: they met none.", "0..1"),
+        Column("habits", "string", "What no real work looks like, joined by |; see the guide to consensus."),
+        Column("is_excluded", "boolean", "Left out: their answers weigh nothing in the consensus."),
     )
     rows = (
         (
@@ -334,6 +346,7 @@ def contributors(site: Site, project: Project) -> Table:
                 row["n_cant_tell"],
             ),
             *(row["seconds_spent"], row["first_at"], row["last_at"]),
+            *(row["skill"], row["gold_score"], "|".join(row["habits"] or ()), bool(row["is_excluded"])),
         )
         for row in _walk(site, project, exports.contributors, "contributor_id")
     )

@@ -21,6 +21,8 @@ from microtasks.store import jobs, projects
 from microtasks.store.db import now, raw
 from microtasks.store.tables import Project
 
+#: "Stop when sure" unless the owner says otherwise; see docs/consensus.md for what it costs and gives.
+SURE_ANSWERS_MIN, SURE_THRESHOLD = 2, 0.95
 ANSWER_SECONDS = 30  # assumed for the estimate until answers were timed
 
 
@@ -38,7 +40,8 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True), BeforeValidator(
 class ProjectIn(BaseModel):
     """What an owner says about a project. answers_min defaults to redundancy: a fixed number of answers.
 
-    stop_rule defaults to "agreement" when answers_min is less than redundancy, else to "redundancy".
+    stop_rule defaults to "agreement" when answers_min is less than redundancy, else to "redundancy". With
+    "confidence" ("stop when sure") answers_min defaults to 2, and stop_threshold to 0.95.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -61,6 +64,10 @@ class ProjectIn(BaseModel):
 
     @model_validator(mode="after")
     def _policy(self) -> Self:
+        if self.stop_rule == "confidence":
+            self.answers_min = self.answers_min or min(SURE_ANSWERS_MIN, self.redundancy)
+            if "stop_threshold" not in self.model_fields_set:
+                self.stop_threshold = SURE_THRESHOLD
         self.answers_min = self.answers_min or self.redundancy
         if self.answers_min > self.redundancy:
             raise ValueError("The fewest answers cannot be more than the answers per task.")

@@ -39,8 +39,12 @@ def answers(connection: Connection, project_id: int, after: int | None, limit: i
     return _rows(
         connection,
         """SELECT a.id, a.task_id, c.external_id, c.source, c.source_x, c.source_y, a.contributor_id, a.kind,
-                  a.status, a.value, a.seconds_spent, a.created_at, a.revised_at, a.revision, a.config_version
+                  CASE WHEN r.is_excluded AND a.status = 'counted' THEN 'excluded' ELSE a.status END
+                      AS status,
+                  a.value, a.seconds_spent, a.created_at, a.revised_at, a.revision, a.config_version
            FROM answer a JOIN task_content c ON c.task_id = a.task_id
+           LEFT JOIN contributor_record r
+               ON r.project_id = %(project)s AND r.contributor_id = a.contributor_id AND r.is_excluded
            WHERE a.project_id = %(project)s AND a.id > %(after)s ORDER BY a.id LIMIT %(limit)s""",
         project_id,
         after or 0,
@@ -54,9 +58,10 @@ def consensus(connection: Connection, project_id: int, after: int | None, limit:
         connection,
         """SELECT t.id AS task_id, c.external_id, c.source, c.source_x, c.source_y, s.value, s.agreement,
                   s.confidence, s.n_answers, s.is_tied, s.detail, s.method, s.reducer, s.parameters,
-                  t.retired_at, t.retirement_reason
+                  t.retired_at, t.retirement_reason, p.outcome AS stopped, p.is_audit
            FROM task t JOIN task_content c ON c.task_id = t.id
            JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
+           LEFT JOIN stopping p ON p.task_id = t.id AND p.task_id > %(after)s
            WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
            ORDER BY t.id LIMIT %(limit)s""",
         project_id,
@@ -89,12 +94,19 @@ def contributors(connection: Connection, project_id: int, after: UUID | None, li
     """What each contributor gave, by `contributor_id`."""
     return _rows(
         connection,
-        """SELECT contributor_id, count(*) AS n_answers,
-                  count(*) FILTER (WHERE status = 'counted') AS n_counted,
-                  count(*) FILTER (WHERE kind = 'cant_tell') AS n_cant_tell,
-                  sum(seconds_spent) AS seconds_spent, min(created_at) AS first_at, max(created_at) AS last_at
-           FROM answer WHERE project_id = %(project)s AND contributor_id > %(after)s
-           GROUP BY contributor_id ORDER BY contributor_id LIMIT %(limit)s""",
+        """SELECT contributor_id, given.n_answers, n_counted, n_cant_tell, seconds_spent, first_at, last_at,
+                  r.skill, r.gold_score, r.habits, r.is_excluded
+           FROM (SELECT contributor_id, count(*) AS n_answers,
+                        count(*) FILTER (WHERE status = 'counted') AS n_counted,
+                        count(*) FILTER (WHERE kind = 'cant_tell') AS n_cant_tell,
+                        sum(seconds_spent) AS seconds_spent, min(created_at) AS first_at,
+                        max(created_at) AS last_at
+                 FROM answer WHERE project_id = %(project)s AND contributor_id > %(after)s
+                 GROUP BY contributor_id ORDER BY contributor_id LIMIT %(limit)s) AS given
+           LEFT JOIN (SELECT contributor_id, skill, gold_score, habits, is_excluded
+                      FROM contributor_record WHERE project_id = %(project)s) AS r
+               USING (contributor_id)
+           ORDER BY contributor_id""",
         project_id,
         after or UUID(int=0),
         limit,

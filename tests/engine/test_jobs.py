@@ -8,7 +8,7 @@ import builders
 import pytest
 import redis
 
-from microtasks.engine import aggregate, ingest, jobs
+from microtasks.engine import aggregate, ingest, jobs, standing
 from microtasks.engine.ingest import Upload
 from microtasks.engine.running import JobLost, JobStopped, Running
 from microtasks.engine.site import Site
@@ -258,7 +258,7 @@ def test_each_name_on_the_list_does_its_work(site: Site, monkeypatch: pytest.Mon
     done: list[tuple[str, int]] = []
     monkeypatch.setattr(ingest, "run", lambda site, target, job: done.append(("import", target)))
     monkeypatch.setattr(aggregate, "reduce_task", lambda site, target: done.append(("reduce", target)))
-    monkeypatch.setattr(aggregate, "aggregate", lambda site, target: done.append(("aggregate", target)))
+    monkeypatch.setattr(standing, "review", lambda site, target: done.append(("aggregate", target)))
     for name in stored.NAMES:
         assert jobs.run(site, add(site, name, 7)) == "done"
     assert done == [(name, 7) for name in stored.NAMES]

@@ -11,10 +11,11 @@ import pytest
 from builders import NO, YES, answers, contributor, media, project, tasks
 
 from microtasks.core.errors import NotFound
-from microtasks.engine import jobs, standing
+from microtasks.engine import exporting, jobs, standing
 from microtasks.engine.aggregate import aggregate, reduce_task, refresh
 from microtasks.engine.checking import check
 from microtasks.engine.site import Site
+from microtasks.store import projects
 
 
 def crowd(site: Site, **fields: Any) -> tuple[Any, list[int], list[UUID], UUID]:
@@ -155,3 +156,19 @@ def test_there_must_be_such_a_volunteer(site: Site) -> None:
             standing.weigh(site, of.id, pseudonym, is_excluded=True)
     with pytest.raises(NotFound):
         standing.review(site, 10**9)
+
+
+def test_an_export_says_whose_answers_weigh_nothing(site: Site) -> None:
+    def rows(what: str) -> list[dict]:
+        with site.db.session() as session:
+            found = projects.by_slug(session, of.slug)
+        text = b"".join(exporting.export(site, found, what, "jsonl")).decode()
+        return [json.loads(line) for line in text.splitlines()]
+
+    of, _, _, spam = crowd(site)
+    standing.review(site, of.id)
+    name = standing.name(site, spam)
+    assert {row["contributor"] for row in rows("answers") if row["status"] == "excluded"} == {name}
+    (left_out,) = [row for row in rows("contributors") if row["is_excluded"]]
+    assert (left_out["contributor"], left_out["habits"]) == (name, "always_the_same")
+    assert all(0.8 < row["skill"] <= 1 for row in rows("contributors") if not row["is_excluded"])

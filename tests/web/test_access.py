@@ -76,6 +76,7 @@ PROJECTS = {
     ("POST", "explorer.ask_more"): 303,
     ("GET", "research.results"): 200,
     ("GET", "research.download"): 200,
+    ("GET", "research.package"): 200,
     ("GET", "research.code_book"): 200,
     ("GET", "research.code_book_file"): 200,
 }

@@ -28,7 +28,10 @@ from microtasks.web.volunteer import REPORT_REASONS
 #: Fields of the project form besides the type's own (`config.*`) and the buttons.
 TEXTS = ("name", "purpose", "instructions", "thanks", "topic", "language")
 NUMBERS = ("redundancy", "answers_min", "stop_percent", "gold_percent", "lease_minutes")
-BUTTONS = ("csrf_token", "add", "remove", "save", "stop_early")
+BUTTONS = ("csrf_token", "add", "remove", "save", "stop_early", "weigh")
+
+#: Where a new project stops when sure: answers a task may get, where people do not agree.
+ANSWERS_MAX = 10
 
 #: The state buttons, and the use case of each.
 MOVES = {
@@ -63,8 +66,15 @@ def new(task_type: str) -> ResponseReturnValue:
     found = engine.examples(task_type)
     number = http.args.get("example", "")
     example = next((it for n, it in enumerate(found) if str(n) == number), None)
+    stops: dict[str, Any] = {}
+    if tasktypes.get(task_type).inline:
+        stops = {"stop_rule": "confidence", "redundancy": ANSWERS_MAX}
     values = ProjectIn(
-        name="-", task_type=task_type, config=example["config"] if example else {}, language=_language()
+        name="-",
+        task_type=task_type,
+        config=example["config"] if example else {},
+        language=_language(),
+        **stops,
     ).model_dump()
     return _form(task_type, values | {"name": ""})
 
@@ -232,6 +242,7 @@ def _form(
         kind=kind,
         nodes=forms.nodes(kind.Config.model_json_schema()),
         values=values,
+        early=_early(task_type, project),
         wrong=wrong,
         added=added,
         estimate=_estimate(project) if project else None,
@@ -266,7 +277,8 @@ def _draft(task_type: str, posted: MultiDict[str, str]) -> dict[str, Any]:
     """What was entered, as values to draw the form with: blank rows keep their places."""
     nodes = forms.nodes(tasktypes.get(task_type).Config.model_json_schema())
     values: dict[str, Any] = {name: posted.get(name, "") for name in (*TEXTS, *NUMBERS)}
-    values["stop_rule"] = "agreement" if "stop_early" in posted else "redundancy"
+    values["stop_rule"] = _early(task_type, None) if "stop_early" in posted else "redundancy"
+    values["method"] = "model" if "weigh" in posted else "majority"
     return values | {"config": forms.read(nodes, posted, "config", is_draft=True)}
 
 
@@ -286,7 +298,7 @@ def _read(task_type: str, project: Project | None = None) -> ProjectIn:
     if "redundancy" in number:
         given["redundancy"] = number["redundancy"]
     if "stop_early" in http.form:
-        given["stop_rule"] = "agreement"
+        given["stop_rule"] = _early(task_type, project)
         given["answers_min"] = number.get("answers_min", 0)
     for name, source, scale in (
         ("stop_threshold", "stop_percent", 0.01),
@@ -298,9 +310,16 @@ def _read(task_type: str, project: Project | None = None) -> ProjectIn:
                 given[name] = round(float(number[source].replace(",", ".")) * scale, 6)
             except ValueError:
                 given[name] = number[source]
-    if project is not None:
-        given["method"] = project.method
+    given["method"] = "model" if "weigh" in http.form else "majority"
+    if project is not None and project.method == "committee" and "weigh" not in http.form:
+        given["method"] = "committee"  # set on the command line; the form has no word for it
     return ProjectIn.model_validate(given)
+
+
+def _early(task_type: str, project: Project | None) -> str:
+    """What "stop early" means here: labels by confidence; marks, and projects that began so, by agreement."""
+    has_begun_otherwise = project is not None and project.stop_rule == "agreement"
+    return "confidence" if tasktypes.get(task_type).inline and not has_begun_otherwise else "agreement"
 
 
 def _language() -> str:

@@ -1,0 +1,81 @@
+"""The owner's page on quality: agreement, reliability, volunteers by pseudonym, and who is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from builders import NO, YES, answers, contributor, project, tasks
+from flask import Flask
+from people import Person, owner
+
+from microtasks.engine import standing
+from microtasks.engine.site import Site
+from microtasks.store.projects import by_slug
+from microtasks.web import create_app
+
+
+@pytest.fixture
+def app(site: Site) -> Iterator[Flask]:
+    yield create_app(site=site)
+
+
+@pytest.fixture
+def ada(app: Flask, site: Site) -> Person:
+    return owner(app, site, "ada@example.org")[0]
+
+
+def test_new_question_and_tagging_projects_stop_when_sure_unless_told_otherwise(
+    ada: Person, site: Site
+) -> None:
+    for task_type in ("question", "tagging", "marking"):
+        page = ada.get(f"/owner/new/{task_type}").text
+        box = re.search(r'<input type="checkbox" name="stop_early"[^>]*>', page)
+        assert box is not None
+        assert ("checked" in box[0]) == (task_type != "marking")
+        assert ("Stop when sure" in page) == (task_type != "marking")
+    form = {"save": "1", "name": "Birds", "config.tags.0.label": "Gull", "redundancy": "10"}
+    ada.post("/owner/new/tagging", form | {"stop_early": "1", "weigh": "1"})
+    ada.post("/owner/new/tagging", form)
+    with site.db.session() as session:
+        made, fixed = by_slug(session, "birds"), by_slug(session, "birds-2")
+    assert (made.stop_rule, made.answers_min, made.redundancy, made.stop_threshold) == (
+        ("confidence", 2, 10, 0.95)
+    )
+    assert (made.method, fixed.method) == ("model", "majority")
+    assert (fixed.stop_rule, fixed.answers_min) == ("redundancy", 10)
+
+
+def test_a_project_that_began_with_agreement_keeps_it(ada: Person, site: Site) -> None:
+    with site.db.connection() as connection:
+        (who,) = connection.execute("SELECT id FROM account").fetchone()
+    of = project(site, account_id=who, answers_min=2, stop_rule="agreement")
+    page = ada.get(f"/owner/projects/{of.slug}/edit").text
+    assert "Stop earlier when they agree" in page
+
+
+def test_the_page_shows_agreement_and_volunteers_by_pseudonym(ada: Person, site: Site) -> None:
+    with site.db.connection() as connection:
+        (who,) = connection.execute("SELECT id FROM account").fetchone()
+    of = project(site, account_id=who, redundancy=4)
+    people, spam = [contributor() for _ in range(3)], contributor()
+    for number, task in enumerate(tasks(site, of, 20)):
+        answers(site, of, task, [YES if number % 2 else NO] * 3 + [YES], contributors=[*people, spam])
+    address = f"/owner/projects/{of.slug}/quality"
+    assert "Nobody has looked through the answers yet." in ada.get(address).text
+    assert ada.post(address).status_code == 303
+    with site.db.connection() as connection:
+        assert connection.execute("SELECT name, target_id FROM job").fetchall() == [("aggregate", of.id)]
+    standing.review(site, of.id)
+    page = ada.get(address).text
+    assert all(standing.name(site, one) in page for one in (*people, spam))
+    assert not any(one.hex in page or str(one) in page for one in (*people, spam))
+    assert "always the same answer" in page
+    assert page.count("Left out") == 1
+    assert "1.00" in page  # alpha of the rest
+    take_in = f"/owner/projects/{of.slug}/volunteers/{standing.name(site, spam)}"
+    assert ada.post(take_in, {"weigh": "in"}).status_code == 303
+    assert "Left out" not in ada.get(address).text
+    assert ada.post(take_in, {"weigh": "sideways"}).status_code == 400
+    assert ada.post(f"/owner/projects/{of.slug}/volunteers/0123", {"weigh": "in"}).status_code == 404
