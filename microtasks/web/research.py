@@ -7,7 +7,7 @@ from flask import request as http
 from flask.typing import ResponseReturnValue
 
 from microtasks.core.errors import NotFound
-from microtasks.engine import exporting
+from microtasks.engine import exporting, packaging
 from microtasks.engine.exporting import FORMATS
 from microtasks.engine.formats import gzipped, zipped
 from microtasks.store import exports
@@ -31,6 +31,7 @@ def results(slug: str) -> ResponseReturnValue:
         project=project,
         whats=exporting.whats(project),
         formats=exporting.formats(current_site(), project),
+        licences=packaging.LICENCES,
         rows=shown,
         in_short=exporting.in_short,
         next_after=shown[-1]["task_id"] if len(rows) > PAGE else None,
@@ -55,6 +56,17 @@ def download(slug: str, what: str, format: str) -> ResponseReturnValue:
     response.headers["Vary"] = "Accept-Encoding"
     name = exporting.file_name(project, what, format)
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+@blueprint.get("/<slug>/package.zip")
+@owner_required
+def package(slug: str) -> ResponseReturnValue:
+    """Every table as CSV, with what a stranger needs to use, check and cite them: one ZIP, streamed."""
+    project, site = mine(slug), current_site()
+    files = packaging.package(site, project, packaging.whole(site, project), http.args.get("licence"))
+    response = Response(zipped(files), content_type="application/zip")
+    response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}.zip"'
     return response
 
 

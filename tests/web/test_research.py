@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import zipfile
 
 import builders
 import pytest
@@ -62,6 +63,19 @@ def test_a_download_is_what_the_export_gives_also_compressed(ada: Person, site: 
     assert packed.headers["Content-Encoding"] == "gzip" and gzip.decompress(packed.data) == whole
     rows = ada.get(f"/research/{made.slug}/export/answers.jsonl").text.splitlines()
     assert [json.loads(row)["answer"] for row in rows] == ["yes", "no", None]
+
+
+def test_all_tables_come_as_one_package(ada: Person, site: Site) -> None:
+    made = builders.project(site, "marking", account_id=1)
+    builders.tasks(site, made, 2)
+    page = ada.get(f"/research/{made.slug}").text
+    assert f'action="/research/{made.slug}/package.zip"' in page and "GeoJSON" not in page
+    answer = ada.get(f"/research/{made.slug}/package.zip?licence=CC0-1.0")
+    assert answer.headers["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        assert {f"{made.slug}-{what}.csv" for what in exporting.WHATS} <= set(archive.namelist())
+        assert json.loads(archive.read("datapackage.json"))["licenses"][0]["name"] == "CC0-1.0"
+    assert ada.get(f"/research/{made.slug}/package.zip?licence=none").status_code == 400
 
 
 def test_a_download_is_sent_while_it_is_read(
