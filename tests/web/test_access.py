@@ -69,6 +69,8 @@ PROJECTS = {
     ("GET", "owner.batch"): 200,
     ("GET", "owner.batch_progress"): 200,
     ("GET", "owner.batch_failures"): 200,
+    ("GET", "owner.dashboard"): 200,
+    ("GET", "owner.dashboard_file"): 200,
     ("GET", "explorer.tasks"): 200,
     ("GET", "explorer.task"): 200,
     ("GET", "explorer.source"): 200,
@@ -139,7 +141,7 @@ def scene(site: Site) -> Iterator[Scene]:
         **{"what": "answers", "format": "csv", "token": "no-such-token", "code": "ar", "back": 1},
         **{"pseudonym": standing.name(site, cy)},
         **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
-        **{"task_id": task, "source": "plate"},
+        **{"task_id": task, "source": "plate", "chart": "agreement"},
     }
     yield Scene(app, site, values, people)
 
