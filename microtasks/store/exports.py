@@ -126,7 +126,10 @@ def sources(connection: Connection, project_id: int, after: str | None, limit: i
 
 
 def classifications(connection: Connection, project_id: int, after: int | None, limit: int) -> list[Row]:
-    """Counted answers by `id`, with all that their task shows and hides, its state and first image's size."""
+    """Answers that weigh (counted, nobody's who was left out) by `id`, with their task's facts.
+
+    These are all that it shows and hides, its state, and its first image's size.
+    """
     return _rows(
         connection,
         """SELECT a.id, a.task_id, c.external_id, c.payload, c.hidden, c.after, a.contributor_id, a.kind,
@@ -135,6 +138,8 @@ def classifications(connection: Connection, project_id: int, after: int | None, 
            FROM answer a JOIN task_content c ON c.task_id = a.task_id JOIN task t ON t.id = a.task_id
            LEFT JOIN media m ON m.id = c.media_ids[1]
            WHERE a.project_id = %(project)s AND a.id > %(after)s AND a.status = 'counted'
+             AND NOT EXISTS (SELECT 1 FROM contributor_record r WHERE r.project_id = %(project)s
+                             AND r.contributor_id = a.contributor_id AND r.is_excluded)
            ORDER BY a.id LIMIT %(limit)s""",
         project_id,
         after or 0,
@@ -162,7 +167,7 @@ def items(connection: Connection, project_id: int, after: int | None, limit: int
 
 
 def items_with_answers(db: Database, project_id: int, limit: int = 500) -> Iterator[tuple[Row, list[Row]]]:
-    """Each of `items` with its counted answers, oldest first; memory holds one chunk of tasks."""
+    """Each of `items` with its answers that weigh, oldest first; memory holds one chunk of tasks."""
     after = 0
     while True:
         with db.connection() as connection:
@@ -171,7 +176,10 @@ def items_with_answers(db: Database, project_id: int, limit: int = 500) -> Itera
                 connection,
                 """SELECT id, task_id, contributor_id, kind, value, seconds_spent, created_at, revision,
                           revised_at, config_version
-                   FROM answer WHERE task_id = ANY(%(tasks)s) AND status = 'counted' ORDER BY id""",
+                   FROM answer a WHERE task_id = ANY(%(tasks)s) AND status = 'counted'
+                     AND NOT EXISTS (SELECT 1 FROM contributor_record r WHERE r.project_id = %(project)s
+                                     AND r.contributor_id = a.contributor_id AND r.is_excluded)
+                   ORDER BY id""",
                 project_id,
                 after,
                 limit,

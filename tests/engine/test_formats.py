@@ -178,6 +178,19 @@ def test_an_answer_to_an_older_wording_keeps_the_labels_it_was_given_under(site:
     assert [row["version"] for row in table(found["workflows.csv"])] == ["1", "2"]
 
 
+def test_who_was_left_out_is_in_no_tools_files(site: Site) -> None:
+    project = marked(site)
+    with site.db.connection() as connection:
+        connection.execute(
+            "INSERT INTO contributor_record (project_id, contributor_id, is_excluded)"
+            " SELECT project_id, contributor_id, true FROM answer ORDER BY id LIMIT 1"
+        )
+    assert len(table(read(site, project, "zooniverse")["classifications.csv"])) == 5
+    tasks = json.loads(read(site, project, "labelstudio")["labelstudio.json"])
+    assert [len(one["annotations"]) for one in tasks] == [2, 3]
+    assert len(json.loads(read(site, project, "coco", "marks")["marks.coco.json"])["annotations"]) == 4
+
+
 # -- Label Studio -------------------------------------------------------------------------------------
 
 SHAPES: list[tuple[str, dict[str, float]]] = [

@@ -23,6 +23,7 @@ REGIONS = {
     "point": ("KeyPointLabels", "keypointlabels"),
     "box": ("RectangleLabels", "rectanglelabels"),
 }
+MEASURES: dict[str, tuple[str, ...]] = {"circle": ("r",), "point": (), "box": ("width", "height")}
 #: Width of a key point as it is drawn, in percent.
 POINT_WIDTH = 0.5
 ITEM = "item"
@@ -98,6 +99,8 @@ def results(
             if not width or not height:
                 continue  # nothing to take a percentage of
             for number, mark in enumerate(said, start=1):
+                if not all(name in mark for name in MEASURES[part.shape or "point"]):
+                    continue  # made when the project asked for another shape
                 region = _region(part, mark, width, height)
                 size = {"original_width": width, "original_height": height, "image_rotation": 0}
                 found.append({"id": f"{prefix}-{number}", **common, **size, **region})

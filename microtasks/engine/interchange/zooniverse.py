@@ -2,9 +2,9 @@
 
 A project is a workflow, a version of its config a version of the workflow (`-v 3.1` is config version 3), a
 task a subject, a counted answer a classification. Written as panoptes' own exporter writes it (classifier 1):
-labels as text, marks in pixels of the image with the number of their tool. Only counted answers are in it:
-the aggregators know no surplus. "I can't tell" is the answer null of a choice; for all else the annotation is
-left out, because their extractors fail on null there.
+labels as text, marks in pixels of the image with the number of their tool. Only answers that weigh are in it
+(no surplus, no checks, nobody's who was left out): the aggregators count all. "I can't tell" is the answer
+null of a choice; for all else the annotation is left out, because their extractors fail on null there.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Do other people's tools read what is exported?"""
