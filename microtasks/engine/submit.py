@@ -19,7 +19,7 @@ from microtasks.engine.site import Site
 from microtasks.store import answers as said
 from microtasks.store import consensus, hotpath, jobs, standing
 from microtasks.store.db import Connection
-from microtasks.store.hotpath import Facts, Plain, Written
+from microtasks.store.hotpath import Due, Facts, Plain, Turn, Written
 
 ANSWERS_MAX = 20
 #: How many of their last answers a volunteer may still correct.
@@ -93,7 +93,7 @@ def submit(
     A lease sent again gives `duplicate` and changes nothing. What is counted here is on the disk.
 
     1. Open the lease tokens; a bad one is rejected by itself.
-    2. One plain answer (a held seat, no consensus due): one message, no lock held by us.
+    2. One plain answer to a held seat: one message, or two where a consensus is due; no lock held by us.
     3. All else under the locks of the contributor's cursor and the tasks, in one transaction.
     4. Ring for what a worker has to reduce.
     5. Lease what comes next, of the project of the last answer.
@@ -163,14 +163,22 @@ def _plain(
         _seconds(item.sent.seconds_spent),
         ticket.config_version,
     )
-    turn = hotpath.turn(site.db, plain, next_limit, network, site.settings.lease_seconds)
-    if turn is None:
+    seconds = site.settings.lease_seconds
+    turn: Turn | None = hotpath.turn(site.db, plain, next_limit, network, seconds, with_due=about.type.inline)
+    if turn and turn.due:
+        # Made without a lock from what was read; stored if that is still so.
+        due = turn.due
+        now = [*due.said, (contributor.hex, plain.kind, plain.value)]
+        about = known(site, None, ticket.project_id, due.config_version, due.task_type)
+        result = about.type.reduce([Answer(*each) for each in now], about.config)  # type: ignore[arg-type]
+        reason = decide(_policy(due), due.n_answers + 1, result)
+        turn = hotpath.settle(site.db, plain, next_limit, network, seconds, due, reason, result)
+    if turn is None or turn.status is None:
         return None, None, None
-    status: Status = "duplicate" if turn.status == "duplicate" else "counted"
     next_served = None
     if turn.leased and not turn.leased.is_undecided:
         next_served = serve.served(site, contributor, turn.slug, turn.leased, [])
-    return Receipt(ticket.task_id, status), turn.slug, next_served
+    return Receipt(ticket.task_id, turn.status), turn.slug, next_served
 
 
 def _locked(
@@ -390,12 +398,7 @@ def _reduce(
     n_answers: all counted ones; counted: those that weigh.
     """
     about = known(site, connection, facts.project_id, facts.config_version, facts.task_type)
-    policy = Policy(
-        facts.redundancy,
-        min(facts.answers_min, facts.redundancy),
-        facts.stop_rule,
-        facts.stop_threshold,
-    )
+    policy = _policy(facts)
     answers = [Answer(who.hex, kind, value) for who, kind, value in counted]  # type: ignore[arg-type]
     if not about.type.inline:
         # Of a dear type only what is plain at a glance retires early: a blank image.
@@ -406,6 +409,12 @@ def _reduce(
     if facts.stop_rule == "confidence":
         return stopping.decide(site, connection, facts, about, answers, n_answers, result), []
     return decide(policy, n_answers, result), []
+
+
+def _policy(task: Facts | Due) -> Policy:
+    return Policy(
+        task.redundancy, min(task.answers_min, task.redundancy), task.stop_rule, task.stop_threshold
+    )
 
 
 def _seconds(seconds: float | None) -> float | None:

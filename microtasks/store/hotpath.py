@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 import orjson
 import psycopg
 from psycopg.types.json import set_json_loads
 
+from microtasks.core.tasktype import Consensus
 from microtasks.store.db import Connection, Database, Statement
 from microtasks.store.tables import END_OF_ORDER
 
@@ -48,7 +49,13 @@ _LEASE = Statement(
     b"hot_lease",
     b"SELECT row_to_json(l) FROM hot_lease($1, $2, $3, decode($4, 'hex'), $5, $6, false) AS l",
 )
-_TURN = Statement(b"hot_turn", b"SELECT hot_turn($1, $2, $3, $4, $5, $6, $7, $8, decode($9, 'hex'), $10)")
+_TURN = Statement(
+    b"hot_turn", b"SELECT hot_turn($1, $2, $3, $4, $5, $6, $7, $8, decode($9, 'hex'), $10, $11)"
+)
+_SETTLE = Statement(
+    b"hot_settle",
+    b"SELECT hot_settle($1, $2, $3, $4, $5, $6, $7, $8, decode($9, 'hex'), $10, $11, $12, $13)",
+)
 _CONTENT = Statement(b"hot_content", b"SELECT hot_content($1)")
 
 
@@ -90,21 +97,69 @@ class Plain(NamedTuple):
     config_version: int
 
 
-class Turn(NamedTuple):
-    """What `hot_turn` says. status: counted or duplicate. leased: None when no task was wanted."""
+class Due(NamedTuple):
+    """What making a due consensus needs (hot_due). said: [contributor, kind, value] of those that weigh."""
 
-    status: str
+    redundancy: int
+    n_answers: int
+    answers_min: int
+    stop_rule: str
+    stop_threshold: float
+    task_type: str
+    config_version: int
+    version: int
+    said: list[tuple[str, str, dict[str, Any] | None]]
+
+
+class Turn(NamedTuple):
+    """What became of a plain answer. leased: None when no task was wanted, or nothing was taken.
+
+    status: counted or duplicate; None: nothing was changed, it is not that plain. due: because a consensus is
+    due, and nothing else: make it and `settle`; None: engine/submit.py decides under locks.
+    """
+
+    status: Literal["counted", "duplicate"] | None
     slug: str
     leased: Leased | None
+    due: Due | None
 
 
-def turn(db: Database, plain: Plain, wanted: int, network: bytes | None, lease_seconds: int) -> Turn | None:
-    """Store a plain answer to a held lease, durably, then do as `lease` does with n_gold None. One message.
+def turn(
+    db: Database, plain: Plain, wanted: int, network: bytes | None, lease_seconds: int, *, with_due: bool
+) -> Turn:
+    """Store a plain answer to a held lease, durably, then do as `lease` with n_gold None. One message."""
+    raw = db.call(_TURN, *_turn_values(plain, wanted, network, lease_seconds), b"t" if with_due else b"f")
+    return _turn(raw or b"")
 
-    None, with nothing changed: it is not that plain; engine/submit.py decides under the same locks.
+
+def settle(
+    db: Database,
+    plain: Plain,
+    wanted: int,
+    network: bytes | None,
+    lease_seconds: int,
+    due: Due,
+    retire_reason: str | None,
+    consensus: Consensus,
+) -> Turn | None:
+    """Store an answer with the consensus that it made due, then as `turn`. One message.
+
+    None, with nothing changed: the task is no longer as `due` says.
     """
     raw = db.call(
-        _TURN,
+        _SETTLE,
+        *_turn_values(plain, wanted, network, lease_seconds),
+        b"%d" % due.version,
+        None if retire_reason is None else retire_reason.encode(),
+        orjson.dumps(consensus),
+    )
+    return None if raw is None else _turn(raw)
+
+
+def _turn_values(
+    plain: Plain, wanted: int, network: bytes | None, lease_seconds: int
+) -> tuple[bytes | None, ...]:
+    return (
         plain.contributor.hex.encode(),
         b"%d" % plain.project_id,
         b"%d" % plain.task_id,
@@ -116,10 +171,11 @@ def turn(db: Database, plain: Plain, wanted: int, network: bytes | None, lease_s
         network.hex().encode() if network else None,
         b"%d" % lease_seconds,
     )
-    if raw is None:
-        return None
-    status, slug, leased = orjson.loads(raw)
-    return Turn(status, slug, None if leased is None else Leased(*leased.values()))
+
+
+def _turn(raw: bytes) -> Turn:
+    status, slug, leased, due = orjson.loads(raw)
+    return Turn(status, slug, Leased(*leased.values()) if leased else None, Due(*due) if due else None)
 
 
 def content(db: Database, task_id: int) -> tuple[str, dict[str, Any], list[list[int]]] | None:

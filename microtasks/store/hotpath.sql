@@ -13,6 +13,8 @@ DROP FUNCTION IF EXISTS hot_walk;
 DROP FUNCTION IF EXISTS hot_gold;
 DROP FUNCTION IF EXISTS hot_answer;
 DROP FUNCTION IF EXISTS hot_turn;
+DROP FUNCTION IF EXISTS hot_due;
+DROP FUNCTION IF EXISTS hot_settle;
 DROP FUNCTION IF EXISTS hot_content;
 DROP FUNCTION IF EXISTS hot_facts;
 DROP FUNCTION IF EXISTS hot_write;
@@ -262,10 +264,11 @@ BEGIN
 END $$;
 
 -- An answer's whole turn: take it if it is plain, then hand out what comes next, in one transaction.
--- [status, slug, what hot_lease says or null]; NULL, and nothing is changed: it is neither plain nor a duplicate.
+-- [status, slug, what hot_lease says or null, null]; status counted or duplicate. Otherwise nothing is changed and
+-- status is null; the last is then what hot_due says, if in_due and a consensus is all that stands in the way.
 CREATE FUNCTION hot_turn(
     in_who uuid, in_project bigint, in_task bigint, in_kind text, in_value jsonb, in_seconds float8,
-    in_config_version int, in_wanted int, in_network bytea, in_lease_seconds int) RETURNS json
+    in_config_version int, in_wanted int, in_network bytea, in_lease_seconds int, in_due boolean) RETURNS json
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     p record;
@@ -277,14 +280,87 @@ BEGIN
                       p.answers_min) THEN
         -- hot_answer waited for another request of this contributor: what that one wrote is seen here.
         PERFORM 1 FROM answer WHERE task_id = in_task AND contributor_id = in_who;
-        IF NOT FOUND THEN RETURN NULL; END IF;
+        IF NOT FOUND THEN
+            RETURN json_build_array(NULL, p.slug, NULL, CASE WHEN in_due THEN hot_due(in_who, in_task) END);
+        END IF;
         status := 'duplicate';
     END IF;
     IF in_wanted > 0 THEN
         SELECT row_to_json(l) INTO leased
         FROM hot_lease(p.slug, in_who, in_wanted, in_network, in_lease_seconds, NULL, true) AS l;
     END IF;
-    RETURN json_build_array(status, p.slug, leased);
+    RETURN json_build_array(status, p.slug, leased, NULL);
+END $$;
+
+-- What making the consensus that this contributor's answer makes due needs, without a lock: [redundancy, n_answers,
+-- answers_min, stop_rule, stop_threshold, task type, config version, version, [[contributor, kind, value], ...]].
+-- version grows with every counted answer and every revision: hot_settle compares it.
+-- NULL: it is not that simple; engine/submit.py decides under locks.
+CREATE FUNCTION hot_due(in_who uuid, in_task bigint) RETURNS json
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    RETURN (
+        SELECT json_build_array(
+            t.redundancy, t.n_answers, p.answers_min, p.stop_rule, p.stop_threshold, p.task_type, p.config_version,
+            (SELECT coalesce(sum(a.revision), 0) FROM answer a WHERE a.task_id = t.id AND a.status = 'counted'),
+            (SELECT coalesce(json_agg(json_build_array(replace(a.contributor_id::text, '-', ''), a.kind, a.value)),
+                             '[]')
+             FROM answer a LEFT JOIN contributor_record r
+                 ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id
+             WHERE a.task_id = t.id AND a.status = 'counted' AND r.is_excluded IS NOT TRUE))
+        FROM task t
+        JOIN project p ON p.id = t.project_id
+        JOIN lease l ON l.contributor_id = in_who AND l.task_id = t.id AND l.holds_seat
+        LEFT JOIN contributor_record me ON me.project_id = t.project_id AND me.contributor_id = in_who
+        WHERE t.id = in_task AND t.retired_at IS NULL AND p.stop_rule IN ('redundancy', 'agreement')
+          AND me.is_excluded IS NOT TRUE);
+END $$;
+
+-- Take the answer with the consensus it made due, then do as hot_turn. NULL, and nothing is changed: the answers or
+-- the task are no longer what hot_due read. in_consensus: the columns of that table.
+CREATE FUNCTION hot_settle(
+    in_who uuid, in_project bigint, in_task bigint, in_kind text, in_value jsonb, in_seconds float8,
+    in_config_version int, in_wanted int, in_network bytea, in_lease_seconds int,
+    in_version bigint, in_retire text, in_consensus jsonb) RETURNS json
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    v_slug text;
+    v_network bytea;
+    leased json;
+BEGIN
+    SELECT slug INTO v_slug FROM project WHERE id = in_project;
+    PERFORM 1 FROM cursor WHERE contributor_id = in_who AND project_id = in_project FOR UPDATE;
+    PERFORM 1 FROM task WHERE id = in_task AND retired_at IS NULL FOR NO KEY UPDATE;
+    IF NOT FOUND THEN RETURN NULL; END IF;
+    IF in_version <> (
+        SELECT coalesce(sum(revision), 0) FROM answer WHERE task_id = in_task AND status = 'counted')
+    THEN RETURN NULL; END IF;
+    DELETE FROM lease WHERE contributor_id = in_who AND task_id = in_task AND holds_seat
+    RETURNING network INTO v_network;
+    IF NOT FOUND THEN RETURN NULL; END IF;
+    INSERT INTO answer (project_id, task_id, contributor_id, kind, status, value, seconds_spent, config_version,
+                        network)
+    VALUES (in_project, in_task, in_who, in_kind, 'counted', in_value, in_seconds, in_config_version, v_network);
+    UPDATE task
+    SET n_answers = n_answers + 1, n_leases = n_leases - 1, retirement_reason = in_retire,
+        retired_at = CASE WHEN in_retire IS NOT NULL THEN now() END
+    WHERE id = in_task;
+    INSERT INTO consensus (task_id, project_id, value, agreement, confidence, n_answers, is_tied, detail, method,
+                           reducer, parameters)
+    SELECT in_task, in_project, c.value, c.agreement, c.confidence, c.n_answers, c.is_tied, c.detail, 'majority',
+           c.reducer, c.parameters
+    FROM jsonb_to_record(in_consensus)
+        AS c(value jsonb, agreement float8, confidence float8, n_answers int, is_tied boolean, detail jsonb,
+             reducer text, parameters jsonb)
+    ON CONFLICT (task_id) DO UPDATE SET
+        value = EXCLUDED.value, agreement = EXCLUDED.agreement, confidence = EXCLUDED.confidence,
+        n_answers = EXCLUDED.n_answers, is_tied = EXCLUDED.is_tied, detail = EXCLUDED.detail,
+        method = EXCLUDED.method, reducer = EXCLUDED.reducer, parameters = EXCLUDED.parameters, updated_at = now();
+    IF in_wanted > 0 THEN
+        SELECT row_to_json(l) INTO leased
+        FROM hot_lease(v_slug, in_who, in_wanted, in_network, in_lease_seconds, NULL, true) AS l;
+    END IF;
+    RETURN json_build_array('counted', v_slug, leased, NULL);
 END $$;
 
 -- What never changes of a task: [task type, payload, [[width, height], ...]]; NULL: there is no such task.

@@ -14,10 +14,12 @@ import psycopg
 import pytest
 
 from microtasks.core.errors import Unavailable
-from microtasks.engine import handout, serve, submit
+from microtasks.core.tasktype import Consensus
+from microtasks.engine import checking, handout, serve, submit
 from microtasks.engine.site import Site, open_site
 from microtasks.engine.submit import AnswerIn
 from microtasks.settings import Settings
+from microtasks.store import hotpath
 from microtasks.store.db import Connection
 
 LEASE = "SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, 0, false)"
@@ -185,6 +187,54 @@ def test_a_block_of_ten_answers_is_settled_in_as_few_messages_as_one_that_needs_
     with messages(site) as count:
         submit.submit(site, who, answers[4:14])
         assert count() <= 5  # BEGIN, facts under locks, counted answers, write, COMMIT
+
+
+def test_an_answer_with_its_consensus_is_two_messages_and_so_is_one_with_the_next_task(site: Site) -> None:
+    project = b.project(site, redundancy=1, answers_min=1)
+    b.tasks(site, project, 30)
+    warm(site, project)
+    who = b.contributor()
+    lease = serve.lease(site, project.slug, who).leases[0]
+    for next_limit in (1, 0):
+        with messages(site) as count:
+            said = submit.submit(site, who, [AnswerIn(lease.token, "value", b.YES)], next_limit=next_limit)
+            assert count() == 2
+        lease = (said.leases or [lease])[0]
+    with site.db.connection() as connection:
+        row = connection.execute(
+            "SELECT count(*), count(retired_at), sum(t.n_answers) FROM task t JOIN consensus c"
+            ' ON c.task_id = t.id WHERE c.value = \'{"answer": "yes"}\''
+        ).fetchone()
+    assert row == (18, 18, 18)
+    assert checking.check(site) == []
+
+
+@pytest.mark.parametrize("meanwhile", ["answer", "revision", "withdrawn", "swept"])
+def test_a_consensus_made_from_what_changed_meanwhile_is_not_stored(site: Site, meanwhile: str) -> None:
+    project = b.project(site, redundancy=5, answers_min=2)
+    (task,) = b.tasks(site, project, 1)
+    b.answers(site, project, task, [b.YES])
+    who, other = b.contributor(), b.contributor()
+    serve.lease(site, project.slug, who)
+    late = serve.lease(site, project.slug, other).leases[0]
+    plain = hotpath.Plain(who, project.id, task, "value", b.NO, 1.0, 1)
+    due = hotpath.turn(site.db, plain, 0, None, 600, with_due=True).due
+    assert due is not None and [said[1:] for said in due.said] == [["value", b.YES]]
+    if meanwhile == "answer":
+        submit.submit(site, other, [AnswerIn(late.token, "value", b.YES)])
+    else:
+        change = {
+            "revision": "UPDATE answer SET revision = revision + 1",
+            "withdrawn": "UPDATE task SET retired_at = now(), retirement_reason = 'withdrawn'",
+            "swept": "DELETE FROM lease WHERE contributor_id = %(who)s",
+        }[meanwhile]
+        with site.db.connection() as connection:
+            connection.execute(change, {"who": who})  # type: ignore[call-overload]
+    made = Consensus(None, 0.5, None, 2, True)
+    assert hotpath.settle(site.db, plain, 1, None, 600, due, "redundancy", made) is None
+    with site.db.connection() as connection:
+        said = connection.execute("SELECT count(*) FROM answer WHERE contributor_id = %s", (who,)).fetchone()
+    assert said == (0,)
 
 
 def test_an_answer_waits_for_the_disk_and_a_lease_does_not(site: Site) -> None:
