@@ -45,7 +45,7 @@ migration: install  ## Write the next migration: make migration MESSAGE="What ch
 interop: install  ## Let other people's tools read the exports; environments and exports lie in build/interop
 	$(BIN)/python -m benchmarks.interop $(ARGS)
 
-screenshots: install  ## Take pictures of the volunteer's screens into screenshots/
+screenshots: install  ## Take pictures of every screen into screenshots/
 	PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py $(ARGS)
 
 clean:  ## Remove .venv and caches; the data stays

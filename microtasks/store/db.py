@@ -66,7 +66,7 @@ class Database:
             self.url,
             min_size=0,
             max_size=size,
-            timeout=10,
+            timeout=3,  # seconds a visitor waits when the server is away
             open=False,
             close_returns=True,
             connection_class=_Connection,

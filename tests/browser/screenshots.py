@@ -1,6 +1,6 @@
-"""Pictures of every screen of the volunteer's side, phone and desktop, light and dark, English and Arabic.
+"""Pictures of every screen, phone and desktop, light and dark, English and Arabic; the owner's in English.
 
-`PYTHONPATH=tests python tests/browser/screenshots.py [FOLDER]` starts a site of its own and writes
+`PYTHONPATH=tests python tests/browser/screenshots.py [FOLDER]` starts sites of its own and writes
 `<screen>-<device>-<scheme>-<language>.png`.
 """
 
@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import logging
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import scene
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from visitors import DESKTOP, PHONE, find_chromium
 
+from microtasks.cli import simulate as volunteers
+from microtasks.engine import accounts, aggregate, samples, simulate
 from microtasks.engine.site import Site, open_site
 from microtasks.local import servers
 from microtasks.settings import Settings
-from microtasks.store import tables
+from microtasks.store import projects, tables
 
 DEVICES = {"phone": PHONE, "desktop": DESKTOP}
 SCHEMES = ("light", "dark")
 LANGUAGES = ("en", "ar")
+OWNERS = ("owner", "results", "code", "explorer")  # taken in their whole length
+OWNER, OWNED = "ada@example.org", "craters-on-a-plain"
 
 
 @contextlib.contextmanager
@@ -66,23 +72,28 @@ def _open(page: Page, path: str) -> None:
 
 
 def mark(page: Page) -> None:
-    """Some circles, the last one chosen."""
+    """Circles around the greatest craters of the first picture, the last one chosen."""
     _open(page, "/p/craters/work?minutes=5")
+    page.wait_for_selector("body[data-ready]")
     box = page.locator("[data-canvas]").bounding_box()
     assert box is not None
-    side = min(box["width"], box["height"])
-    left, top = box["x"] + (box["width"] - side) / 2, box["y"] + (box["height"] - side) / 2
-    for x, y, r in ((0.88, 0.16, 0.07), (0.49, 0.39, 0.035), (0.32, 0.62, 0.04), (0.17, 0.54, 0.025)):
-        page.mouse.move(left + x * side, top + y * side)
+    matrix = page.locator("[data-scene]").get_attribute("transform") or ""
+    scale, *_, left, top = [float(part) for part in matrix.removeprefix("matrix(").removesuffix(")").split()]
+    known = json.loads(scene.rows("craters")[0]["#truth"])["marks"]
+    free = [crater for crater in known if crater["x"] < 500]  # not below the tools
+    for crater in sorted(free, key=lambda crater: -float(crater["r"]))[:4]:
+        x, y = box["x"] + left + crater["x"] * scale, box["y"] + top + crater["y"] * scale
+        page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(left + (x - r) * side, top + y * side, steps=3)
+        page.mouse.move(x - crater["r"] * scale * 0.7, y + crater["r"] * scale * 0.7, steps=3)
         page.mouse.up()
-    page.wait_for_timeout(100)
+    page.wait_for_timeout(300)
 
 
 def report(page: Page) -> None:
     _open(page, "/p/landforms/work")
     page.locator("[popovertarget=report]").first.click()
+    page.wait_for_timeout(300)
 
 
 def end(page: Page) -> None:
@@ -99,7 +110,9 @@ def end(page: Page) -> None:
 
 def tag(page: Page) -> None:
     _open(page, "/p/landforms/work")
-    page.locator(".chip").nth(1).click()
+    page.locator(".chip").first.click()
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(300)  # until colours have changed
 
 
 SCREENS: dict[str, Callable[[Page], None]] = {
@@ -116,25 +129,89 @@ SCREENS: dict[str, Callable[[Page], None]] = {
 }
 
 
+OWNERS_SCREENS = {
+    "owner-projects": "/owner/",
+    "owner-new": "/owner/new",
+    "owner-form": "/owner/projects/{slug}/edit",
+    "owner-project": "/owner/projects/{slug}",
+    "owner-upload": "/owner/projects/{slug}/upload",
+    "owner-tasks": "/owner/projects/{slug}/tasks",
+    "owner-reports": "/owner/projects/{slug}/reports",
+    "owner-account": "/owner/account",
+    "owner-quality": "/owner/projects/{slug}/quality",
+    "results": "/research/{slug}",
+    "explorer": "/research/{slug}/tasks",
+    "explorer-task": "/research/{slug}/tasks/{task}",
+    "code-book": "/research/{slug}/code-book",
+}
+
+
+def finish(site: Site, address: str) -> None:
+    """The sample projects, one of them nearly done by simulated volunteers."""
+    samples.seed(site)
+    right = simulate.known_truth(site, OWNED)
+    people = simulate.volunteers(14, 0.85, 1)
+    for person in people:
+        volunteers._volunteer(address, OWNED, person, right, volunteers.Counts(), threading.Event())
+    with site.db.session() as session:
+        project = projects.by_slug(session, OWNED)
+    assert project.id is not None
+    aggregate.aggregate(site, project.id)
+
+
+def first_task(site: Site) -> int:
+    with site.db.session() as session:
+        project = projects.by_slug(session, OWNED)
+    with site.db.connection() as connection:
+        row = connection.execute("SELECT min(id) FROM task WHERE project_id = %s", (project.id,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def take(page: Page, path: Path) -> None:
+    page.screenshot(path=path, full_page=path.name.startswith(OWNERS))
+
+
+def volunteers_side(browser: Browser, folder: Path) -> None:
+    with own_site() as site, scene.live(site) as address:
+        furnish(site)
+        for (device, screen), scheme, language in itertools.product(DEVICES.items(), SCHEMES, LANGUAGES):
+            context = browser.new_context(base_url=address, locale=language, color_scheme=scheme, **screen)
+            page = context.new_page()
+            for name, show in SCREENS.items():
+                show(page)
+                take(page, folder / f"{name}-{device}-{scheme}-{language}.png")
+            context.close()
+
+
+def owners_side(browser: Browser, folder: Path) -> None:
+    with own_site() as site, scene.live(site) as address:
+        accounts.create_owner(site, OWNER)
+        finish(site, address)
+        for (device, screen), scheme in itertools.product(DEVICES.items(), SCHEMES):
+            context = browser.new_context(base_url=address, locale="en", color_scheme=scheme, **screen)
+            page = context.new_page()
+            page.goto("/owner/sign-in")
+            take(page, folder / f"owner-sign-in-{device}-{scheme}-en.png")
+            page.goto(f"/owner/sign-in/{accounts.create_owner(site, OWNER)}")
+            page.get_by_role("main").get_by_role("button", name="Sign in").click()
+            page.wait_for_url("**/owner/")
+            for name, path in OWNERS_SCREENS.items():
+                _open(page, path.format(slug=OWNED, task=first_task(site)))
+                take(page, folder / f"{name}-{device}-{scheme}-en.png")
+            context.close()
+
+
 def main(folder: Path) -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
     program = find_chromium()
     if program is None:
         sys.exit("NO BROWSER: install chromium, or set CHROMIUM to its path")
-    with own_site() as site, sync_playwright() as playwright:
-        furnish(site)
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        with scene.live(site) as address:
-            for (device, screen), scheme, language in itertools.product(DEVICES.items(), SCHEMES, LANGUAGES):
-                context = browser.new_context(
-                    base_url=address, locale=language, color_scheme=scheme, **screen
-                )
-                page = context.new_page()
-                for name, show in SCREENS.items():
-                    show(page)
-                    page.screenshot(path=folder / f"{name}-{device}-{scheme}-{language}.png")
-                context.close()
+        volunteers_side(browser, folder)
+        owners_side(browser, folder)
         browser.close()
     print(f"{folder}: {len(list(folder.glob('*.png')))} pictures")
 

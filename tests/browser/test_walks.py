@@ -301,7 +301,7 @@ def test_the_service_worker_keeps_to_the_volunteers_pages(site: Site, visit: Cal
     )
     assert scopes == ["/p/"]
     kept = page.evaluate(
-        "Promise.all(['pages', 'files', 'pictures'].map(name => caches.open('mt-' + name).then(it => it.keys())))"
+        "Promise.all(['pages', 'files', 'pictures'].map(it => caches.open('mt-' + it).then(it => it.keys())))"
         ".then(all => all.flat().map(it => new URL(it.url).pathname))"
     )
     assert {"/p/log/work", "/offline"} <= set(kept)
