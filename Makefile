@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format migration interop screenshots clean
+.PHONY: help install run test lint format migration bench interop screenshots clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -44,6 +44,9 @@ migration: install  ## Write the next migration: make migration MESSAGE="What ch
 
 interop: install  ## Let other people's tools read the exports; environments and exports lie in build/interop
 	$(BIN)/python -m benchmarks.interop $(ARGS)
+
+bench: install  ## Measure this machine, each line beside its target; SIZE=1000000 for a million tasks
+	$(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: install  ## Take pictures of every screen into screenshots/
 	PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py $(ARGS)

@@ -428,6 +428,57 @@ def measure_race(site: Site) -> None:
     say("20 volunteers, 50 ms think time, 30 tasks x 3: answers", f"{receipts['counted']}", "90")
 
 
+def measure_chaos(site: Site, rounds: int = 50) -> None:
+    """The last task, over and over: 64 clients, abandoned leases, answers twice and late, two sweepers."""
+    broken: Counter[str] = Counter()
+    for _ in range(rounds):
+        slug = make_project(site, 1, redundancy=3)
+        stop = threading.Event()
+
+        def sweeper(stop: threading.Event = stop) -> None:
+            while not stop.is_set():
+                with site.db.connection() as connection:  # who walked away comes no more
+                    connection.execute("UPDATE lease SET expires_at = now() WHERE network = 'gone'")
+                sweep.sweep(site)
+                time.sleep(0.01)
+
+        def client(number: int, slug: str = slug) -> None:
+            who, gone = uuid.uuid4(), number % 10 < 3
+            for _ in range(40):
+                served = serve.lease(site, slug, who, network=b"gone" if gone else None)
+                if served.reason == "complete":
+                    return
+                for lease in served.leases:
+                    if gone:
+                        time.sleep(0.03)  # late: the lease was taken back, or is about to be
+                    for _ in range(2):
+                        submit.submit(site, who, [AnswerIn(lease.token, "value", YES)])
+
+        with ThreadPoolExecutor(66) as pool:
+            sweepers = [pool.submit(sweeper) for _ in range(2)]
+            list(pool.map(client, range(64)))
+            stop.set()
+            for done in sweepers:
+                done.result()
+        with site.db.connection() as connection:
+            [(n, wanted, is_retired, rows, doubled)] = connection.execute(
+                """SELECT t.n_answers, t.redundancy, t.retired_at IS NOT NULL,
+                          count(a.id) FILTER (WHERE a.status = 'counted'),
+                          count(a.id) - count(DISTINCT a.contributor_id)
+                   FROM task t JOIN project p ON p.id = t.project_id LEFT JOIN answer a ON a.task_id = t.id
+                   WHERE p.slug = %s GROUP BY t.id""",
+                (slug,),
+            )
+        broken["over"] += n > wanted
+        broken["short"] += n < wanted
+        broken["stuck"] += not is_retired
+        broken["double"] += doubled > 0
+        broken["counters"] += n != rows
+    found = ", ".join(f"{name} {broken[name]}" for name in ("over", "short", "double", "stuck", "counters"))
+    say(f"64 clients on the last task, {rounds} rounds, 30 % gone, twice, late", found, "0 each")
+    say("invariants broken after that", str(len(checking.check(site))), "0")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -446,6 +497,7 @@ def main() -> None:
             measure_http(site, arguments.tasks, arguments.seconds)
         if "race" in only:
             measure_race(site)
+            measure_chaos(site)
 
 
 if __name__ == "__main__":
