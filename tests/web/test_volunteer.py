@@ -11,6 +11,7 @@ import builders
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from flask_babel import ngettext
 
 from microtasks.engine.site import Site
 from microtasks.web import create_app, markdown, sentences
@@ -219,7 +220,7 @@ def test_the_volunteers_side_is_whole_in_every_language(code: str) -> None:
     ours = {
         message.id if isinstance(message.id, str) else message.id[0]
         for message in texts
-        if message.id and any("owner" not in path and "research" not in path for path, _ in message.locations)
+        if message.id and any(not re.search("owner|research|explorer", path) for path, _ in message.locations)
     }
     assert len(ours) > 100
     assert lacking & ours == set()
@@ -237,6 +238,20 @@ def test_translations_keep_what_texts_are_filled_with(code: str) -> None:
             found = set(re.findall(r"%\(\w+\)s", string))
             # "one minute" and "two tasks" of a plural may say the number in words
             assert found == names or (len(ids) > 1 and found <= names), (code, message.id, string)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("en", ["0 tasks", "1 task", "2 tasks", "3 tasks", "11 tasks"]),
+        ("fr", ["0 tâche", "1 tâche", "2 tâches", "3 tâches", "11 tâches"]),
+        ("es", ["0 tareas", "1 tarea", "2 tareas", "3 tareas", "11 tareas"]),
+        ("ar", ["لا مهام", "مهمة واحدة", "مهمتان", "3 مهام", "11 مهمة"]),
+    ],
+)
+def test_plurals_follow_the_language(app: Flask, code: str, words: list[str]) -> None:
+    with app.test_request_context(headers={"Accept-Language": code}):
+        assert [ngettext("%(num)s task", "%(num)s tasks", n) for n in (0, 1, 2, 3, 11)] == words
 
 
 def test_every_translated_sentence_is_one_that_is_said() -> None:
