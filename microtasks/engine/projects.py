@@ -107,7 +107,7 @@ def update(site: Site, project_id: int, form: ProjectIn) -> Project:
         project = projects.locked(session, project_id)
         if form.task_type != project.task_type and projects.has_tasks(session, project_id):
             raise Conflict("The type of task cannot be changed once there are tasks. Make a new project.")
-        redundancy_before = project.redundancy
+        redundancy_before, rule_before = project.redundancy, project.stop_rule
         policy_before = _policy(project)
         is_new_config = config != project.config or form.task_type != project.task_type
         for name, value in form.model_dump(exclude={"config"}).items():
@@ -120,6 +120,7 @@ def update(site: Site, project_id: int, form: ProjectIn) -> Project:
         session.flush()
         if project.redundancy != redundancy_before:
             projects.change_redundancy(session, project_id, redundancy_before, project.redundancy)
+        projects.change_stopping(session, project, rule_before)
         job = None
         if is_new_config or _policy(project) != policy_before:
             job = jobs.add(raw(session), "aggregate", project_id)
@@ -238,8 +239,12 @@ def _move(site: Site, project_id: int, goal: str, allowed: dict[str, str]) -> Pr
 
 
 def _config(form: ProjectIn) -> dict[str, Any]:
-    """The config as stored: checked by its type, defaults written out."""
-    config = tasktypes.get(form.task_type).parse_config(form.config)
+    """The config as stored: checked by its type, defaults written out. The policy must fit the type, too."""
+    task_type = tasktypes.get(form.task_type)
+    config = task_type.parse_config(form.config)
+    if form.stop_rule == "confidence" and not task_type.inline:
+        what = "Stopping when sure is for questions and tags. Marks can stop when they agree."
+        raise ConfigInvalid(what, problems=[{"where": "stop_rule", "what": what}])
     return dict(config.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 

@@ -48,34 +48,44 @@ def decide(
     answers: the counted ones that weigh; n_answers: all counted ones. A known task is never stopped early: it
     tells how good volunteers are. A task in fifty that is sure goes on all the same, as an audit.
 
-    1. Read the model. 2. Add up the evidence of each scale. 3. Decide; note it. 4. Full is full.
+    The project's redundancy is the most; a task's own is how many it is open for at this moment. It begins
+    with the fewest and grows as they are in and not enough: if all seats were free from the start, volunteers
+    who come at once would fill them before anything could be decided.
+
+    1. Read the model. 2. Add up the evidence of each scale. 3. Decide; note it. 4. Open one more seat, or all
+    of them where all answers are wanted.
     """
-    model, is_gold = _model(site, connection, facts)
+    model, redundancy, is_gold = _model(site, connection, facts)
+    answers_max = max(redundancy, facts.redundancy)
     sure = about.type.sure_when(consensus, about.config)
     asked = _asked(connection, facts, about, answers, sure.labels, model) if sure else []
     policy = Adaptive(
-        answers_min=min(facts.answers_min, facts.redundancy),
+        answers_min=min(facts.answers_min, answers_max),
         # Seats of those who weigh nothing are taken all the same.
-        answers_max=max(1, facts.redundancy - (n_answers - len(answers))),
+        answers_max=max(1, answers_max - (n_answers - len(answers))),
         sure=facts.stop_threshold,
     )
     outcome = decide_all(policy, asked, len(answers), sure.confidences if sure else ())
-    is_full = n_answers >= facts.redundancy
-    if outcome is None or (is_gold and not is_full):
-        return "redundancy" if is_full else None
+    is_full = n_answers >= answers_max
     goes_on = outcome == "sure" and not is_full and is_audited(_draw(site, facts.task_id))
-    standing.put_stopping(
-        connection,
-        facts.task_id,
-        facts.project_id,
-        outcome,
-        n_answers,
-        consensus.value,
-        is_audit=goes_on,
-    )
+    if outcome is not None and (is_full or not is_gold):
+        standing.put_stopping(
+            connection,
+            facts.task_id,
+            facts.project_id,
+            outcome,
+            n_answers,
+            consensus.value,
+            is_audit=goes_on,
+        )
     if is_full:
         return "redundancy"
-    return "consensus" if outcome == "sure" and not goes_on else None
+    if outcome == "sure" and not goes_on and not is_gold:
+        return "consensus"
+    if n_answers >= facts.redundancy:
+        wants_all = goes_on or is_gold
+        standing.open_seats(connection, facts.task_id, answers_max if wants_all else n_answers + 1)
+    return None
 
 
 def _asked(
@@ -134,19 +144,20 @@ def _tables(
     return cold if tables.is_cold else tables
 
 
-def _model(site: Site, connection: Connection, facts: Facts) -> tuple[dict[str, Any], bool]:
+def _model(site: Site, connection: Connection, facts: Facts) -> tuple[dict[str, Any], int, bool]:
+    """The model by field, the project's redundancy, and whether the task is gold."""
     key = (site.db.url, facts.project_id)
     kept = _models.get(key)
     found = standing.model(connection, facts.project_id, facts.task_id, kept[0] if kept else None)
     if found.made_at is None:
-        return {}, found.is_gold
+        return {}, found.redundancy, found.is_gold
     if found.fields is None and kept is not None:
-        return kept[1], found.is_gold
+        return kept[1], found.redundancy, found.is_gold
     fields = found.fields or {}
     if len(_models) >= _MODELS_MAX:
         _models.clear()
     _models[key] = (found.made_at, fields)
-    return fields, found.is_gold
+    return fields, found.redundancy, found.is_gold
 
 
 def _draw(site: Site, task_id: int) -> float:

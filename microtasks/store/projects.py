@@ -132,6 +132,33 @@ def change_redundancy(session: Session, project_id: int, before: int, after: int
     )
 
 
+def change_stopping(session: Session, project: Project, before: str) -> None:
+    """Fit the tasks' open seats to a changed rule of stopping: see engine/stopping.py.
+
+    To "stop when sure": those with the project's number begin with the fewest. From it: all get the project's
+    number, and the walk starts anew for everybody. Call it after the project is flushed.
+    """
+    if before == project.stop_rule or "confidence" not in (before, project.stop_rule):
+        return
+    connection = raw(session)
+    parameters = {"project": project.id, "most": project.redundancy, "fewest": project.answers_min}
+    connection.execute("SET LOCAL statement_timeout = '10min'")  # a million tasks may have to change
+    if project.stop_rule == "confidence":
+        connection.execute(
+            """UPDATE task SET redundancy = greatest(%(fewest)s, n_answers + n_leases, n_answers + 1)
+               WHERE project_id = %(project)s AND retired_at IS NULL AND redundancy = %(most)s""",
+            parameters,
+        )
+        return
+    connection.execute("UPDATE project SET head_pos = -1 WHERE id = %(project)s", parameters)
+    connection.execute("UPDATE cursor SET pos = -1, lap = -1 WHERE project_id = %(project)s", parameters)
+    connection.execute(
+        """UPDATE task SET redundancy = %(most)s
+           WHERE project_id = %(project)s AND retired_at IS NULL AND redundancy < %(most)s""",
+        parameters,
+    )
+
+
 def progress(session: Session, project_id: int) -> Progress:
     """Counts of one project: tasks, retired, answers (counted), answers_wanted, contributors."""
     return progress_of(session, [project_id])[project_id]
@@ -169,12 +196,20 @@ class Card:
     median_seconds: float | None
 
 
+_progress: Kept[tuple[str, int], Progress] = Kept()
+
+
 def cards(session: Session, projects: Sequence[Project] | None = None) -> list[Card]:
-    """Cards of these projects, or of all public ones."""
+    """Cards of these projects, or of all public ones. Of very large ones the figures may be a minute old."""
     if projects is None:
         projects = public(session)
     ids = [project.id for project in projects if project.id is not None]
-    counts = progress_of(session, ids)
+    server = raw(session).info.dsn
+    known = _progress.get(
+        [(server, each) for each in ids],
+        lambda keys: {(server, each): found for each, found in progress_of(session, [k[1] for k in keys]).items()},
+    )
+    counts = {each: found for (_, each), found in known.items()}
     covers = _covers(session, ids)
     seconds = median_seconds(session, ids)
     return [

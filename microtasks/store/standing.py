@@ -155,18 +155,28 @@ class Model(NamedTuple):
 
     made_at: datetime | None
     fields: dict[str, Any] | None
+    redundancy: int
     is_gold: bool
 
 
 def model(connection: Connection, project_id: int, task_id: int, known: datetime | None) -> Model:
     """The project's model, without its tables if they are those of the review `known`; is the task gold?"""
     row = connection.execute(
-        """SELECT q.made_at, CASE WHEN q.made_at IS DISTINCT FROM %(known)s THEN q.model END,
+        """SELECT q.made_at, CASE WHEN q.made_at IS DISTINCT FROM %(known)s THEN q.model END, p.redundancy,
                   EXISTS (SELECT 1 FROM task_gold WHERE task_id = %(task)s)
-           FROM (SELECT 1) AS one LEFT JOIN project_quality q ON q.project_id = %(project)s""",
+           FROM project p LEFT JOIN project_quality q ON q.project_id = p.id WHERE p.id = %(project)s""",
         {"known": known, "task": task_id, "project": project_id},
     ).fetchone()
-    return Model(*row) if row else Model(None, None, False)
+    return Model(*row) if row else Model(None, None, 0, False)
+
+
+def open_seats(connection: Connection, task_id: int, redundancy: int) -> None:
+    """Let the task have so many answers; it goes to the end of the order, so that every walk meets it."""
+    connection.execute(
+        "UPDATE task SET redundancy = %s, pos = nextval('task_pos')"
+        " WHERE id = %s AND retired_at IS NULL AND redundancy < %s",
+        (redundancy, task_id, redundancy),
+    )
 
 
 def tables(

@@ -52,9 +52,14 @@ class NewTask(NamedTuple):
 
 
 def hold_project(connection: Connection, project_id: int) -> int:
-    """Let no other import add tasks to the project until the transaction ends; return its redundancy."""
+    """Let no other import add tasks to the project until the transaction ends; return a task's redundancy.
+
+    Where tasks stop when sure they begin with the fewest, and grow (engine/stopping.py).
+    """
     row = connection.execute(
-        "SELECT redundancy FROM project WHERE id = %s FOR NO KEY UPDATE", (project_id,)
+        "SELECT CASE stop_rule WHEN 'confidence' THEN answers_min ELSE redundancy END"
+        " FROM project WHERE id = %s FOR NO KEY UPDATE",
+        (project_id,),
     ).fetchone()
     assert row is not None  # noqa: S101  (its batch is held)
     return int(row[0])

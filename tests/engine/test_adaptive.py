@@ -8,10 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from builders import NO, YES, answers, contributor, project, tasks
+from builders import CONFIGS, NO, YES, answers, contributor, project, tasks
 
-from microtasks.engine import serve, standing, stopping, submit
+from microtasks.core.errors import ConfigInvalid
+from microtasks.engine import projects, serve, standing, stopping, submit
 from microtasks.engine.checking import check
+from microtasks.engine.projects import ProjectIn
 from microtasks.engine.site import Site
 from microtasks.engine.submit import AnswerIn
 
@@ -201,3 +203,80 @@ def test_a_changed_question_begins_anew(site: Site) -> None:
     for who in people[:2]:
         say(site, of.slug, YES, who)
     assert told(site, task)[0] is None
+
+
+def seats(site: Site, task: int) -> tuple[int, bool]:
+    """(how many answers the task is open for, is a seat free?)"""
+    with site.db.connection() as connection:
+        return connection.execute("SELECT redundancy, open FROM task WHERE id = %s", (task,)).fetchone()
+
+
+def test_volunteers_who_come_at_once_do_not_fill_all_seats(site: Site) -> None:
+    of = adaptive(site)
+    (task,) = tasks(site, of, redundancy=2)
+    people = [contributor() for _ in range(5)]
+    held = [serve.lease(site, of.slug, who).leases for who in people]
+    assert [len(leases) for leases in held] == [1, 1, 0, 0, 0]
+    for who, (lease,) in zip(people[:2], held[:2], strict=True):
+        submit.submit(site, who, [AnswerIn(lease.token, "value", YES)])
+    assert seats(site, task) == (3, True)  # two were not enough: one more
+    for who in people[2:3]:
+        say(site, of.slug, YES, who)
+    assert told(site, task)[:3] == ("consensus", 3, "sure")
+    assert check(site) == []
+
+
+def test_a_disputed_task_grows_to_the_most_and_no_further(site: Site) -> None:
+    of = adaptive(site)
+    (task,) = tasks(site, of, redundancy=2)
+    for number in range(6):
+        say(site, of.slug, YES if number % 2 else NO)
+        assert check(site) == []
+    assert told(site, task)[:3] == ("redundancy", 6, "disputed")
+    assert seats(site, task) == (6, False)
+    assert not serve.lease(site, of.slug, contributor()).leases
+
+
+def test_known_and_audited_tasks_are_opened_for_all_answers(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = adaptive(site)
+    known, audited = tasks(site, of, 2, redundancy=2, gold=[YES, None])
+    monkeypatch.setattr(stopping, "is_audited", lambda draw: True)
+    for _ in range(4):
+        say(site, of.slug, YES)
+    assert seats(site, known)[0] == 6
+    for _ in range(8):
+        say(site, of.slug, YES)
+    assert (seats(site, known)[0], seats(site, audited)[0]) == (6, 6)
+    assert told(site, audited) == ("redundancy", 6, "sure", True)
+    assert check(site) == []
+
+
+def test_tasks_follow_when_the_rule_of_stopping_changes(site: Site) -> None:
+    def form(**policy: Any) -> ProjectIn:
+        return ProjectIn(name="Craters", task_type="question", config=CONFIGS["question"], **policy)
+
+    of = project(site, redundancy=6)
+    fresh, begun = tasks(site, of, 2)
+    for value in (YES, YES, NO):
+        answers(site, of, begun, [value])
+    projects.update(site, of.id, form(redundancy=6, stop_rule="confidence"))
+    assert (seats(site, fresh)[0], seats(site, begun)[0]) == (2, 4)
+    assert check(site) == []
+    projects.update(site, of.id, form(redundancy=6))
+    assert (seats(site, fresh)[0], seats(site, begun)[0]) == (6, 6)
+    assert check(site) == []
+    projects.update(site, of.id, form(redundancy=6, stop_rule="confidence"))
+    projects.update(site, of.id, form(redundancy=8))
+    assert (seats(site, fresh)[0], seats(site, begun)[0]) == (8, 8)
+    assert check(site) == []
+
+
+def test_marks_cannot_stop_when_sure(site: Site) -> None:
+    with pytest.raises(ConfigInvalid, match="questions and tags"):
+        projects.create(
+            site,
+            None,
+            ProjectIn(name="x", task_type="marking", config=CONFIGS["marking"], stop_rule="confidence"),
+        )
