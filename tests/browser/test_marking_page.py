@@ -84,6 +84,17 @@ def test_mouse_draws_moves_resizes_and_removes(stage: Stage) -> None:
         assert near(stage.marks()[0], x=wanted)
 
 
+def test_the_picture_stays_where_it_is_when_the_first_mark_comes(
+    site: Site, visit: Callable[..., Page]
+) -> None:
+    scene.craters(site, 1)
+    stage = Stage(visit("/p/craters/work", **PHONE))
+    before = stage.matrix()
+    stage.drag((300, 200), (260, 200))
+    assert len(stage.marks()) == 1
+    assert stage.matrix() == before
+
+
 def test_a_circle_below_the_least_size_is_shown_so_and_not_taken(stage: Stage) -> None:
     page = stage.page
     page.mouse.move(*stage.at(300, 300))

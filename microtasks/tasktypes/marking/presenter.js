@@ -239,7 +239,7 @@ export function mount(element, {config, media, draft, onchange}) {
   }
   function list() {
     const n = marks.length;
-    $("marks").hidden = !n;
+    $("marks").hidden = false; // also without marks: if its line came with the first, the picture would jump
     $("count").textContent = n === 1 ? texts.count_1 : n ? texts.count_n.replace("{n}", n) : texts.count_0;
     $("list").replaceChildren(...marks.map(mark => {
       const item = document.createElement("li"), pick = document.createElement("button"), drop = document.createElement("button");
