@@ -13,6 +13,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from microtasks.core.errors import NotFound
 from microtasks.store.db import Connection, raw
+from microtasks.store.kept import Kept
 from microtasks.store.tables import Media, Project, ProjectConfig
 
 Progress = dict[str, int]  # "tasks", "retired", "answers", "answers_wanted", "contributors"
@@ -207,7 +208,9 @@ def cards(session: Session, projects: Sequence[Project] | None = None) -> list[C
     server = raw(session).info.dsn
     known = _progress.get(
         [(server, each) for each in ids],
-        lambda keys: {(server, each): found for each, found in progress_of(session, [k[1] for k in keys]).items()},
+        lambda keys: {
+            (server, each): found for each, found in progress_of(session, [k[1] for k in keys]).items()
+        },
     )
     counts = {each: found for (_, each), found in known.items()}
     covers = _covers(session, ids)
