@@ -138,6 +138,7 @@ OWNERS_SCREENS = {
     "owner-tasks": "/owner/projects/{slug}/tasks",
     "owner-reports": "/owner/projects/{slug}/reports",
     "owner-account": "/owner/account",
+    "owner-dashboard": "/owner/projects/{slug}/dashboard",
     "owner-quality": "/owner/projects/{slug}/quality",
     "results": "/research/{slug}",
     "explorer": "/research/{slug}/tasks",

@@ -27,6 +27,8 @@ PATHS = (
     "/p/craters/thanks",
     "/p/resting/work",
     "/p/nothing",
+    "/offline",
+    "/?q=nowhere",
 )
 
 
