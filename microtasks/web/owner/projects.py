@@ -348,4 +348,5 @@ def _estimate(found: Project) -> dict[str, float] | None:
         (card,) = projects.cards(session, [found])
     if not card.progress["tasks"]:
         return None
-    return engine.estimate(card.progress["tasks"], found.redundancy, card.median_seconds)
+    work = engine.estimate(card.progress["tasks"], found.redundancy, card.median_seconds)
+    return work | {"is_most": found.stop_rule != "redundancy"}
