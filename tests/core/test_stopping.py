@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from microtasks.core import skill
 from microtasks.core.stopping import (
     Adaptive,
+    Asked,
     Tables,
     cold_tables,
     decide,
+    decide_all,
     flip_rate,
     is_audited,
     no_evidence,
@@ -114,3 +116,32 @@ def test_two_of_a_hundred_sure_tasks_are_audited(draw, expected):
 def test_the_flip_rate_is_what_the_audit_overturned():
     assert flip_rate(["a", "b", "a", "a"], ["a", "b", "b", "a"]) == 0.25
     assert flip_rate([], []) is None
+
+
+def asked(votes: tuple[int, int], wanted: int = 0, n_lost: int = 0) -> Asked:
+    """One field of two choices with so many votes each, in a project that has just begun."""
+    tables, evidence = cold_tables(2), no_evidence(2)
+    for label, n in enumerate(votes):
+        for _ in range(n):
+            evidence = evidence.plus(tables.row("x", label), label)
+    return Asked(evidence, tables, wanted, n_lost)
+
+
+@pytest.mark.parametrize(
+    ("fields", "n_answers", "confidences", "outcome"),
+    [
+        ([asked((3, 0)), asked((3, 0))], 3, (), "sure"),
+        ([asked((3, 0)), asked((2, 1))], 3, (), None),
+        ([asked((3, 0))], 3, (0.9,), None),  # a number that is not sure
+        ([asked((3, 0))], 3, (0.96,), "sure"),
+        ([], 3, (), None),  # no consensus
+        ([], 10, (), "disputed"),
+        ([asked((3, 0), wanted=1)], 3, (), None),  # the consensus says otherwise
+        ([asked((3, 0), n_lost=2)], 3, (), None),  # two of them no better than chance
+        ([asked((5, 5))], 10, (), "disputed"),
+    ],
+)
+def test_a_task_with_several_fields_stops_when_all_are_sure(
+    fields: list[Asked], n_answers: int, confidences: tuple[float, ...], outcome: str | None
+) -> None:
+    assert decide_all(Adaptive(), fields, n_answers, confidences) == outcome
