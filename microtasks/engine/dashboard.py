@@ -16,6 +16,7 @@ from microtasks.store.tables import Project
 
 #: Hours shown one by one; the pace of the last PACE_HOURS is what a forecast goes by.
 HOURS, PACE_HOURS = 48, 24
+FEWEST_DAYS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Dashboard:
     contributors: list[tuple[date, int]]
     agreement: list[int]
     n_tied: int
-    n_given: int
+    n_given: int  # answers of every status among the last ones read; n_cant_tell is a part of them
     n_cant_tell: int
     n_skipped: int
     n_reported: int
@@ -117,7 +118,7 @@ def last_hours(hours: Sequence[Hour], now: datetime) -> list[tuple[datetime, int
 
 
 def by_day(hours: Sequence[Hour], now: datetime) -> list[tuple[date, int]]:
-    """Each of the last days (UTC) with its answers, from the first one that has any."""
+    """Each of the last days (UTC) with its answers, from the first that has any; at least a week."""
     counts: Counter[date] = Counter()
     for one in hours:
         counts[one.hour.astimezone(UTC).date()] += one.n_answers
@@ -126,7 +127,8 @@ def by_day(hours: Sequence[Hour], now: datetime) -> list[tuple[date, int]]:
 
 def _every_day(counts: dict[date, int], now: datetime) -> list[tuple[date, int]]:
     today = now.date()
-    first = max(min(counts, default=today), today - timedelta(days=stored.DAYS - 1))
+    first = min(min(counts, default=today), today - timedelta(days=FEWEST_DAYS - 1))
+    first = max(first, today - timedelta(days=stored.DAYS - 1))
     shown = (first + timedelta(days=n) for n in range((today - first).days + 1))
     return [(day, counts.get(day, 0)) for day in shown]
 

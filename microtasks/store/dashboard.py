@@ -1,6 +1,6 @@
 """Reads of an owner's dashboard: counts only, never who. Each is one statement, and bounded.
 
-Answers, which are most, are read once, grouped; what needs order (medians) reads the last ones only.
+Of the answers, which are most, only the last ones are read.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from psycopg.types.json import set_json_loads
 
 from microtasks.store.db import Connection
 
-#: Answers that medians and gold scores are made from: the last ones.
-LAST_TIMED, LAST_GOLD = 50_000, 5_000
+#: The last answers, so many: for hours, days and people; for medians; for gold scores.
+LAST_READ, LAST_TIMED, LAST_GOLD = 200_000, 50_000, 5_000
 #: Days back for which contributors are counted.
 DAYS = 60
 #: A task is slow by the median of at least so many answers.
@@ -64,24 +64,27 @@ def tasks(connection: Connection, project_id: int) -> list[Tasks]:
 
 
 def hours(connection: Connection, project_id: int) -> list[Hour]:
-    """Every hour with answers, oldest first: the one read of all answers."""
+    """Every hour of the last answers, oldest first."""
     rows = connection.execute(
         """SELECT date_trunc('hour', created_at, 'UTC') AS hour, count(*),
                   count(*) FILTER (WHERE status = 'counted'), count(*) FILTER (WHERE kind = 'cant_tell')
-           FROM answer WHERE project_id = %s GROUP BY hour ORDER BY hour""",
-        (project_id,),
+           FROM (SELECT created_at, status, kind FROM answer WHERE project_id = %s
+                 ORDER BY id DESC LIMIT %s) AS last
+           GROUP BY hour ORDER BY hour""",
+        (project_id, LAST_READ),
     )
     return [Hour(*row) for row in rows]
 
 
 def contributors(connection: Connection, project_id: int) -> list[tuple[date, int]]:
-    """How many people answered on each of the last days, UTC; nothing says who."""
+    """How many people gave the last answers, by day (UTC); nothing says who."""
     rows = connection.execute(
         """SELECT day, count(*) FROM (
-               SELECT DISTINCT (created_at AT TIME ZONE 'UTC')::date AS day, contributor_id FROM answer
-               WHERE project_id = %s AND created_at > now() - make_interval(days => %s)) AS seen
+               SELECT DISTINCT (created_at AT TIME ZONE 'UTC')::date AS day, contributor_id
+               FROM (SELECT created_at, contributor_id FROM answer WHERE project_id = %s
+                     ORDER BY id DESC LIMIT %s) AS last) AS seen
            GROUP BY day ORDER BY day""",
-        (project_id, DAYS),
+        (project_id, LAST_READ),
     )
     return [(row[0], row[1]) for row in rows]
 

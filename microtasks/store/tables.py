@@ -436,7 +436,7 @@ class SourceConsensus(SQLModel, table=True):
 
 
 class ExpertDecision(SQLModel, table=True):
-    """What an owner decided about a task after looking at it: kept beside the crowd's. The last one counts."""
+    """What an owner decided about a task after a look: kept beside the crowd's. The last one counts."""
 
     __tablename__ = "expert_decision"
     __table_args__ = (Index(None, "task_id"), _one_of("choice", "consensus", "answer", "none"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 #: Height that the bars are drawn in; the page stretches it.
 HEIGHT = 100
+FEW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ class Chart:
         return max(len(self.rows), 1)
 
     @property
+    def is_short(self) -> bool:
+        """Are there so few bars that each can have its label below?"""
+        return len(self.rows) <= FEW
+
+    @property
     def top(self) -> float:
         """The largest value."""
         return max((value for _, value in self.rows), default=0)
@@ -51,10 +57,11 @@ class Chart:
     def bars(self) -> list[Bar]:
         """Bars from the left to the right; one that is not nothing is always seen."""
         top = self.top or 1
+        width = 0.4 if self.is_short else 0.8
         found = []
         for place, (label, value) in enumerate(self.rows):
             height = max(value / top * HEIGHT, 1.5) if value > 0 else 0.0
-            box = (place + 0.1, round(HEIGHT - height, 2), 0.8, round(height, 2))
+            box = (place + (1 - width) / 2, round(HEIGHT - height, 2), width, round(height, 2))
             found.append(Bar(*box, label, value, self.say(value)))
         return found
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import builders
 import pytest
 import scene
 from axe_playwright_python.sync_playwright import Axe
@@ -16,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from visitors import DESKTOP, PHONE, Visitors
 
-from microtasks.engine import accounts, jobs
+from microtasks.engine import accounts, aggregate, jobs
 from microtasks.engine.site import Site
 from microtasks.store import jobs as waiting
 
@@ -103,7 +104,7 @@ def test_a_question_from_the_link_to_a_live_project(
     wanted(page)
     page.get_by_role("link", name="To the project").click()
     wanted(page)
-    expect(page.get_by_text("2 tasks × 5 = 10 answers")).to_be_visible()
+    expect(page.get_by_text("2 tasks × 10 = at most 20 answers")).to_be_visible()
     page.get_by_role("button", name="Publish").click()
     expect(page.get_by_text("Published")).to_be_visible()
     page.get_by_role("link", name="/p/old-letters").click()
@@ -163,9 +164,26 @@ def test_an_owners_form_without_javascript(site: Site, visit: Callable[..., Page
     expect(page.get_by_text("Waiting")).to_be_visible()
 
 
+def seen(site: Site, made: builders.ProjectRow) -> int:
+    """One of the tasks with marks of three people, a consensus, and a place in a big image."""
+    mark = {"x": 120, "y": 90, "r": 30, "class": "fresh"}
+    with site.db.connection() as connection:
+        row = connection.execute(
+            "UPDATE task_content"
+            " SET source = 'plate', source_x = 0, source_y = 0, source_media_id = media_ids[1]"
+            " WHERE task_id = (SELECT min(id) FROM task WHERE project_id = %s) RETURNING task_id",
+            (made.id,),
+        ).fetchone()
+    assert row is not None
+    builders.answers(site, made, row[0], [{"marks": [mark]}, {"marks": [mark | {"x": 125}]}, {"marks": []}])
+    aggregate.aggregate(site, made.id)
+    return int(row[0])
+
+
 @pytest.mark.parametrize("screen", [PHONE, DESKTOP | {"color_scheme": "dark"}], ids=["phone", "dark"])
 def test_axe_finds_nothing_on_the_other_pages(site: Site, visitors: Visitors, screen: dict[str, Any]) -> None:
     made = scene.craters(site, 3)
+    task = seen(site, made)
     visitors.expected = ("403",)  # the console notes the page of the spent link
     token = accounts.create_owner(site, "ada@example.org")
     page = visitors.open("/owner/sign-in/no-such-link", **screen)
@@ -182,7 +200,29 @@ def test_axe_finds_nothing_on_the_other_pages(site: Site, visitors: Visitors, sc
         f"/owner/projects/{made.slug}{end}"
         for end in ("", "/edit", "/tasks", "/reports", "/upload", "/preview")
     ]
-    paths += [f"/research/{made.slug}", f"/research/{made.slug}/code-book"]
+    paths += [f"/owner/projects/{made.slug}/dashboard"]
+    paths += [f"/research/{made.slug}{end}" for end in ("", "/code-book", "/tasks?order=number")]
+    paths += [f"/research/{made.slug}/tasks/{task}", f"/research/{made.slug}/sources/plate"]
     for path in paths:
         page.goto(path)
         wanted(page)
+
+
+def test_switches_hide_what_lies_on_the_image_without_javascript(site: Site, visitors: Visitors) -> None:
+    made = scene.craters(site, 1)
+    task = seen(site, made)
+    page = sign_in(site, visitors.open, java_script_enabled=False)
+    page.goto(f"/research/{made.slug}/tasks/{task}")
+    for label, drawn in (
+        ("Consensus", ".agreed .over circle"),
+        ("How sure: 95 % of place and size", ".rings"),
+        ("Every volunteer", ".crowd .who-1 circle"),
+    ):
+        shape = page.locator(f".marks {drawn}").first
+        expect(shape).to_be_visible()
+        page.get_by_label(label, exact=True).uncheck()
+        expect(shape).to_be_hidden()
+        page.get_by_label(label, exact=True).check()
+    page.locator("#who-0").uncheck()
+    expect(page.locator(".crowd .who-0 circle")).to_be_hidden()
+    expect(page.locator(".crowd .who-1 circle")).to_be_visible()
