@@ -161,3 +161,8 @@ def test_three_viewers_without_a_mark_make_a_blank_image_at_a_glance():
     assert glance([], []) is None
     assert glance([], [], None) is None
     assert glance([], [], [], [circle()]) is None
+
+
+def test_where_nobody_could_tell_there_is_no_consensus():
+    assert (reduce(config(), None, None).value, reduce(config(), None, None).agreement) == (None, 0.0)
+    assert reduce(config(), None, []).value == {"marks": []}

@@ -47,9 +47,10 @@ def reduce(
         table.add(image, answers, skills=skills)
     objects, given = table.fold()
     starts = np.searchsorted(objects.image, np.arange(len(task_ids) + 1))
+    seen = set(table.image)
     for image, task in enumerate(task_ids):
         rows = range(starts[image], starts[image + 1])
-        yield task, _consensus(reducer, objects, rows, given, n_answers[image], config)
+        yield task, _consensus(reducer, objects, rows, given, n_answers[image], image in seen, config)
 
 
 def merge(reducer: str, tiles: Sequence[Seen], config: MarkingConfig) -> Consensus:
@@ -59,7 +60,7 @@ def merge(reducer: str, tiles: Sequence[Seen], config: MarkingConfig) -> Consens
         table.add(0, seen.answers, seen.tile.x, seen.tile.y, seen.edges)
     objects, given = table.fold()
     n_answers = sum(len(seen.answers) for seen in tiles)
-    return _consensus(reducer, objects, range(len(objects)), given, n_answers, config)
+    return _consensus(reducer, objects, range(len(objects)), given, n_answers, bool(table.image), config)
 
 
 class _Table:
@@ -128,8 +129,10 @@ def _consensus(
     rows: range,
     given: Sequence[list[str]],
     n_answers: int,
+    is_seen: bool,
     config: MarkingConfig,
 ) -> Consensus:
+    """Say what the objects in these rows are. Where nobody could tell, there is no consensus."""
     accepted, possible, agreed, sure = [], [], [], []
     for row in rows:
         is_accepted = bool(objects.is_accepted[row])
@@ -144,8 +147,8 @@ def _consensus(
     keys = ("x", "y", *config.measures, "class")
     value = {"marks": [{k: mark[k] for k in keys if mark[k] is not None} for mark in accepted]}
     return Consensus(
-        value=value if n_answers else None,
-        agreement=round(sum(agreed) / len(agreed), 6) if agreed else float(n_answers > 0),
+        value=value if is_seen else None,
+        agreement=round(sum(agreed) / len(agreed), 6) if agreed else float(is_seen),
         confidence=round(sum(sure) / len(sure), 6) if sure else None,
         n_answers=n_answers,
         detail={"marks": accepted, "possible": possible},
