@@ -83,7 +83,7 @@ def test_marks_of_three_people_on_one_crater_are_one():
 def test_one_person_alone_makes_no_object():
     assert reduce(config(), [circle()], [], []).value == {"marks": []}
     assert reduce(config(), [circle()], []).value == {"marks": []}
-    assert reduce(config(), [circle()]).value == {"marks": []}
+    assert reduce(config(), [circle()]).detail["marks"] == []
 
 
 def test_a_double_click_is_one_mark():
@@ -161,6 +161,12 @@ def test_three_viewers_without_a_mark_make_a_blank_image_at_a_glance():
     assert glance([], []) is None
     assert glance([], [], None) is None
     assert glance([], [], [], [circle()]) is None
+
+
+def test_one_viewers_marks_alone_are_no_consensus():
+    alone = reduce(config(), [circle()], None)
+    assert (alone.value, alone.agreement, alone.confidence, alone.n_answers) == (None, 0.0, None, 2)
+    assert reduce(config(), [circle()], []).value == {"marks": []}
 
 
 def test_where_nobody_could_tell_there_is_no_consensus():

@@ -144,8 +144,8 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         Whoever saw the image and did not mark an object votes against it; who can't tell is no viewer.
         agreement: mean, over the objects that anybody marked, of the share of viewers on the winning side
         (marked it if it is accepted, did not if not); 1 when nobody marked anything. confidence: likewise of
-        the probability. Value None and agreement 0 when nobody could tell. A weight of 0 leaves a
-        volunteer's marks and views out.
+        the probability. Value None and agreement 0 when nobody could tell, or when one
+        viewer alone marked something. A weight of 0 leaves a volunteer's marks and views out.
         """
         return next(self._reduce([(0, answers)], config, skills))[1]
 

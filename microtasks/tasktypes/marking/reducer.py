@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -47,10 +48,10 @@ def reduce(
         table.add(image, answers, skills=skills)
     objects, given = table.fold()
     starts = np.searchsorted(objects.image, np.arange(len(task_ids) + 1))
-    seen = set(table.image)
+    n_viewers = Counter(table.image)
     for image, task in enumerate(task_ids):
         rows = range(starts[image], starts[image + 1])
-        yield task, _consensus(reducer, objects, rows, given, n_answers[image], image in seen, config)
+        yield task, _consensus(reducer, objects, rows, given, n_answers[image], n_viewers[image], config)
 
 
 def merge(reducer: str, tiles: Sequence[Seen], config: MarkingConfig) -> Consensus:
@@ -60,7 +61,7 @@ def merge(reducer: str, tiles: Sequence[Seen], config: MarkingConfig) -> Consens
         table.add(0, seen.answers, seen.tile.x, seen.tile.y, seen.edges)
     objects, given = table.fold()
     n_answers = sum(len(seen.answers) for seen in tiles)
-    return _consensus(reducer, objects, range(len(objects)), given, n_answers, bool(table.image), config)
+    return _consensus(reducer, objects, range(len(objects)), given, n_answers, len(set(table.viewer)), config)
 
 
 class _Table:
@@ -129,10 +130,10 @@ def _consensus(
     rows: range,
     given: Sequence[list[str]],
     n_answers: int,
-    is_seen: bool,
+    n_viewers: int,
     config: MarkingConfig,
 ) -> Consensus:
-    """Say what the objects in these rows are. Where nobody could tell, there is no consensus."""
+    """Say what the objects in these rows are. One viewer's marks, or nobody who could tell: no consensus."""
     accepted, possible, agreed, sure = [], [], [], []
     for row in rows:
         is_accepted = bool(objects.is_accepted[row])
@@ -145,11 +146,12 @@ def _consensus(
         elif objects.is_possible[row]:
             possible.append(_mark(objects, row, given[row], config))
     keys = ("x", "y", *config.measures, "class")
+    is_known = n_viewers > 1 or (n_viewers > 0 and not agreed)
     value = {"marks": [{k: mark[k] for k in keys if mark[k] is not None} for mark in accepted]}
     return Consensus(
-        value=value if is_seen else None,
-        agreement=round(sum(agreed) / len(agreed), 6) if agreed else float(is_seen),
-        confidence=round(sum(sure) / len(sure), 6) if sure else None,
+        value=value if is_known else None,
+        agreement=round(sum(agreed) / len(agreed), 6) if agreed else float(n_viewers > 0),
+        confidence=round(sum(sure) / len(sure), 6) if sure and is_known else None,
         n_answers=n_answers,
         detail={"marks": accepted, "possible": possible},
         reducer=reducer,

@@ -403,8 +403,9 @@ async function begin() {
   await fetchMore();
   if (isBack || isKept || !("serviceWorker" in navigator)) return;
   try {
+    const isFirstVisit = !navigator.serviceWorker.controller;  // asked before: the worker claims this page at once
     await navigator.serviceWorker.register("/sw.js", {scope: "/p/"});
-    if (!navigator.serviceWorker.controller) await keepThisPage();
+    if (isFirstVisit) await keepThisPage();
     document.body.dataset.kept = "1";
   } catch { /* not allowed here, or no room: everything works but a reload without a connection */ }
 }
