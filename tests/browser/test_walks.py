@@ -253,7 +253,7 @@ def test_offline_answers_are_kept_and_sent_later(site: Site, visitors: Visitors)
     assert said(site, log) == [("value", {"answer": "yes"}), ("value", {"answer": "no"})]
 
 
-@pytest.mark.skip(reason="KNOWN FAULT: a reload offline sometimes leaves the page without its scripts; not mended yet")
+@pytest.mark.skip(reason="KNOWN FAULT: reloaded offline, the page sometimes does not start; not mended yet")
 def test_reloaded_offline_the_tasks_on_the_device_are_answered_and_sent_later(
     site: Site, visitors: Visitors
 ) -> None:
