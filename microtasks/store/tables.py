@@ -8,7 +8,7 @@ one from client data.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Column,
     Computed,
     Connection,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -169,6 +170,68 @@ class Project(SQLModel, table=True):
     head_pos: int = Field(default=-1, sa_column=Column(BigInteger, nullable=False, server_default="-1"))
     created_at: datetime | None = _time(now=True)
     published_at: datetime | None = _time(null=True)
+
+
+class ProjectMember(SQLModel, table=True):
+    """Somebody who helps to run a project. Its owner is `project.account_id`; see store/members.py."""
+
+    __tablename__ = "project_member"
+    __table_args__ = (Index(None, "account_id"), _one_of("role", "collaborator", "reviewer", "researcher"))
+    project_id: int = _big("project.id", primary=True)
+    account_id: int = _big("account.id", primary=True)
+    role: str = _text()
+    created_at: datetime | None = _time(now=True)
+
+
+class Invitation(SQLModel, table=True):
+    """A link that makes whoever opens it a member, once; only the SHA-256 of its token is kept."""
+
+    __table_args__ = (
+        UniqueConstraint("token_hash"),
+        Index(None, "project_id"),
+        _one_of("role", "collaborator", "reviewer", "researcher"),
+    )
+    id: int | None = _id()
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    project_id: int = _big("project.id")
+    role: str = _text()
+    note: str = _text("")  # for whom, in the owner's words
+    account_id: int = _big("account.id")  # who invited
+    created_at: datetime | None = _time(now=True)
+    expires_at: datetime = _time()
+    used_at: datetime | None = _time(null=True)
+
+
+class ApiToken(SQLModel, table=True):
+    """A key for programs: acts for its account, within its scope; only its SHA-256 is kept."""
+
+    __tablename__ = "api_token"
+    __table_args__ = (
+        UniqueConstraint("token_hash"),
+        Index(None, "account_id"),
+        _one_of("scope", "read", "import", "manage"),
+    )
+    id: int | None = _id()
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    account_id: int = _big("account.id")
+    project_id: int | None = _big("project.id", null=True)  # for this project alone
+    name: str = _text()
+    scope: str = _text()
+    created_at: datetime | None = _time(now=True)
+    expires_at: datetime = _time()
+    used_on: date | None = Field(default=None, sa_column=Column(Date))  # the last day it was used, UTC
+
+
+class Audit(SQLModel, table=True):
+    """Who changed what in a project, written with the change. Kept when the project is gone."""
+
+    __table_args__ = (Index(None, "project_id", "id"),)
+    id: int | None = _id()
+    at: datetime | None = _time(now=True)
+    project_id: int | None = _big(null=True)
+    account_id: int | None = _big("account.id", null=True, cascade=False)  # None: the command line
+    action: str = _text()  # engine/audit.py names them
+    detail: dict[str, Any] = _json()
 
 
 class ProjectConfig(SQLModel, table=True):
