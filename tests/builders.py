@@ -62,6 +62,15 @@ def account(site: Site, email: str = "ada@example.org") -> int:
     return int(row[0])
 
 
+def member(site: Site, of: ProjectRow, account_id: int, role: str) -> None:
+    """Give that account a role in the project."""
+    with site.db.connection() as connection:
+        connection.execute(
+            "INSERT INTO project_member (project_id, account_id, role) VALUES (%s, %s, %s)",
+            (of.id, account_id, role),
+        )
+
+
 def project(
     site: Site,
     task_type: str = "question",

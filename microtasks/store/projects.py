@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 from microtasks.core.errors import NotFound
 from microtasks.store.db import Connection, raw
 from microtasks.store.kept import Kept
-from microtasks.store.tables import Media, Project, ProjectConfig
+from microtasks.store.tables import Media, Project, ProjectConfig, ProjectMember
 
 Progress = dict[str, int]  # "tasks", "retired", "answers", "answers_wanted", "contributors"
 
@@ -43,19 +43,8 @@ def visible_by_slug(session: Session, slug: str) -> Project:
     return project
 
 
-def owned(session: Session, account_id: int, is_operator: bool, slug: str) -> Project:
-    """The project if it is this owner's (an operator's are all); NotFound alike for foreign and unknown.
-
-    The one place where ownership is decided: every owner and research route goes through it.
-    """
-    project = session.exec(_mine(account_id, is_operator).where(Project.slug == slug)).first()
-    if project is None:
-        raise NotFound("There is no such project, or it is not yours.")
-    return project
-
-
 def list_for_account(session: Session, account_id: int, is_operator: bool = False) -> Sequence[Project]:
-    """This owner's projects, newest first; for an operator all."""
+    """The projects that this account owns or is a member of, newest first; for an operator all."""
     return session.exec(_mine(account_id, is_operator).order_by(col(Project.id).desc())).all()
 
 
@@ -308,7 +297,12 @@ def close_report(connection: Connection, project_id: int, report_id: int) -> boo
 
 def _mine(account_id: int, is_operator: bool) -> SelectOfScalar[Project]:
     query = select(Project)
-    return query if is_operator else query.where(Project.account_id == account_id)
+    joined = select(ProjectMember.project_id).where(ProjectMember.account_id == account_id)
+    return (
+        query
+        if is_operator
+        else query.where((col(Project.account_id) == account_id) | col(Project.id).in_(joined))
+    )
 
 
 def _row(connection: Connection, query: str, *parameters: Any) -> tuple[Any, ...]:

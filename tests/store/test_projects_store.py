@@ -5,22 +5,40 @@ from __future__ import annotations
 import builders
 import pytest
 
-from microtasks.core.errors import NotFound
+from microtasks.core.errors import Forbidden, NotFound
 from microtasks.engine.site import Site
-from microtasks.store import projects
+from microtasks.store import members, projects
 
 
 def test_T26_foreign_and_unknown_are_told_alike(site: Site) -> None:
     ada, ben = builders.account(site), builders.account(site, "ben@example.org")
     made = builders.project(site, account_id=ada)
     with site.db.session() as session:
-        assert projects.owned(session, ada, False, made.slug).id == made.id
-        assert projects.owned(session, ben, True, made.slug).id == made.id  # an operator
-        with pytest.raises(NotFound) as foreign:
-            projects.owned(session, ben, False, made.slug)
-        with pytest.raises(NotFound) as unknown:
-            projects.owned(session, ben, False, "no-such-project")
-    assert foreign.value.message == unknown.value.message
+        assert members.reached(session, ada, False, made.slug)[0].id == made.id
+        assert members.reached(session, ben, True, made.slug)[1] == "owner"  # an operator
+        for needed in members.ROLES:
+            with pytest.raises(NotFound) as foreign:
+                members.reached(session, ben, False, made.slug, needed)
+            with pytest.raises(NotFound) as unknown:
+                members.reached(session, ben, False, "no-such-project", needed)
+            assert foreign.value.message == unknown.value.message
+
+
+@pytest.mark.parametrize("role", members.ROLES[:-1])
+def test_a_member_may_what_the_role_and_all_below_it_may(site: Site, role: members.Role) -> None:
+    ada, ben = builders.account(site), builders.account(site, "ben@example.org")
+    made, other = builders.project(site, account_id=ada), builders.project(site, account_id=ada)
+    builders.member(site, made, ben, role)
+    with site.db.session() as session:
+        for needed in members.ROLES:
+            if members.ROLES.index(needed) <= members.ROLES.index(role):
+                assert members.reached(session, ben, False, made.slug, needed)[1] == role
+            else:
+                with pytest.raises(Forbidden):
+                    members.reached(session, ben, False, made.slug, needed)
+        with pytest.raises(NotFound):
+            members.reached(session, ben, False, other.slug, "researcher")
+        assert [item.id for item in projects.list_for_account(session, ben)] == [made.id]
 
 
 def test_an_owner_sees_their_own_and_an_operator_all(site: Site) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, g
 from flask import request as http
 
 from microtasks.core.errors import InputError, SignInRequired
-from microtasks.store import projects
+from microtasks.store import members
+from microtasks.store.members import Role
 from microtasks.store.tables import Account, Project
 from microtasks.web.request import account, current_site
 
@@ -27,11 +28,20 @@ def owner() -> Account:
     return cast(Account, found)
 
 
-def mine(slug: str) -> Project:
-    """The project of that slug if it is theirs; NotFound alike for foreign and unknown."""
+def mine(slug: str, role: Role = "owner") -> Project:
+    """The project, for who has at least this role in it: researcher < reviewer < collaborator < owner.
+
+    Errors: NotFound alike for foreign and unknown projects, Forbidden for a member whose role is too small.
+    """
     who = owner()
     with current_site().db.session() as session:
-        return projects.owned(session, id_of(who), who.is_operator, slug)
+        project, g.role = members.reached(session, id_of(who), who.is_operator, slug, role)
+    return project
+
+
+def may(role: Role) -> bool:
+    """Does who is signed in have at least this role in the page's project?"""
+    return "role" in g and members.is_enough(g.role, role)
 
 
 def id_of(row: Any) -> int:
@@ -61,3 +71,4 @@ def private(response: Response) -> Response:
 
 
 blueprint.after_request(private)
+blueprint.add_app_template_global(may)
