@@ -42,7 +42,7 @@ class Asked:
 @owner_required
 def tasks(slug: str) -> ResponseReturnValue:
     """The project's tasks with their consensus, a page at a time by key."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     parts = engine.parts(project)
     asked = _asked(parts)
     with current_site().db.connection() as connection:
@@ -68,7 +68,7 @@ def tasks(slug: str) -> ResponseReturnValue:
 @owner_required
 def task(slug: str, task_id: int) -> ResponseReturnValue:
     """One task: the image with everybody's marks and the consensus, answers side by side."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     asked = _asked(engine.parts(project))
     view = engine.look(current_site(), project, task_id, asked.filter)
     return render_template(
@@ -85,7 +85,7 @@ def task(slug: str, task_id: int) -> ResponseReturnValue:
 @owner_required
 def decide(slug: str, task_id: int) -> ResponseReturnValue:
     """Keep an expert's decision."""
-    project = mine(slug)
+    project = mine(slug, "reviewer")
     link = _asked(engine.parts(project)).link
     form = http.form
     try:
@@ -102,7 +102,7 @@ def decide(slug: str, task_id: int) -> ResponseReturnValue:
 @owner_required
 def ask_more(slug: str, task_id: int) -> ResponseReturnValue:
     """Send a task back for more answers."""
-    project = mine(slug)
+    project = mine(slug, "reviewer")
     link = _asked(engine.parts(project)).link
     given = http.form.get("n", "").strip()
     try:
@@ -119,7 +119,7 @@ def ask_more(slug: str, task_id: int) -> ResponseReturnValue:
 @owner_required
 def source(slug: str, source: str) -> ResponseReturnValue:
     """A whole big image with the merged consensus of its tiles."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     if "\x00" in source:
         raise NotFound(_("There is no such image."))
     return render_template(

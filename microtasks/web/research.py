@@ -22,7 +22,7 @@ blueprint.after_request(private)
 @owner_required
 def results(slug: str) -> ResponseReturnValue:
     """Downloads, and the consensus of each task, a page at a time by key."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     with current_site().db.connection() as connection:
         rows = exports.page(connection, id_of(project), after(), PAGE + 1, only_reduced=True)
     shown = rows[:PAGE]
@@ -42,7 +42,7 @@ def results(slug: str) -> ResponseReturnValue:
 @owner_required
 def download(slug: str, what: str, format: str) -> ResponseReturnValue:
     """One table in one format, streamed; compressed where the client takes it."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     if what not in exporting.WHATS or format not in FORMATS:
         raise NotFound("There is no such download.")
     found = exporting.files(current_site(), project, what, format)
@@ -63,7 +63,7 @@ def download(slug: str, what: str, format: str) -> ResponseReturnValue:
 @owner_required
 def package(slug: str) -> ResponseReturnValue:
     """Every table as CSV, with what a stranger needs to use, check and cite them: one ZIP, streamed."""
-    project, site = mine(slug), current_site()
+    project, site = mine(slug, "researcher"), current_site()
     files = packaging.package(site, project, packaging.whole(site, project), http.args.get("licence"))
     response = Response(zipped(files), content_type="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}.zip"'
@@ -74,7 +74,7 @@ def package(slug: str) -> ResponseReturnValue:
 @owner_required
 def code_book(slug: str) -> ResponseReturnValue:
     """What each column of each download means."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     tables = exporting.code_book(current_site(), project)
     return render_template("research/code_book.html", project=project, tables=tables)
 
@@ -82,7 +82,7 @@ def code_book(slug: str) -> ResponseReturnValue:
 @blueprint.get("/<slug>/code-book.csv")
 @owner_required
 def code_book_file(slug: str) -> ResponseReturnValue:
-    project = mine(slug)
+    project = mine(slug, "researcher")
     response = Response(
         exporting.code_book_csv(current_site(), project), content_type="text/csv; charset=utf-8"
     )

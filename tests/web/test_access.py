@@ -14,6 +14,7 @@ from werkzeug.routing import Rule
 
 from microtasks.engine import standing
 from microtasks.engine.site import Site
+from microtasks.store.members import ROLES, Role, is_enough
 from microtasks.web import create_app
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -50,37 +51,38 @@ OWNERS = {
     ("POST", "owner.set_password"): 400,  # an empty one
     ("POST", "owner.sign_out_everywhere"): 303,
 }
-#: Only the owner of that project and the operator: (method, endpoint) -> status for them; others see 404.
-PROJECTS = {
-    ("GET", "owner.project"): 200,
-    ("GET", "owner.progress"): 200,
-    ("GET", "owner.edit"): 200,
-    ("POST", "owner.save"): 200,
-    ("POST", "owner.move"): 303,
-    ("GET", "owner.preview"): 200,
-    ("GET", "owner.tasks"): 200,
-    ("GET", "owner.quality"): 200,
-    ("POST", "owner.review"): 303,
-    ("POST", "owner.weigh"): 303,
-    ("GET", "owner.reports"): 200,
-    ("POST", "owner.close_report"): 303,
-    ("GET", "owner.upload"): 200,
-    ("POST", "owner.receive"): 303,
-    ("GET", "owner.batch"): 200,
-    ("GET", "owner.batch_progress"): 200,
-    ("GET", "owner.batch_failures"): 200,
-    ("GET", "owner.dashboard"): 200,
-    ("GET", "owner.dashboard_file"): 200,
-    ("GET", "explorer.tasks"): 200,
-    ("GET", "explorer.task"): 200,
-    ("GET", "explorer.source"): 200,
-    ("POST", "explorer.decide"): 303,
-    ("POST", "explorer.ask_more"): 303,
-    ("GET", "research.results"): 200,
-    ("GET", "research.download"): 200,
-    ("GET", "research.package"): 200,
-    ("GET", "research.code_book"): 200,
-    ("GET", "research.code_book_file"): 200,
+#: Those who have at least that role in the project: (method, endpoint) -> (role, status for them). A smaller
+#: role gets 403; everybody else 404, as for a project that is not there.
+PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
+    ("GET", "owner.project"): ("researcher", 200),
+    ("GET", "owner.progress"): ("researcher", 200),
+    ("GET", "owner.edit"): ("collaborator", 200),
+    ("POST", "owner.save"): ("collaborator", 200),
+    ("POST", "owner.move"): ("collaborator", 303),
+    ("GET", "owner.preview"): ("researcher", 200),
+    ("GET", "owner.tasks"): ("researcher", 200),
+    ("GET", "owner.quality"): ("researcher", 200),
+    ("POST", "owner.review"): ("reviewer", 303),
+    ("POST", "owner.weigh"): ("collaborator", 303),
+    ("GET", "owner.reports"): ("researcher", 200),
+    ("POST", "owner.close_report"): ("reviewer", 303),
+    ("GET", "owner.upload"): ("collaborator", 200),
+    ("POST", "owner.receive"): ("collaborator", 303),
+    ("GET", "owner.batch"): ("researcher", 200),
+    ("GET", "owner.batch_progress"): ("researcher", 200),
+    ("GET", "owner.batch_failures"): ("researcher", 200),
+    ("GET", "owner.dashboard"): ("researcher", 200),
+    ("GET", "owner.dashboard_file"): ("researcher", 200),
+    ("GET", "explorer.tasks"): ("researcher", 200),
+    ("GET", "explorer.task"): ("researcher", 200),
+    ("GET", "explorer.source"): ("researcher", 200),
+    ("POST", "explorer.decide"): ("reviewer", 303),
+    ("POST", "explorer.ask_more"): ("reviewer", 303),
+    ("GET", "research.results"): ("researcher", 200),
+    ("GET", "research.download"): ("researcher", 200),
+    ("GET", "research.package"): ("researcher", 200),
+    ("GET", "research.code_book"): ("researcher", 200),
+    ("GET", "research.code_book_file"): ("researcher", 200),
 }
 #: GET that hands out a task on purpose: a volunteer needs one without JavaScript, too.
 GETS_THAT_LEASE = {"volunteer.start", "volunteer.work"}
@@ -121,6 +123,9 @@ def scene(site: Site) -> Iterator[Scene]:
     people["ada"], ada = owner(app, site, "ada@example.org")
     people["ben"], ben = owner(app, site, "ben@example.org")
     hers = builders.project(site, account_id=ada)
+    for role in ROLES[:-1]:
+        people[role], who = owner(app, site, f"{role}@example.org", is_operator=False)
+        builders.member(site, hers, who, role)
     his = builders.project(site, account_id=ben)
     (task,) = builders.tasks(site, hers, 1)
     cy = builders.contributor()
@@ -151,10 +156,12 @@ def test_T26_every_route_is_in_one_of_the_tables(site: Site) -> None:
     assert {rule.endpoint for rule in create_app(site=site).url_map.iter_rules()} == listed
 
 
-def test_T26_only_the_owner_and_the_operator_reach_a_project(scene: Scene) -> None:
-    for (method, endpoint), status in PROJECTS.items():
+def test_T26_each_reaches_a_project_as_far_as_their_role_goes(scene: Scene) -> None:
+    for (method, endpoint), (needed, status) in PROJECTS.items():
         found = {who: scene.ask(who, method, endpoint) for who in scene.people}
         wanted = {"nobody": 302, "volunteer": 302, "ben": 404, "operator": status, "ada": status}
+        for role in ROLES[:-1]:
+            wanted[role] = status if is_enough(role, needed) else 403
         assert found == wanted, f"{method} {endpoint}"
 
 

@@ -31,7 +31,7 @@ def _receive_to_disk(state: Any) -> None:
 @owner_required
 def upload(slug: str) -> ResponseReturnValue:
     """The form, and the uploads so far."""
-    return _upload_page(mine(slug))
+    return _upload_page(mine(slug, "collaborator"))
 
 
 @blueprint.post("/projects/<slug>/upload")
@@ -39,7 +39,7 @@ def upload(slug: str) -> ResponseReturnValue:
 @max_body("max_upload_bytes")
 def receive(slug: str) -> ResponseReturnValue:
     """Take the files as one batch; a worker makes the tasks."""
-    project = mine(slug)
+    project = mine(slug, "collaborator")
     try:
         if not limits.allow(current_site(), "upload", f"account {owner().id}"):
             raise TooMany(_("Too many uploads in one hour. Put more files into one."))
@@ -66,7 +66,7 @@ def receive(slug: str) -> ResponseReturnValue:
 @owner_required
 def batch(slug: str, batch_id: int) -> ResponseReturnValue:
     """One upload: how far it is, and the rows that failed with their reasons."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     found = _batch(project, batch_id)
     with current_site().db.session() as session:
         rows = batches.failures(session, batch_id, after(), PAGE + 1)
@@ -84,7 +84,7 @@ def batch(slug: str, batch_id: int) -> ResponseReturnValue:
 @owner_required
 def batch_progress(slug: str, batch_id: int) -> ResponseReturnValue:
     """How far the upload is; 304 while nothing changed."""
-    found = _batch(mine(slug), batch_id)
+    found = _batch(mine(slug, "researcher"), batch_id)
     names = ("state", "phase", "n_rows", "rows_done", "n_tasks", "n_failed", "error")
     response = jsonify({name: getattr(found, name) for name in names})
     response.add_etag()
@@ -96,7 +96,7 @@ def batch_progress(slug: str, batch_id: int) -> ResponseReturnValue:
 @owner_required
 def batch_failures(slug: str, batch_id: int) -> ResponseReturnValue:
     """All failed rows as a file, to mend them beside the original."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     _batch(project, batch_id)
     columns = (Column("row", "integer", ""), Column("name", "string", ""), Column("reason", "string", ""))
     rows = _all_failures(current_site(), batch_id)

@@ -24,7 +24,7 @@ from microtasks.web.request import current_site, owner_required
 @owner_required
 def dashboard(slug: str) -> ResponseReturnValue:
     """Every chart of the project."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     found = engine.dashboard(current_site(), project)
     return render_template(
         "owner/dashboard.html", project=project, board=found, charts=_charts(project, found)
@@ -35,7 +35,7 @@ def dashboard(slug: str) -> ResponseReturnValue:
 @owner_required
 def dashboard_file(slug: str, chart: str) -> ResponseReturnValue:
     """The numbers of one chart."""
-    project = mine(slug)
+    project = mine(slug, "researcher")
     charts = {one.name: one for one in _charts(project, engine.dashboard(current_site(), project))}
     found = charts.get(chart)
     if found is None:

@@ -97,14 +97,14 @@ def create(task_type: str) -> ResponseReturnValue:
 @owner_required
 def project(slug: str) -> ResponseReturnValue:
     """One project: progress, state, what to do next."""
-    return render_template("owner/project.html", **_overview(mine(slug)))
+    return render_template("owner/project.html", **_overview(mine(slug, "researcher")))
 
 
 @blueprint.get("/projects/<slug>/progress.json")
 @owner_required
 def progress(slug: str) -> ResponseReturnValue:
     """The counts of the project's page, for its script."""
-    found = mine(slug)
+    found = mine(slug, "researcher")
     with current_site().db.session() as session:
         counts = projects.progress(session, id_of(found))
     return {"state": found.state, **counts}
@@ -113,14 +113,14 @@ def progress(slug: str) -> ResponseReturnValue:
 @blueprint.get("/projects/<slug>/edit")
 @owner_required
 def edit(slug: str) -> ResponseReturnValue:
-    found = mine(slug)
+    found = mine(slug, "collaborator")
     return _form(found.task_type, found.model_dump(), found)
 
 
 @blueprint.post("/projects/<slug>/edit")
 @owner_required
 def save(slug: str) -> ResponseReturnValue:
-    found = mine(slug)
+    found = mine(slug, "collaborator")
     if "save" not in http.form:
         return _rows_changed(found.task_type, found)
     try:
@@ -135,7 +135,7 @@ def save(slug: str) -> ResponseReturnValue:
 @owner_required
 def move(slug: str) -> ResponseReturnValue:
     """Publish, pause, resume or archive."""
-    found = mine(slug)
+    found = mine(slug, "collaborator")
     use_case = MOVES.get(http.form.get("move", ""))
     if use_case is None:
         raise InputError(_("There is no such step."))
@@ -150,7 +150,7 @@ def move(slug: str) -> ResponseReturnValue:
 @owner_required
 def tasks(slug: str) -> ResponseReturnValue:
     """The project's tasks, a page at a time by key."""
-    found = mine(slug)
+    found = mine(slug, "researcher")
     with current_site().db.connection() as connection:
         rows = exports.page(connection, id_of(found), after(), PAGE + 1)
     shown = rows[:PAGE]
@@ -167,7 +167,7 @@ def tasks(slug: str) -> ResponseReturnValue:
 @owner_required
 def preview(slug: str) -> ResponseReturnValue:
     """The volunteer's page with one of the project's tasks; answers go nowhere."""
-    found = mine(slug)
+    found = mine(slug, "researcher")
     task_type = tasktypes.get(found.task_type)
     task = engine.task_to_preview(current_site(), found, after())
     if task is None:
@@ -199,7 +199,7 @@ def preview(slug: str) -> ResponseReturnValue:
 @owner_required
 def reports(slug: str) -> ResponseReturnValue:
     """What volunteers said is wrong with tasks."""
-    found = mine(slug)
+    found = mine(slug, "researcher")
     with current_site().db.connection() as connection:
         rows = projects.reports(connection, id_of(found), after(), PAGE + 1)
     shown = rows[:PAGE]
@@ -215,7 +215,7 @@ def reports(slug: str) -> ResponseReturnValue:
 @owner_required
 def close_report(slug: str, report_id: int) -> ResponseReturnValue:
     """Tick a report off."""
-    engine.close_report(current_site(), id_of(mine(slug)), report_id)
+    engine.close_report(current_site(), id_of(mine(slug, "reviewer")), report_id)
     return redirect(url_for("owner.reports", slug=slug), 303)
 
 

@@ -17,7 +17,7 @@ from microtasks.web.request import current_site, owner_required
 @owner_required
 def quality(slug: str) -> ResponseReturnValue:
     """Agreement by field, reliability, and the volunteers: those who were left out first."""
-    found = mine(slug)
+    found = mine(slug, "researcher")
     skip = after()
     overview = standing.overview(current_site(), id_of(found), skip, PAGE + 1)
     return render_template(
@@ -33,7 +33,7 @@ def quality(slug: str) -> ResponseReturnValue:
 @owner_required
 def review(slug: str) -> ResponseReturnValue:
     """Bring it up to date, in the background."""
-    standing.ask_for_review(current_site(), id_of(mine(slug)))
+    standing.ask_for_review(current_site(), id_of(mine(slug, "reviewer")))
     flash(_("A worker looks through all answers now. Come back to this page in a while."), "ok")
     return redirect(url_for("owner.quality", slug=slug), 303)
 
@@ -42,7 +42,7 @@ def review(slug: str) -> ResponseReturnValue:
 @owner_required
 def weigh(slug: str, pseudonym: str) -> ResponseReturnValue:
     """Leave a volunteer out of the consensus, or take them in again."""
-    found = mine(slug)
+    found = mine(slug, "collaborator")
     word = http.form.get("weigh", "")
     if word not in ("in", "out"):
         raise InputError(_("There is no such step."))
