@@ -23,6 +23,9 @@ from microtasks.engine.site import Site
 from microtasks.store import exports
 from microtasks.store.tables import Project
 
+#: How a table's rows are read: site, project, what to read, the name of its key.
+Walk = Callable[[Site, Project, exports.Read, str], Iterator[exports.Row]]
+
 
 @dataclass(frozen=True, slots=True)
 class What:
@@ -31,7 +34,7 @@ class What:
     name: str
     label: str
     use: str  # "use this if ..."
-    read: Callable[[Site, Project], Table]
+    read: Callable[[Site, Project, Walk | None], Table]
     key: tuple[str, ...] = ()  # columns that tell its rows apart
 
 
@@ -70,10 +73,41 @@ def files(
     if writer.files is not None:
         name = _pseudonyms(site)
         return writer.files(Source(site, project, _id(project), config, parts, what, raw, name))
-    found = table.read(site, project)
+    found = table.read(site, project, None)
     chunks = write_csv(found, raw=raw) if format == "csv" else _writer(writer)(found)
     columns = found.columns if writer.name != "crowdkit" else ()
     return [File(f"{project.slug}-{what}{writer.suffix}", writer.mime, chunks, what, columns)]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a table. next: the key to read on behind; None at the end."""
+
+    columns: tuple[Column, ...]
+    rows: list[tuple[Any, ...]]
+    next: Any
+
+
+def page(site: Site, project: Project, what: str, after: Any, limit: int) -> Page:
+    """The rows of a table that belong to `limit` keys behind `after` (None: from its beginning).
+
+    Keys are answers, tasks, contributors or big images: one may give several rows, or none. InputError.
+    """
+    following: Any = None
+
+    def walk(site: Site, project: Project, read: exports.Read, key: str) -> Iterator[exports.Row]:
+        nonlocal following
+        with site.db.connection() as connection:
+            chunk = read(connection, _id(project), after, limit + 1)
+        if len(chunk) > limit:
+            following = chunk[limit - 1][key]
+        return iter(chunk[:limit])
+
+    if what not in WHATS:
+        raise InputError(f"There is no table called {what!r}. There are: {', '.join(WHATS)}.")
+    table = WHATS[what].read(site, project, walk)
+    rows = list(table.rows)
+    return Page(table.columns, rows, following)
 
 
 def usual(format: str) -> str:
@@ -107,7 +141,9 @@ def _writer(format: Format) -> Callable[[Table], Iterator[bytes]]:
 
 def code_book(site: Site, project: Project) -> dict[str, tuple[Column, ...]]:
     """The columns of every table of this project, with type, unit and meaning."""
-    return {name: what.read(site, project).columns for name, what in WHATS.items() if _has(project, name)}
+    return {
+        name: what.read(site, project, None).columns for name, what in WHATS.items() if _has(project, name)
+    }
 
 
 def code_book_csv(site: Site, project: Project) -> bytes:
@@ -163,7 +199,7 @@ ANSWER_COLUMNS = (
 )
 
 
-def answers(site: Site, project: Project) -> Table:
+def answers(site: Site, project: Project, walk: Walk | None = None) -> Table:
     """Every answer as it was given, surplus ones and checks included (see `status`)."""
     task_type, config = _type(project)
     name = _pseudonyms(site)
@@ -180,12 +216,12 @@ def answers(site: Site, project: Project) -> Table:
             *task_type.answer_row(row["value"], config),
             *(row["revised_at"], row["config_version"]),
         )
-        for row in _walk(site, project, exports.answers, "id")
+        for row in (walk or _walk)(site, project, exports.answers, "id")
     )
     return Table(_distinct(columns), rows)
 
 
-def marks(site: Site, project: Project) -> Table:
+def marks(site: Site, project: Project, walk: Walk | None = None) -> Table:
     """Every mark of every answer, one a row, in pixels of the task's own image."""
     task_type, config = _type(project)
     columns = task_type.mark_columns(config)
@@ -203,13 +239,13 @@ def marks(site: Site, project: Project) -> Table:
             *_tile(row, tile),
             row["status"],
         )
-        for row in _walk(site, project, exports.answers, "id")
+        for row in (walk or _walk)(site, project, exports.answers, "id")
         for mark in task_type.mark_rows(row["value"], config)
     )
     return Table(_distinct(all_columns), rows)
 
 
-def consensus(site: Site, project: Project) -> Table:
+def consensus(site: Site, project: Project, walk: Walk | None = None) -> Table:
     """What the answers add up to, as the type writes it: a row a task, a tag or a mark."""
     task_type, config = _type(project)
     tile = _tile_columns(site, project)
@@ -242,7 +278,7 @@ def consensus(site: Site, project: Project) -> Table:
     )
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for row in _walk(site, project, exports.consensus, "task_id"):
+        for row in (walk or _walk)(site, project, exports.consensus, "task_id"):
             found = Consensus(
                 value=row["value"],
                 agreement=row["agreement"],
@@ -269,7 +305,7 @@ def consensus(site: Site, project: Project) -> Table:
     return Table(_distinct(columns), rows())
 
 
-def tasks(site: Site, project: Project) -> Table:
+def tasks(site: Site, project: Project, walk: Walk | None = None) -> Table:
     """Every task: content and state. The owner's own columns follow as meta_, hidden_ and after_."""
     with site.db.connection() as connection:
         own = exports.metadata_names(connection, _id(project))
@@ -314,12 +350,12 @@ def tasks(site: Site, project: Project) -> Table:
             *(row["hidden"].get(name) for name in own["hidden"]),
             *(row["after"].get(name) for name in own["after"]),
         )
-        for row in _walk(site, project, exports.tasks, "task_id")
+        for row in (walk or _walk)(site, project, exports.tasks, "task_id")
     )
     return Table(_distinct(columns), rows)
 
 
-def contributors(site: Site, project: Project) -> Table:
+def contributors(site: Site, project: Project, walk: Walk | None = None) -> Table:
     """What each anonymous volunteer gave; nothing here says who they are."""
     name = _pseudonyms(site)
     columns = (
@@ -348,12 +384,12 @@ def contributors(site: Site, project: Project) -> Table:
             *(row["seconds_spent"], row["first_at"], row["last_at"]),
             *(row["skill"], row["gold_score"], "|".join(row["habits"] or ()), bool(row["is_excluded"])),
         )
-        for row in _walk(site, project, exports.contributors, "contributor_id")
+        for row in (walk or _walk)(site, project, exports.contributors, "contributor_id")
     )
     return Table(columns, rows)
 
 
-def sources(site: Site, project: Project) -> Table:
+def sources(site: Site, project: Project, walk: Walk | None = None) -> Table:
     """Consensus marks of tiled images, merged across the tiles' borders, in the big image's pixels."""
     task_type, config = _type(project)
     own = task_type.columns(config)
@@ -366,7 +402,7 @@ def sources(site: Site, project: Project) -> Table:
     )
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for row in _walk(site, project, exports.sources, "source"):
+        for row in (walk or _walk)(site, project, exports.sources, "source"):
             found = Consensus(None, 0.0, None, 0, detail=row["detail"], reducer=row["reducer"])
             for mark in task_type.rows(found, config):
                 yield (project.slug, row["source"], *mark, row["reducer"], row["updated_at"])
