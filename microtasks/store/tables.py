@@ -168,6 +168,11 @@ class Project(SQLModel, table=True):
     lease_seconds: int | None = Field(default=None)  # None: the setting's
     # the walk: new contributors start here (nothing before it is open)
     head_pos: int = Field(default=-1, sa_column=Column(BigInteger, nullable=False, server_default="-1"))
+    # what volunteers learn from: {"steps": [...], "guide": [...]}; engine/tutorial.py
+    tutorial: dict[str, Any] = _json()
+    # are volunteers told how they did on known tasks, and what others said on tasks that are done?
+    tells_known: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    tells_consensus: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     created_at: datetime | None = _time(now=True)
     published_at: datetime | None = _time(null=True)
 
@@ -419,6 +424,7 @@ class Answer(SQLModel, table=True):
     network: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     created_at: datetime | None = _time(now=True)
     revised_at: datetime | None = _time(null=True)
+    told_at: datetime | None = _time(null=True)  # what is right was told: no revision after that
 
 
 class AnswerRevision(SQLModel, table=True):

@@ -94,9 +94,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "account_id", name=op.f("pk_project_member")),
     )
     op.create_index(op.f("ix_project_member_account_id"), "project_member", ["account_id"], unique=False)
+    op.add_column("answer", sa.Column("told_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "project",
+        sa.Column(
+            "tutorial",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
+    op.add_column(
+        "project", sa.Column("tells_known", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
+    op.add_column(
+        "project", sa.Column("tells_consensus", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
 
 
 def downgrade() -> None:
+    op.drop_column("project", "tells_consensus")
+    op.drop_column("project", "tells_known")
+    op.drop_column("project", "tutorial")
+    op.drop_column("answer", "told_at")
     op.drop_index(op.f("ix_project_member_account_id"), table_name="project_member")
     op.drop_table("project_member")
     op.drop_index(op.f("ix_invitation_project_id"), table_name="invitation")
