@@ -588,6 +588,35 @@ class Job(SQLModel, table=True):
     finished_at: datetime | None = _time(null=True)
 
 
+class Export(SQLModel, table=True):
+    """Files that somebody asked for: written by a job, kept for some days; the row is kept as the record."""
+
+    __table_args__ = (
+        Index(None, "project_id", "id"),
+        _one_of("state", "queued", "running", "done", "failed", "expired"),
+        CheckConstraint("state <> 'done' OR folder <> ''", name="done_has_file"),
+    )
+    id: int | None = _id()
+    project_id: int = _big("project.id")
+    account_id: int | None = _big("account.id", null=True, cascade=False)  # None: the command line
+    state: str = _text("queued")  # expired: done, and its file thrown away
+    what: str = _text()  # one of engine.exporting.WHATS, or "all": a package
+    format: str = _text()
+    # licence, compress, raw, same_names: how it was asked for
+    parameters: dict[str, Any] = _json()
+    snapshot: dict[str, Any] | None = _json(null=True)  # engine.snapshots.Snapshot: which state it holds
+    software: str = _text("")  # name and version that wrote it
+    n_rows: int | None = _big(null=True)  # an estimate of what is to be read; rows_done may pass it
+    rows_done: int = Field(default=0, sa_column=Column(BigInteger, nullable=False, server_default="0"))
+    name: str = _text("")  # what the file is called for a person
+    folder: str = _text("")  # folder name below data/exports
+    n_bytes: int | None = _big(null=True)
+    sha256: str | None = _text(null=True)
+    error: str | None = _text(null=True)
+    created_at: datetime | None = _time(now=True)
+    finished_at: datetime | None = _time(null=True)
+
+
 class NetworkKey(SQLModel, table=True):
     """The key that hashes networks for one period of 30 days; destroyed 30 days after it."""
 
