@@ -27,7 +27,7 @@ from microtasks.engine.ingest import Upload
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
 from microtasks.store import projects
-from microtasks.store.media import Files
+from microtasks.store.files import Files
 from microtasks.store.tables import Answer, Task, TaskContent
 
 ORM_ROWS = 20_000

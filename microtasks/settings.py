@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     data: Path = Field(
         Path("microtasks-data"), description="Folder for images, uploads and the embedded servers."
     )
+    storage: str = Field(
+        "",
+        description="Images and uploads: empty, in the data folder; or s3://bucket/prefix, for all hosts.",
+    )
     database_url: str = Field(
         "",
         validation_alias=AliasChoices("database_url", "MICROTASKS_DATABASE_URL", "DATABASE_URL"),
@@ -98,16 +102,16 @@ class Settings(BaseSettings):
 
     def problems(self) -> list[str]:
         """What cannot work or, in production, is not safe: one plain sentence each. Empty: nothing."""
-        secret, base, redis = (
-            self.secret_key.get_secret_value(),
-            urlsplit(self.base_url),
-            urlsplit(self.redis_url),
-        )
+        secret = self.secret_key.get_secret_value()
+        base, redis, storage = map(urlsplit, (self.base_url, self.redis_url, self.storage))
         found: dict[str, object] = {
             "MICROTASKS_SECRET_KEY is not set: give it at least 32 random characters.": not secret,
             "DATABASE_URL is not set.": not self.database_url,
             "DATABASE_URL must be a PostgreSQL address such as postgresql://user:password@host/name.": (
                 self.database_url and not self.database_url.startswith(("postgresql", "postgres:"))
+            ),
+            "MICROTASKS_STORAGE must be an address such as s3://bucket/prefix.": (
+                self.storage and not (storage.scheme == "s3" and storage.netloc)
             ),
             "REDIS_URL is not set.": not self.redis_url,
             "REDIS_URL must begin with redis://, rediss:// or unix://.": (

@@ -9,7 +9,11 @@ import contextlib
 import os
 import re
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +22,7 @@ import psycopg
 import pytest
 import redis
 from click.testing import CliRunner, Result
+from processes import wait_until
 
 from microtasks.engine.site import Site, open_site
 from microtasks.local import servers as local
@@ -122,6 +127,45 @@ def site(settings: Settings) -> Iterator[Site]:
     site = open_site(settings)
     yield site
     site.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """A real S3 server over HTTP; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    wait_until(lambda: _is_there(address))
+    yield address
+    process.kill()
+    process.wait()
+
+
+def _is_there(address: str) -> bool:
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen(address).close()  # noqa: S310
+        return True
+    return False
+
+
+@pytest.fixture
+def storage(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket of this test, as MICROTASKS_STORAGE names it; its keys are in the environment."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_server,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    name = f"bucket-{uuid.uuid4().hex}"
+    urllib.request.urlopen(urllib.request.Request(f"{s3_server}/{name}", method="PUT")).close()  # noqa: S310
+    return f"s3://{name}/site"
 
 
 @pytest.fixture

@@ -1,14 +1,19 @@
-"""Real worker processes for tests, and waiting for what they do."""
+"""Real worker and web processes for tests, and waiting for what they do."""
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from microtasks.settings import Settings
 
@@ -57,6 +62,7 @@ class Workers:
                 "REDIS_URL": self._settings.redis_url,
                 "MICROTASKS_DATA": str(self._settings.data),
                 "MICROTASKS_SECRET_KEY": self._settings.secret_key.get_secret_value(),
+                "MICROTASKS_STORAGE": self._settings.storage,
                 **environment,
             },
         )
@@ -71,3 +77,63 @@ class Workers:
             if process.poll() is None:
                 process.kill()
             process.wait()
+
+
+class Web:
+    """The site's real web server, killed and started again on the same port."""
+
+    def __init__(self, settings: Settings, **environment: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.environment = os.environ | {
+            "DATABASE_URL": settings.database_url,
+            "REDIS_URL": settings.redis_url,
+            "MICROTASKS_DATA": str(settings.data),
+            "MICROTASKS_SECRET_KEY": settings.secret_key.get_secret_value(),
+            "MICROTASKS_STORAGE": settings.storage,
+            "MICROTASKS_WEB_PROCESSES": "1",
+            **environment,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "microtasks", "web", "--port", str(self.port)],
+            cwd=ROOT, env=self.environment, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        wait_until(self.answers)
+
+    def answers(self) -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+            with contextlib.closing(connection):
+                connection.request("GET", "/healthz")
+                return connection.getresponse().status == 200
+        return False
+
+    def kill(self) -> None:
+        if self.process and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            wait_until(lambda: not self.answers())
+
+
+class Volunteer:
+    """One cookie and the API. OSError or HTTPException: the outcome is unknown."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.cookie = ""
+
+    def post(self, path: str, body: object) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        with contextlib.closing(connection):
+            headers = {"Content-Type": "application/json", "Cookie": self.cookie}
+            connection.request("POST", f"/api/v1{path}", json.dumps(body), headers)
+            reply = connection.getresponse()
+            content = reply.read()
+            if reply.status != 200:
+                raise http.client.HTTPException(f"{reply.status}: {content!r}")
+            self.cookie = (reply.getheader("Set-Cookie") or self.cookie).split(";")[0]
+            return json.loads(content)

@@ -28,11 +28,7 @@ def check(site: Site) -> list[str]:
 
 
 def _missing_files(site: Site, connection: Connection) -> list[str]:
-    missing = [
-        f"{kind}/{digest}"
-        for kind, digest in invariants.files(connection)
-        if not site.files.path(kind, digest).is_file()
-    ]
+    missing = site.files.missing(invariants.files(connection))
     if not missing:
         return []
-    return [f"Each image row has its files. Broken {len(missing)} times, first: {missing[0]}."]
+    return [f"Each image row has its files. Broken {len(missing)} times, first: {'/'.join(missing[0])}."]

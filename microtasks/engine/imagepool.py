@@ -24,7 +24,7 @@ from PIL import Image
 
 from microtasks.core.errors import InputError, RowInvalid
 from microtasks.engine.images import Derived, derive
-from microtasks.store.media import Files
+from microtasks.store.files import Files
 
 MEMORY_BYTES: Final = 1 << 30
 #: Between two lines of a child: one image, or one tile of it.

@@ -19,7 +19,7 @@ from PIL import GifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, WebPImag
 
 from microtasks.core import tiling
 from microtasks.core.errors import RowInvalid
-from microtasks.store.media import Files
+from microtasks.store.files import Files
 
 #: Widths of the copies. None is larger than its original; one smaller than 1600 px is also kept in full size.
 WIDTHS: Final = (320, 640, 1024, 1600)

@@ -7,7 +7,6 @@ of rows is one transaction, which also moves the batch's restart point and is gu
 from __future__ import annotations
 
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,7 +24,7 @@ from microtasks.core import rows
 from microtasks.core.errors import AnswerInvalid, Conflict, FileInvalid, InputError, RowInvalid
 from microtasks.core.rows import TABLE_ENDINGS, Failed, Item, Table
 from microtasks.core.tasktype import Media
-from microtasks.engine import images, intake
+from microtasks.engine import audit, images, intake
 from microtasks.engine.archives import (
     ADVICE,
     DAMAGE,
@@ -63,10 +62,11 @@ def create_batch(
     *,
     tile_px: int | None = None,
     overlap_px: int = 0,
+    by: int | None = None,
 ) -> int:
     """Take in an upload and queue its import; return the batch's id.
 
-    uploads: a ZIP, images, one table (CSV, TSV, JSONL), folders, or a mix, as one whole.
+    uploads: a ZIP, images, one table (CSV, TSV, JSONL), folders, or a mix, as one whole. by: the account.
     1. Check what was asked. 2. Copy the files, counted, to a folder with a random name; fsync.
     3. Insert the batch and its job, commit. 4. Ring.
     Errors: NotFound; Conflict for an archived project; FileInvalid for nothing, too much, or tiles that make
@@ -77,15 +77,16 @@ def create_batch(
     with site.db.session() as session:
         if projects.get(session, project_id).state == "archived":
             raise Conflict("This project is archived: nothing can be added to it.")
-    folder = intake.receive(site, uploads)
+    upload = intake.receive(site, uploads)
     label = intake.label(uploads[0].name) + (f" and {len(uploads) - 1} more" if len(uploads) > 1 else "")
     options = {"tile_px": tile_px, "overlap_px": overlap_px} if tile_px else {}
     try:
         with site.db.connection() as connection:
-            batch_id = batches.add(connection, project_id, label, folder.name, orjson.dumps(options).decode())
+            batch_id = batches.add(connection, project_id, label, upload, orjson.dumps(options).decode())
             job_id = jobs.add(connection, "import", batch_id)
+            audit.note(connection, by, project_id, "batch.add", batch=batch_id, label=label)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        site.uploads.drop(upload)
         raise
     site.bell.ring(job_id)
     return batch_id
@@ -101,10 +102,11 @@ def run(site: Site, batch_id: int, job: Running) -> None:
         order = batches.order(connection, batch_id)
     if order is None or order.state in ("done", "failed"):
         return
-    folder = intake.folder(site, order.upload)
     try:
-        if not folder.is_dir():
-            raise FileInvalid("The uploaded files are gone. Please upload them again.")
+        try:
+            folder = site.uploads.fetch(order.upload)
+        except FileNotFoundError:
+            raise FileInvalid("The uploaded files are gone. Please upload them again.") from None
         with (
             Contents(folder, site.settings) as contents,
             Pool(site.files.root, site.settings.max_image_pixels) as pool,
@@ -115,7 +117,7 @@ def run(site: Site, batch_id: int, job: Running) -> None:
         with site.db.connection() as connection:
             job.hold(connection)
             batches.fail(connection, batch_id, error.message)
-    shutil.rmtree(folder, ignore_errors=True)
+    site.uploads.drop(order.upload)
     intake.clean(site)
 
 
@@ -280,11 +282,15 @@ class _Import:
             if self.tile_px is None:
                 with self.site.db.connection() as connection:
                     known = media.by_sha256(connection, images.sha256(content))
-                if known and self.site.files.path("originals", known.sha256).exists():
+                if known and not self.site.files.missing([("originals", known.sha256)]):
                     return _Picture(known.id, known.width, known.height)
             derived = self.pool.derive(content, member.ending, self.tile_px, self.overlap_px)
         except RowInvalid as error:
             return error
+        for each in derived:
+            self.site.files.publish(
+                [("originals", each.sha256), *(("derived", copy["sha256"]) for copy in each.derivatives)]
+            )
         with self.site.db.connection() as connection:
             stored = [
                 media.add(

@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -32,17 +31,13 @@ class Upload:
     content: Path | IO[bytes]
 
 
-def folder(site: Site, name: str) -> Path:
-    """Where an upload of that name lies."""
-    return site.settings.data / "uploads" / name
-
-
-def receive(site: Site, uploads: Sequence[Upload]) -> Path:
-    """Copy the uploads to a new folder and return it; nothing is left behind on an error.
+def receive(site: Site, uploads: Sequence[Upload]) -> str:
+    """Copy the uploads to a new folder and return its name; nothing is left behind on an error.
 
     Errors: FileInvalid for no file, too many, or too much; Unavailable when the disk is nearly full.
     """
-    kept = folder(site, secrets.token_hex(16))
+    upload = secrets.token_hex(16)
+    kept = site.uploads.path(upload)
     kept.mkdir(parents=True)
     try:
         manifest: list[dict[str, str]] = []
@@ -64,20 +59,20 @@ def receive(site: Site, uploads: Sequence[Upload]) -> Path:
             descriptor = os.open(path, os.O_RDONLY)
             os.fsync(descriptor)
             os.close(descriptor)
+        site.uploads.keep(upload)
     except BaseException:
-        shutil.rmtree(kept, ignore_errors=True)
+        site.uploads.drop(upload)
         raise
-    return kept
+    return upload
 
 
 def clean(site: Site) -> None:
     """Throw away old uploads that no import needs."""
-    uploads = site.settings.data / "uploads"
+    old = site.uploads.older(ORPHAN_SECONDS)
     with site.db.connection() as connection:
         needed = batches.uploads_in_use(connection)
-    for path in uploads.iterdir() if uploads.is_dir() else ():
-        if path.name not in needed and path.stat().st_mtime < time.time() - ORPHAN_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+    for upload in old - needed:
+        site.uploads.drop(upload)
 
 
 def _files(uploads: Sequence[Upload]) -> Iterator[tuple[str, Path | IO[bytes]]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from microtasks.settings import Settings
 from microtasks.store.db import Database
-from microtasks.store.media import Files
+from microtasks.store.files import Files, Folders, open_storage
 from microtasks.store.queue import Bell
 
 
@@ -17,6 +17,7 @@ class Site:
     settings: Settings
     db: Database
     files: Files
+    uploads: Folders
     bell: Bell
 
     def close(self) -> None:
@@ -27,9 +28,11 @@ class Site:
 def open_site(settings: Settings) -> Site:
     """Connect nothing yet: connections are made when first used. Errors: SettingsInvalid."""
     settings.check()
+    files, uploads = open_storage(settings.data, settings.storage)
     return Site(
         settings,
         Database(settings.database_url, settings.pool_size),
-        Files(settings.data / "media"),
+        files,
+        uploads,
         Bell(settings.redis_url),
     )

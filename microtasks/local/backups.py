@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from microtasks.engine.site import Site
 from microtasks.local import embedded, servers
 from microtasks.store import migrate
 from microtasks.store.db import plain_url
+from microtasks.store.files import Bucket
 
 _ABOUT, _DATABASE, _FORMAT = "microtasks-backup.json", "database.dump", 1
 #: Folders below the data folder that belong to the database's rows.
@@ -49,7 +51,10 @@ def write(site: Site, file: Path) -> int:
                 _add_bytes(tar, _ABOUT, json.dumps(about).encode())
                 tar.add(dump, _DATABASE)
                 for folder in _FOLDERS:
-                    _add_folder(tar, site.settings.data / folder, folder)
+                    if site.files.bucket:
+                        _add_stored(tar, site.files.bucket, folder, Path(scratch) / "stored")
+                    else:
+                        _add_folder(tar, site.settings.data / folder, folder)
             raw.flush()
             os.fsync(raw.fileno())
         os.replace(temporary, file)
@@ -68,7 +73,7 @@ def restore(site: Site, file: Path, *, force: bool = False) -> None:
         raise Conflict("The database is not empty. To replace everything in it, add --force.")
     data = embedded.prepare(site.settings.data)
     with tempfile.TemporaryDirectory(dir=data) as scratch:
-        _unpack(file, data, Path(scratch))
+        _unpack(file, data, Path(scratch), site.files.bucket)
         script = Path(scratch) / "database.sql"
         _run(
             "pg_restore",
@@ -84,7 +89,7 @@ def restore(site: Site, file: Path, *, force: bool = False) -> None:
     migrate.upgrade(site.settings.database_url)
 
 
-def _unpack(file: Path, data: Path, scratch: Path) -> None:
+def _unpack(file: Path, data: Path, scratch: Path, bucket: Bucket | None) -> None:
     try:
         with tarfile.open(file) as tar:
             first = tar.next()
@@ -98,6 +103,9 @@ def _unpack(file: Path, data: Path, scratch: Path) -> None:
                     continue
                 if member.name == _DATABASE:
                     _copy(content, scratch / _DATABASE)
+                elif parts[0] in _FOLDERS and bucket:
+                    _copy(content, scratch / "stored")
+                    bucket.put(member.name, scratch / "stored")
                 elif parts[0] in _FOLDERS:
                     _copy(content, data / member.name)
     except (tarfile.TarError, EOFError, ValueError, KeyError) as error:
@@ -119,6 +127,13 @@ def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(content)
     tar.addfile(member, io.BytesIO(content))
+
+
+def _add_stored(tar: tarfile.TarFile, bucket: Bucket, folder: str, scratch: Path) -> None:
+    for name, _ in bucket.names(f"{folder}/"):
+        with contextlib.suppress(FileNotFoundError):  # an upload that was imported just now
+            bucket.fetch(name, scratch)
+            tar.add(scratch, name)
 
 
 def _add_folder(tar: tarfile.TarFile, folder: Path, name: str) -> None:

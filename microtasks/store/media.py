@@ -1,18 +1,10 @@
-"""Images: files by their content's hash (temporary name, fsync, rename, only then the row), rows, wire form.
-
-Nothing heavy is imported here: the processes that decode images have little memory and use `Files` alone.
-"""
+"""Images: their rows, and what a browser is told of them. Their files: files.py."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -97,39 +89,3 @@ def add(
     image = by_sha256(connection, sha256)
     assert image is not None  # noqa: S101  (inserted here or by another import)
     return image
-
-
-class Files:
-    """`originals/ab/abcdef...` and `derived/ab/abcdef....webp` below one folder. Never a user's name."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def put(self, kind: str, content: bytes) -> str:
-        """Store the bytes; return their SHA-256 (hex). Storing the same bytes again changes nothing."""
-        digest = hashlib.sha256(content).hexdigest()
-        path = self.path(kind, digest)
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.rename(temporary, path)
-            except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary)
-                raise
-        return digest
-
-    def path(self, kind: str, digest: str) -> Path:
-        """Where the file of that hash lies: kind is "originals" or "derived"."""
-        if (
-            kind not in ("originals", "derived")
-            or len(digest) != 64
-            or not set(digest) <= set("0123456789abcdef")
-        ):
-            raise ValueError(f"not a stored file: {kind}/{digest}")
-        return self.root / kind / digest[:2] / (digest + (".webp" if kind == "derived" else ""))

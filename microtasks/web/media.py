@@ -21,17 +21,14 @@ HEADERS = {
 @blueprint.get("/media/<digest>.webp")
 def derived(digest: str) -> Response:
     """Send one derivative. The name is its SHA-256, so what it holds never changes."""
+    files = current_site().files
     try:
-        path = current_site().files.path("derived", digest)
-    except ValueError:
+        if digest in http.if_none_match and files.path("derived", digest):
+            response = Response(status=304)
+        else:
+            response = Response(files.read("derived", digest), mimetype="image/webp")
+    except (ValueError, FileNotFoundError):
         abort(404)
-    if digest in http.if_none_match:
-        response = Response(status=304)
-    else:
-        try:
-            response = Response(path.read_bytes(), mimetype="image/webp")
-        except FileNotFoundError:
-            abort(404)
     response.headers.update(HEADERS)
     response.set_etag(digest)
     return response

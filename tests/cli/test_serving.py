@@ -20,7 +20,8 @@ import builders
 import pytest
 from click.testing import Result
 
-from microtasks.engine.site import Site
+from microtasks.engine.site import Site, open_site
+from microtasks.settings import Settings
 from microtasks.store import migrate
 
 pytestmark = pytest.mark.faults
@@ -249,6 +250,21 @@ def test_a_backup_brings_back_rows_and_images(site: Site, cli: Cli, tmp_path: Pa
         assert connection.execute("SELECT to_regclass('left_over')").fetchone() == (None,)
     assert site.files.path("originals", image).read_bytes() == b"an image"
     assert migrate.differences(site.settings.database_url) == []
+
+
+def test_a_backup_holds_what_lies_in_a_bucket_too(
+    settings: Settings, cli: Cli, storage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MICROTASKS_STORAGE", storage)
+    site = open_site(settings.model_copy(update={"storage": storage}))
+    image = site.files.put("originals", b"an image")
+    assert cli("db", "backup", tmp_path / "backup.tar").exit_code == 0
+    assert site.files.bucket is not None
+    site.files.bucket.delete([name for name, _ in site.files.bucket.names("")])
+    done = cli("db", "restore", tmp_path / "backup.tar", "--force")
+    assert done.exit_code == 0, done.stderr
+    assert site.files.read("originals", image) == b"an image"
+    site.close()
 
 
 def test_a_backup_that_is_none_or_not_whole_changes_nothing(site: Site, cli: Cli, tmp_path: Path):

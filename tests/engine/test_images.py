@@ -16,7 +16,7 @@ from microtasks.core.errors import RowInvalid
 from microtasks.engine import images
 from microtasks.engine.imagepool import Pool
 from microtasks.engine.images import Derived
-from microtasks.store.media import Files
+from microtasks.store.files import Files
 
 MARKER = b"GPS-52.5200N"
 MAX_PIXELS = 50_000_000

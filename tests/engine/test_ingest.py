@@ -496,7 +496,7 @@ def test_T02_an_uploads_name_is_never_a_path(
     for name in names:
         batch_id = ingest.create_batch(site, project.id, [Upload(name, io.BytesIO(b"id,text\n"))])
         with site.db.session() as session:
-            folder = intake.folder(site, batches.get(session, batch_id).upload)
+            folder = site.uploads.path(batches.get(session, batch_id).upload)
         assert sorted(path.name for path in folder.iterdir()) == ["000000", "manifest.json"]
     assert not list(tmp_path.rglob("evil*"))
 

@@ -292,7 +292,7 @@ def test_P07_after_a_flush_everything_that_waits_is_rung_again(site: Site, queue
 def test_P07_without_redis_a_job_waits_and_nothing_fails(site: Site) -> None:
     from microtasks.store.queue import Bell
 
-    away = Site(site.settings, site.db, site.files, Bell("redis://127.0.0.1:1/0"))
+    away = Site(site.settings, site.db, site.files, site.uploads, Bell("redis://127.0.0.1:1/0"))
     job_id, _ = waiting_import(away)
     assert jobs.ring_waiting(away) == 0
     assert facts(away, job_id)[0] == "queued"

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import builders
 import pytest
-from processes import ROOT, wait_until
+from processes import Volunteer, Web, wait_until
 
 from microtasks.engine import checking, sweep
 from microtasks.engine.site import Site
@@ -26,68 +19,9 @@ pytestmark = pytest.mark.faults
 YES = {"answer": "yes"}
 
 
-class Web:
-    """The site's real web server, killed and started again on the same port."""
-
-    def __init__(self, site: Site) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        settings = site.settings
-        self.environment = os.environ | {
-            "DATABASE_URL": settings.database_url,
-            "REDIS_URL": settings.redis_url,
-            "MICROTASKS_DATA": str(settings.data),
-            "MICROTASKS_SECRET_KEY": settings.secret_key.get_secret_value(),
-            "MICROTASKS_WEB_PROCESSES": "1",
-        }
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "microtasks", "web", "--port", str(self.port)],
-            cwd=ROOT, env=self.environment, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        wait_until(self.answers)
-
-    def answers(self) -> bool:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-            with contextlib.closing(connection):
-                connection.request("GET", "/healthz")
-                return connection.getresponse().status == 200
-        return False
-
-    def kill(self) -> None:
-        if self.process and self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            wait_until(lambda: not self.answers())
-
-
-class Volunteer:
-    """One cookie and the API. OSError or HTTPException: the outcome is unknown."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.cookie = ""
-
-    def post(self, path: str, body: object) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        with contextlib.closing(connection):
-            headers = {"Content-Type": "application/json", "Cookie": self.cookie}
-            connection.request("POST", f"/api/v1{path}", json.dumps(body), headers)
-            reply = connection.getresponse()
-            content = reply.read()
-            if reply.status != 200:
-                raise http.client.HTTPException(f"{reply.status}: {content!r}")
-            self.cookie = (reply.getheader("Set-Cookie") or self.cookie).split(";")[0]
-            return json.loads(content)
-
-
 @pytest.fixture
 def web(site: Site) -> Iterator[Web]:
-    web = Web(site)
+    web = Web(site.settings)
     yield web
     web.kill()
 

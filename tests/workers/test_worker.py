@@ -105,7 +105,7 @@ def test_P07_a_worker_waits_while_redis_is_away_and_goes_on(
 ) -> None:
     folder = Path("/tmp") / f"mtr{uuid4().hex[:8]}"  # noqa: S108  (a socket's path must be short)
     first, url = servers.start_valkey(folder, for_tests=True)
-    here = Site(site.settings, site.db, site.files, Bell(url))
+    here = Site(site.settings, site.db, site.files, site.uploads, Bell(url))
     done, waiting = new_import(here), 0
     worker = workers.start(REDIS_URL=url)
     try:
