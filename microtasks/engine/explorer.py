@@ -9,6 +9,7 @@ from typing import Any
 from microtasks import tasktypes
 from microtasks.core.errors import Conflict, InputError, NotFound
 from microtasks.core.tasktype import Part
+from microtasks.engine import audit
 from microtasks.engine.site import Site
 from microtasks.engine.standing import name
 from microtasks.store import explorer as stored
@@ -176,9 +177,10 @@ def decide(site: Site, project: Project, task_id: int, account_id: int, choice: 
         elif choice != "none":
             raise InputError("Please choose what is right.")
         stored.decide(connection, task_id, account_id, kind, value, note)
+        audit.note(connection, account_id, _id(project), "task.decide", task=task_id, choice=choice)
 
 
-def ask_more(site: Site, project: Project, task_id: int, n: int) -> None:
+def ask_more(site: Site, project: Project, task_id: int, n: int, *, by: int | None = None) -> None:
     """Send a task back for up to n more answers; a retired one is open again. NotFound, InputError, Conflict.
 
     1. Lock the task; raise what it may get. 2. Let newcomers' walk begin before it.
@@ -195,6 +197,7 @@ def ask_more(site: Site, project: Project, task_id: int, n: int) -> None:
         if outcome == "full":
             raise Conflict(f"A task takes at most {MOST_REDUNDANCY} answers.")
         hotpath.lower_head(connection, _id(project))
+        audit.note(connection, by, _id(project), "task.ask_more", task=task_id, n=n)
 
 
 def in_words(value: Mapping[str, Any] | None, asked: Sequence[Part]) -> str | None:

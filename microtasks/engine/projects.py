@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from microtasks import tasktypes
 from microtasks.core.errors import ConfigInvalid, Conflict, NotFound, ProjectNotReady
 from microtasks.core.tasktype import Method
-from microtasks.engine import handout
+from microtasks.engine import audit, handout
 from microtasks.engine.site import Site
 from microtasks.store import jobs, projects
 from microtasks.store.db import now, raw
@@ -78,7 +78,7 @@ class ProjectIn(BaseModel):
 
 
 def create(site: Site, account_id: int | None, form: ProjectIn) -> Project:
-    """Make a draft project with a slug of its own, from its name.
+    """Make a draft project with a slug of its own, from its name. Noted in the audit log, as all below.
 
     1. Check the config by the task type (ConfigInvalid, with problems; NotFound for an unknown type).
     2. Store it under the first free slug, with version 1 of its config.
@@ -89,13 +89,16 @@ def create(site: Site, account_id: int | None, form: ProjectIn) -> Project:
         for slug in _slugs(form.name, form.task_type):
             project = Project(**values, slug=slug, account_id=account_id)
             if projects.add(session, project):
+                audit.note(raw(session), account_id, project.id, "project.create", slug=slug)
                 session.commit()
                 return project
     raise Conflict("No free address was found for this name. Please choose another name.")
 
 
-def update(site: Site, project_id: int, form: ProjectIn) -> Project:
+def update(site: Site, project_id: int, form: ProjectIn, *, by: int | None = None) -> Project:
     """Change a project's texts, config and policy. A changed config is a new version; the slug stays.
+
+    by: the account that does it; None: the command line. So it is with all below.
 
     1. Lock the project; the task type is fixed once there are tasks (Conflict).
     2. Write; keep the config's new version.
@@ -109,6 +112,8 @@ def update(site: Site, project_id: int, form: ProjectIn) -> Project:
             raise Conflict("The type of task cannot be changed once there are tasks. Make a new project.")
         redundancy_before, rule_before = project.redundancy, project.stop_rule
         policy_before = _policy(project)
+        settings = form.model_dump() | {"config": config}
+        changes = audit.changes({name: getattr(project, name) for name in settings}, settings)
         is_new_config = config != project.config or form.task_type != project.task_type
         for name, value in form.model_dump(exclude={"config"}).items():
             setattr(project, name, value)
@@ -121,6 +126,8 @@ def update(site: Site, project_id: int, form: ProjectIn) -> Project:
         if project.redundancy != redundancy_before:
             projects.change_redundancy(session, project_id, redundancy_before, project.redundancy)
         projects.change_stopping(session, project, rule_before)
+        if changes:
+            audit.note(raw(session), by, project_id, "project.update", **changes)
         job = None
         if is_new_config or _policy(project) != policy_before:
             job = jobs.add(raw(session), "aggregate", project_id)
@@ -130,7 +137,7 @@ def update(site: Site, project_id: int, form: ProjectIn) -> Project:
     return project
 
 
-def publish(site: Site, project_id: int, *, allow_empty: bool = False) -> Project:
+def publish(site: Site, project_id: int, *, allow_empty: bool = False, by: int | None = None) -> Project:
     """Let volunteers in: from draft or paused. ProjectNotReady with `details["reasons"]`, for a person.
 
     allow_empty: publish also without tasks (a script imports them afterwards).
@@ -144,9 +151,11 @@ def publish(site: Site, project_id: int, *, allow_empty: bool = False) -> Projec
             raise ProjectNotReady(
                 "This project cannot be published yet. " + " ".join(reasons), reasons=reasons
             )
-        project.state = "published"
+        state, project.state = project.state, "published"
         project.published_at = project.published_at or now()
         session.add(project)
+        action = "project.resume" if state == "paused" else "project.publish"
+        audit.note(raw(session), by, project_id, action, before=state, after="published")
         session.commit()
     return project
 
@@ -166,25 +175,24 @@ def not_ready(project: Project) -> list[str]:
     return []
 
 
-def pause(site: Site, project_id: int) -> Project:
+def pause(site: Site, project_id: int, *, by: int | None = None) -> Project:
     """Hand out no more tasks; answers to tasks already handed out still count."""
-    return _move(site, project_id, "paused", {"published": "paused", "paused": "paused"})
+    return _move(site, project_id, "project.pause", "paused", ("published", "paused"), by)
 
 
-def resume(site: Site, project_id: int) -> Project:
+def resume(site: Site, project_id: int, *, by: int | None = None) -> Project:
     """Publish a paused project again; bring an archived one back, paused."""
     with site.db.session() as session:
         state = projects.get(session, project_id).state
     if state == "archived":
-        return _move(site, project_id, "paused", {"archived": "paused"})
-    return publish(site, project_id, allow_empty=True)
+        return _move(site, project_id, "project.resume", "paused", ("archived",), by)
+    return publish(site, project_id, allow_empty=True, by=by)
 
 
-def archive(site: Site, project_id: int) -> Project:
+def archive(site: Site, project_id: int, *, by: int | None = None) -> Project:
     """Put a project away: hidden from volunteers, its data stays."""
-    return _move(
-        site, project_id, "archived", dict.fromkeys(("draft", "paused", "published", "archived"), "archived")
-    )
+    states = ("draft", "paused", "published", "archived")
+    return _move(site, project_id, "project.archive", "archived", states, by)
 
 
 def examples(task_type: str) -> list[dict[str, Any]]:
@@ -208,11 +216,12 @@ def task_to_preview(site: Site, project: Project, after_id: int = 0) -> dict[str
     return handout.shown(0, about, examples(project.task_type)[0]["payload"], [])
 
 
-def close_report(site: Site, project_id: int, report_id: int) -> None:
+def close_report(site: Site, project_id: int, report_id: int, *, by: int | None = None) -> None:
     """Tick off what a volunteer reported; NotFound if it is not this project's."""
     with site.db.session() as session:
         if not projects.close_report(raw(session), project_id, report_id):
             raise NotFound("There is no such report.")
+        audit.note(raw(session), by, project_id, "report.close", report=report_id)
         session.commit()
 
 
@@ -227,11 +236,15 @@ def estimate(n_tasks: int, redundancy: int, median_seconds: float | None) -> dic
     }
 
 
-def _move(site: Site, project_id: int, goal: str, allowed: dict[str, str]) -> Project:
+def _move(
+    site: Site, project_id: int, action: str, goal: str, allowed: tuple[str, ...], by: int | None
+) -> Project:
     with site.db.session() as session:
         project = projects.locked(session, project_id)
         if project.state not in allowed:
             raise Conflict(f"A project that is {project.state} cannot become {goal}.")
+        if project.state != goal:
+            audit.note(raw(session), by, project_id, action, before=project.state, after=goal)
         project.state = goal
         session.add(project)
         session.commit()

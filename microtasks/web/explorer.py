@@ -107,7 +107,11 @@ def ask_more(slug: str, task_id: int) -> ResponseReturnValue:
     given = http.form.get("n", "").strip()
     try:
         engine.ask_more(
-            current_site(), project, task_id, int(given) if re.fullmatch("[0-9]{1,4}", given) else 0
+            current_site(),
+            project,
+            task_id,
+            int(given) if re.fullmatch("[0-9]{1,4}", given) else 0,
+            by=id_of(owner()),
         )
         flash(_("The task is open for more answers."), "ok")
     except (Conflict, InputError) as error:

@@ -56,6 +56,7 @@ def receive(slug: str) -> ResponseReturnValue:
             files,
             tile_px=_pixels("tile_px"),
             overlap_px=_pixels("overlap_px") or 0,
+            by=id_of(owner()),
         )
     except (InputError, TooMany) as error:
         return _upload_page(project, wrong=error.message), 429 if isinstance(error, TooMany) else 400

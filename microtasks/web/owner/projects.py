@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import flash, redirect, render_template, url_for
@@ -34,7 +35,7 @@ BUTTONS = ("csrf_token", "add", "remove", "save", "stop_early", "weigh")
 ANSWERS_MAX = 10
 
 #: The state buttons, and the use case of each.
-MOVES = {
+MOVES: dict[str, Callable[..., Project]] = {
     "publish": engine.publish,
     "pause": engine.pause,
     "resume": engine.resume,
@@ -124,7 +125,7 @@ def save(slug: str) -> ResponseReturnValue:
     if "save" not in http.form:
         return _rows_changed(found.task_type, found)
     try:
-        engine.update(current_site(), id_of(found), _read(found.task_type, found))
+        engine.update(current_site(), id_of(found), _read(found.task_type, found), by=id_of(owner()))
     except (ValidationError, ConfigInvalid) as error:
         return _refused(found.task_type, error, found)
     flash(_("Saved."), "ok")
@@ -140,7 +141,7 @@ def move(slug: str) -> ResponseReturnValue:
     if use_case is None:
         raise InputError(_("There is no such step."))
     try:
-        use_case(current_site(), id_of(found))
+        use_case(current_site(), id_of(found), by=id_of(owner()))
     except Conflict as error:
         flash(error.message, "warn")
     return redirect(url_for("owner.project", slug=slug), 303)
@@ -215,7 +216,8 @@ def reports(slug: str) -> ResponseReturnValue:
 @owner_required
 def close_report(slug: str, report_id: int) -> ResponseReturnValue:
     """Tick a report off."""
-    engine.close_report(current_site(), id_of(mine(slug, "reviewer")), report_id)
+    found = mine(slug, "reviewer")
+    engine.close_report(current_site(), id_of(found), report_id, by=id_of(owner()))
     return redirect(url_for("owner.reports", slug=slug), 303)
 
 

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from microtasks.core.errors import InputError
 from microtasks.engine import standing
-from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine
+from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine, owner
 from microtasks.web.request import current_site, owner_required
 
 
@@ -46,6 +46,6 @@ def weigh(slug: str, pseudonym: str) -> ResponseReturnValue:
     word = http.form.get("weigh", "")
     if word not in ("in", "out"):
         raise InputError(_("There is no such step."))
-    standing.weigh(current_site(), id_of(found), pseudonym, is_excluded=word == "out")
+    standing.weigh(current_site(), id_of(found), pseudonym, is_excluded=word == "out", by=id_of(owner()))
     flash(_("Noted. A worker makes the consensus anew."), "ok")
     return redirect(url_for("owner.quality", slug=slug), 303)
