@@ -14,6 +14,78 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "certificate",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("contributor_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("language", sa.Text(), server_default="en", nullable=False),
+        sa.Column(
+            "facts",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_certificate")),
+    )
+    op.create_index(op.f("ix_certificate_contributor_id"), "certificate", ["contributor_id"], unique=False)
+    op.create_table(
+        "claim",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("contributor_id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_claim")),
+    )
+    op.create_index(op.f("ix_claim_contributor_id"), "claim", ["contributor_id"], unique=False)
+    op.create_index("uq_claim_email", "claim", [sa.literal_column("lower(email)")], unique=True)
+    op.create_table(
+        "claim_link",
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("code_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("contributor_id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_claim_link")),
+    )
+    op.create_index(op.f("ix_claim_link_contributor_id"), "claim_link", ["contributor_id"], unique=False)
+    op.create_table(
+        "contributor_alias",
+        sa.Column("old_id", sa.Uuid(), nullable=False),
+        sa.Column("contributor_id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("old_id", name=op.f("pk_contributor_alias")),
+    )
+    op.create_index(
+        op.f("ix_contributor_alias_contributor_id"), "contributor_alias", ["contributor_id"], unique=False
+    )
+    op.create_table(
+        "mail",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), server_default="queued", nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('queued', 'sending', 'sent', 'filed', 'failed')", name=op.f("ck_mail_state_known")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mail")),
+    )
+    op.create_index(
+        "ix_mail_waiting",
+        "mail",
+        ["due_at"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('queued', 'sending')"),
+    )
+    op.create_table(
         "audit",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
@@ -30,6 +102,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     op.create_index(op.f("ix_audit_project_id_id"), "audit", ["project_id", "id"], unique=False)
+    op.create_table(
+        "team",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("contributor_id", sa.Uuid(), nullable=True),
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_team_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_team")),
+        sa.UniqueConstraint("code", name=op.f("uq_team_code")),
+    )
+    op.create_index(op.f("ix_team_account_id"), "team", ["account_id"], unique=False)
+    op.create_index(op.f("ix_team_contributor_id"), "team", ["contributor_id"], unique=False)
     op.create_table(
         "api_token",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -130,7 +218,42 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "account_id", name=op.f("pk_project_member")),
     )
     op.create_index(op.f("ix_project_member_account_id"), "project_member", ["account_id"], unique=False)
+    op.create_table(
+        "rating",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("contributor_id", sa.Uuid(), nullable=False),
+        sa.Column("score", sa.SmallInteger(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("score BETWEEN 1 AND 3", name=op.f("ck_rating_score_range")),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_rating_project_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("project_id", "contributor_id", name=op.f("pk_rating")),
+    )
+    op.create_table(
+        "team_member",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("team_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("contributor_id", sa.Uuid(), nullable=False),
+        sa.Column("joined_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("left_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["team_id"], ["team.id"], name=op.f("fk_team_member_team_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_team_member")),
+    )
+    op.create_index(op.f("ix_team_member_contributor_id"), "team_member", ["contributor_id"], unique=False)
+    op.create_index(
+        "uq_team_member_present",
+        "team_member",
+        ["team_id", "contributor_id"],
+        unique=True,
+        postgresql_where=sa.text("left_at IS NULL"),
+    )
     op.add_column("answer", sa.Column("told_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "project", sa.Column("shows_teams", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
     op.add_column(
         "project",
         sa.Column(
@@ -146,13 +269,41 @@ def upgrade() -> None:
     op.add_column(
         "project", sa.Column("tells_consensus", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
+    op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
 
 
 def downgrade() -> None:
+    op.create_foreign_key(
+        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
+    )
+    op.create_foreign_key(
+        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
+    )
+    op.create_foreign_key(
+        op.f("fk_task_content_project_id"),
+        "task_content",
+        "project",
+        ["project_id"],
+        ["id"],
+        ondelete="CASCADE",
+    )
+    op.create_foreign_key(
+        op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
+    )
     op.drop_column("project", "tells_consensus")
     op.drop_column("project", "tells_known")
     op.drop_column("project", "tutorial")
+    op.drop_column("project", "shows_teams")
     op.drop_column("answer", "told_at")
+    op.drop_index(
+        "uq_team_member_present", table_name="team_member", postgresql_where=sa.text("left_at IS NULL")
+    )
+    op.drop_index(op.f("ix_team_member_contributor_id"), table_name="team_member")
+    op.drop_table("team_member")
+    op.drop_table("rating")
     op.drop_index(op.f("ix_project_member_account_id"), table_name="project_member")
     op.drop_table("project_member")
     op.drop_index(op.f("ix_invitation_project_id"), table_name="invitation")
@@ -161,5 +312,21 @@ def downgrade() -> None:
     op.drop_table("export")
     op.drop_index(op.f("ix_api_token_account_id"), table_name="api_token")
     op.drop_table("api_token")
+    op.drop_index(op.f("ix_team_contributor_id"), table_name="team")
+    op.drop_index(op.f("ix_team_account_id"), table_name="team")
+    op.drop_table("team")
     op.drop_index(op.f("ix_audit_project_id_id"), table_name="audit")
     op.drop_table("audit")
+    op.drop_index(
+        "ix_mail_waiting", table_name="mail", postgresql_where=sa.text("state IN ('queued', 'sending')")
+    )
+    op.drop_table("mail")
+    op.drop_index(op.f("ix_contributor_alias_contributor_id"), table_name="contributor_alias")
+    op.drop_table("contributor_alias")
+    op.drop_index(op.f("ix_claim_link_contributor_id"), table_name="claim_link")
+    op.drop_table("claim_link")
+    op.drop_index("uq_claim_email", table_name="claim")
+    op.drop_index(op.f("ix_claim_contributor_id"), table_name="claim")
+    op.drop_table("claim")
+    op.drop_index(op.f("ix_certificate_contributor_id"), table_name="certificate")
+    op.drop_table("certificate")
