@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from microtasks.core.marktypes import Floats, Found, Ints, Marks, Views, is_cut_off, radius_of
+from microtasks.core.marktypes import Bools, Floats, Found, Ints, Marks, Views, is_cut_off, radius_of
 
 ROUNDS = 10
 SIZE_CLASSES = 3
@@ -86,6 +86,8 @@ def ballots(found: Found, marks: Marks, label: Ints, views: Views) -> tuple[Ints
     offset = np.arange(len(row)) - np.repeat(np.cumsum(n_views) - n_views, n_views)
     view = order[begin[row] + offset]
     marked = np.isin(row * len(views) + view, label * len(views) + marks.view)
+    if views.checked is not None:
+        marked |= is_checked(found.x[row], found.y[row], view, views.checked)
     if np.isfinite(views.edges).any():
         x, y, edges = found.x[row], found.y[row], views.edges[view]
         radius = radius_of(found.size)[row] if found.size.shape[1] else np.zeros(len(row))
@@ -98,6 +100,18 @@ def ballots(found: Found, marks: Marks, label: Ints, views: Views) -> tuple[Ints
     ballot, place = np.unique(row * n_people + person[view], return_inverse=True)
     said_yes = np.bincount(place, weights=marked, minlength=len(ballot)) > 0
     return ballot // n_people, ballot % n_people, said_yes, n_people
+
+
+def is_checked(x: Floats, y: Floats, view: Ints, checked: Floats) -> Bools:
+    """Does each place lie in a box that its view checked? checked: view, left, top, right, bottom a row."""
+    checked = checked[np.argsort(checked[:, 0], kind="stable")]
+    begin = np.searchsorted(checked[:, 0], view, "left")
+    n_boxes = np.searchsorted(checked[:, 0], view, "right") - begin
+    row = np.repeat(np.arange(len(view)), n_boxes)
+    offset = np.arange(len(row)) - np.repeat(np.cumsum(n_boxes) - n_boxes, n_boxes)
+    box = checked[begin[row] + offset]
+    is_in = (x[row] >= box[:, 1]) & (x[row] < box[:, 3]) & (y[row] >= box[:, 2]) & (y[row] < box[:, 4])
+    return np.bincount(row[is_in], minlength=len(view)) > 0
 
 
 def _sigmoid(values: Floats) -> Floats:

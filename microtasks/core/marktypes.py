@@ -56,11 +56,13 @@ class Views:
     """Who saw what, one row a view: image, person, and the part of the image that was shown.
 
     edges: left, top, right, bottom in px, (n, 4); infinite where the image itself ends there.
+    checked: of views that name places instead of marking, a row each: view, left, top, right, bottom.
     """
 
     image: Ints
     person: Ints
     edges: Floats
+    checked: Floats | None = None
 
     @staticmethod
     def whole(image: Ints, person: Ints) -> Views:

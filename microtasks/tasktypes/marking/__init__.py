@@ -1,11 +1,13 @@
 """Marking: circles, points or boxes on an image, each with a class if the project has classes.
 
-The crater template is one config of it: circles of at least so many pixels, fresh, degraded or ghost.
+The crater template is one config of it: circles of at least so many pixels, fresh, degraded or ghost. Who
+cannot draw checks squares of a grid instead: see `grid.py`.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,9 +15,22 @@ from pydantic import ConfigDict, Field, model_validator
 
 from microtasks.core import voting
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import Answer, Column, Consensus, Frozen, Media, Method, Part, TaskType
+from microtasks.core.tasktype import (
+    Answer,
+    Column,
+    Compared,
+    Consensus,
+    Frozen,
+    Media,
+    Method,
+    Outcome,
+    Part,
+    TaskType,
+)
 from microtasks.core.tasktype import Payload as TaskPayload
 from microtasks.core.tiling import Seen
+from microtasks.tasktypes.marking import grid
+from microtasks.tasktypes.marking.grid import Cells
 
 Shape = Literal["circle", "point", "box"]
 #: The measures of each shape, besides x and y.
@@ -93,9 +108,16 @@ class Mark(Frozen):
 
 
 class MarkingValue(Frozen):
-    """The marks of one answer; an empty list says "nothing here"."""
+    """The marks of one answer, or the squares in which things are; neither says "nothing here"."""
 
     marks: list[Mark] = Field(max_length=5000)
+    cells: Cells | None = None
+
+    @model_validator(mode="after")
+    def _either(self) -> MarkingValue:
+        if self.marks and self.cells:
+            raise ValueError("Give marks or squares, not both.")
+        return self
 
 
 class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
@@ -107,7 +129,6 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
     summary = "Ask volunteers to mark things on an image: circles around craters, points, or boxes."
     inline = False
     needs_image = True
-    works_without_script = False
     row_key = None
     Config = MarkingConfig
     Payload = TaskPayload
@@ -128,13 +149,41 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         if problems:
             raise AnswerInvalid(problems[0]["what"], problems=problems)
 
+    def parse_value(
+        self, raw: object, payload: TaskPayload, config: MarkingConfig, media: Sequence[Media] = ()
+    ) -> dict[str, Any]:
+        """As everywhere; squares get the size of the picture, and none checked is "nothing here"."""
+        value = super().parse_value(raw, payload, config, media)
+        if cells := value.get("cells"):
+            if not cells["checked"]:
+                return {"marks": []}
+            if media:
+                cells |= {"width": float(media[0].width), "height": float(media[0].height)}
+            elif "width" not in cells or "height" not in cells:
+                raise AnswerInvalid("The size of the picture is not known.")
+            cells["checked"] = grid.in_order(cells["checked"])
+        return value
+
+    def check_gold(
+        self, raw: object, payload: TaskPayload, config: MarkingConfig, media: Sequence[Media] = ()
+    ) -> dict[str, Any]:
+        """What is known is known as marks."""
+        value = self.parse_value(raw, payload, config, media)
+        if "cells" in value:
+            raise AnswerInvalid("A known answer is given as marks, not as squares.")
+        return value
+
     def is_empty(self, value: Mapping[str, Any]) -> bool:
-        """No mark: "nothing here"."""
-        return not value["marks"]
+        """No mark and no square: "nothing here"."""
+        return not value["marks"] and not (value.get("cells") or {}).get("checked")
 
     def from_form(self, form: Mapping[str, Sequence[str]], config: MarkingConfig) -> dict[str, Any]:
-        """Without a script one can only say "nothing here"."""
-        return {"marks": []}
+        """Without a script one checks squares: `cells` are their names, `grid` is columns x rows."""
+        size = re.fullmatch(r"([0-9]{1,2})x([0-9]{1,2})", "".join(form.get("grid", ())))
+        if not size or not form.get("cells"):
+            return {"marks": []}
+        cells = {"columns": int(size[1]), "rows": int(size[2]), "checked": list(form["cells"])}
+        return {"marks": [], "cells": cells}
 
     def reduce(
         self, answers: Sequence[Answer], config: MarkingConfig, skills: Mapping[str, float] | None = None
@@ -146,13 +195,17 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         (marked it if it is accepted, did not if not); 1 when nobody marked anything. confidence: likewise of
         the probability. Value None and agreement 0 when nobody could tell, or when one
         viewer alone marked something. A weight of 0 leaves a volunteer's marks and views out.
+
+        Who checked squares is a viewer, too: they marked the objects whose middle lies in a square that they
+        checked, and not the others; place and size are of those who drew. Where nobody drew, the value is
+        None, and `detail["cells"]` has the share of viewers for each square.
         """
         return next(self._reduce([(0, answers)], config, skills))[1]
 
     def glance(self, answers: Sequence[Answer], config: MarkingConfig) -> Consensus | None:
         """An image on which three viewers or more marked nothing at all is blank."""
         n_viewers = sum(answer.value is not None for answer in answers)
-        if n_viewers < BLANK_VIEWERS or any(answer.value and answer.value["marks"] for answer in answers):
+        if n_viewers < BLANK_VIEWERS or any(a.value and not self.is_empty(a.value) for a in answers):
             return None
         return Consensus(
             value={"marks": []},
@@ -203,26 +256,70 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         return (Part("marks", "marks", "Mark everything that you see.", options=options, shape=config.shape),)
 
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: MarkingConfig) -> float:
-        """Return the F1 of the marks against gold's: each found by one near it and of like size."""
-        mine, right = value["marks"], gold["marks"]
-        if not mine and not right:
-            return 1.0
-        left = list(range(len(mine)))
-        n_found = 0
-        for target in right:
-            near = [(d, i) for i in left if (d := _miss(mine[i], target, config)) is not None]
-            if near:
-                n_found += 1
-                left.remove(min(near)[1])
-        return 2 * n_found / (len(mine) + len(right))
+        """Return the F1 of the marks against gold's: each found by one near it and of like size.
+
+        Of squares: the F1 against those in which the middle of one of gold's marks lies.
+        """
+        if cells := value.get("cells"):
+            mine, right = set(cells["checked"]), _squares_of(gold["marks"], cells, config)
+            return 2 * len(mine & right) / (len(mine) + len(right))
+        n_all = len(value["marks"]) + len(gold["marks"])
+        return 2 * len(_pairs(value["marks"], gold["marks"], config)) / n_all if n_all else 1.0
+
+    def compare(
+        self, value: Mapping[str, Any], right: Mapping[str, Any], config: MarkingConfig
+    ) -> list[Compared]:
+        """Each mark that is there, matched or missed, then those that are not; or so with squares."""
+        if cells := value.get("cells"):
+            mine, there = set(cells["checked"]), _squares_of(right["marks"], cells, config)
+            return [
+                Compared(
+                    "extra" if name not in there else "matched" if name in mine else "missed",
+                    name,
+                    label=name,
+                    cell=grid.box(name, cells),
+                )
+                for name in grid.in_order(mine | there)
+            ]
+        labels = {item.id: item.label or item.id for item in config.classes}
+        found = {k: i for i, k in _pairs(value["marks"], right["marks"], config)}
+        compared = []
+        for k, target in enumerate(right["marks"]):
+            own = value["marks"][found[k]] if k in found else None
+            said = labels.get((own or {}).get("class", "")), labels.get(target.get("class", ""))
+            outcome: Outcome = "missed" if own is None else "matched"
+            compared.append(Compared(outcome, str(k), said=said[0], right=said[1], mark=own, target=target))
+        taken = set(found.values())
+        return compared + [
+            Compared("extra", "", said=labels.get(mark.get("class", "")), mark=mark)
+            for i, mark in enumerate(value["marks"])
+            if i not in taken
+        ]
 
     def answer_columns(self, config: MarkingConfig) -> tuple[Column, ...]:
-        """One column; the marks themselves are in the marks export."""
-        return (Column("n_marks", "integer", "Marks in this answer; 0 says: nothing here."),)
+        """The marks themselves are in the marks export."""
+        return (
+            Column(
+                "n_marks",
+                "integer",
+                "Marks in this answer; 0 says: nothing here. Empty for an answer by squares.",
+            ),
+            Column(
+                "cells",
+                "string",
+                "Squares checked by who answered by squares, joined by |: B3 is in the second column from "
+                "the left, third row from the top.",
+            ),
+            Column("grid", "string", "Columns x rows of these squares over the whole image, as 6x6."),
+        )
 
     def answer_row(self, value: Mapping[str, Any] | None, config: MarkingConfig) -> tuple[Any, ...]:
-        """The number of marks; None for "I can't tell"."""
-        return (None if value is None else len(value["marks"]),)
+        """The number of marks, or the squares; all None for "I can't tell"."""
+        if value is None:
+            return (None, None, None)
+        if cells := value.get("cells"):
+            return (None, "|".join(cells["checked"]), f"{cells['columns']}x{cells['rows']}")
+        return (len(value["marks"]), None, None)
 
     def columns(self, config: MarkingConfig) -> tuple[Column, ...]:
         """One row an accepted object."""
@@ -330,6 +427,27 @@ def centre_and_radius(mark: Mapping[str, Any], shape: Shape) -> tuple[float, flo
         half = math.sqrt(mark["width"] * mark["height"]) / 2
         return mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2, half
     return mark["x"], mark["y"], mark.get("r") or 0.0
+
+
+def _squares_of(
+    marks: Iterable[Mapping[str, Any]], cells: Mapping[str, Any], config: MarkingConfig
+) -> set[str]:
+    """The squares in which the middles of these marks lie."""
+    middles = (centre_and_radius(mark, config.shape) for mark in marks)
+    return {grid.square_at(x, y, cells) for x, y, _ in middles}
+
+
+def _pairs(
+    marks: Sequence[Mapping[str, Any]], right: Sequence[Mapping[str, Any]], config: MarkingConfig
+) -> list[tuple[int, int]]:
+    """(mark, target) of those that find each other: each target takes the nearest mark that is left."""
+    left, pairs = list(range(len(marks))), []
+    for k, target in enumerate(right):
+        near = [(d, i) for i in left if (d := _miss(marks[i], target, config)) is not None]
+        if near:
+            pairs.append((min(near)[1], k))
+            left.remove(min(near)[1])
+    return pairs
 
 
 def _miss(mark: Mapping[str, Any], target: Mapping[str, Any], config: MarkingConfig) -> float | None:

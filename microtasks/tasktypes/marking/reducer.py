@@ -9,6 +9,7 @@ import math
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from microtasks.core import marks as core
 from microtasks.core.tasktype import Answer, Consensus
 from microtasks.core.tiling import Edges, Seen
-from microtasks.tasktypes.marking import INTERVAL_95, REGION_95, centre_and_radius, class_vote
+from microtasks.tasktypes.marking import INTERVAL_95, REGION_95, centre_and_radius, class_vote, grid
 
 if TYPE_CHECKING:
     from microtasks.tasktypes.marking import MarkingConfig
@@ -41,17 +42,23 @@ def reduce(
     """Fold all tasks together, and yield each task's consensus in the order given."""
     task_ids: list[int] = []
     n_answers: list[int] = []
+    squares: list[dict[str, Any] | None] = []
     table = _Table(config)
     for image, (task, answers) in enumerate(tasks):
         task_ids.append(task)
         n_answers.append(len(answers))
+        squares.append(grid.shares(said for answer in answers if (said := _weighing(answer, skills))))
         table.add(image, answers, skills=skills)
     objects, given = table.fold()
     starts = np.searchsorted(objects.image, np.arange(len(task_ids) + 1))
     n_viewers = Counter(table.image)
     for image, task in enumerate(task_ids):
         rows = range(starts[image], starts[image + 1])
-        yield task, _consensus(reducer, objects, rows, given, n_answers[image], n_viewers[image], config)
+        found = _consensus(reducer, objects, rows, given, n_answers[image], n_viewers[image], config)
+        if squares[image] and not len(rows):  # nobody drew: no place and size, but a share of each square
+            detail = {**found.detail, "cells": squares[image]}
+            found = replace(found, value=None, agreement=0.0, confidence=None, detail=detail)
+        yield task, found
 
 
 def merge(reducer: str, tiles: Sequence[Seen], config: MarkingConfig) -> Consensus:
@@ -62,6 +69,11 @@ def merge(reducer: str, tiles: Sequence[Seen], config: MarkingConfig) -> Consens
     objects, given = table.fold()
     n_answers = sum(len(seen.answers) for seen in tiles)
     return _consensus(reducer, objects, range(len(objects)), given, n_answers, len(set(table.viewer)), config)
+
+
+def _weighing(answer: Answer, skills: Mapping[str, float] | None) -> Mapping[str, Any] | None:
+    """What an answer says, if its contributor could tell and weighs anything."""
+    return None if skills is not None and skills.get(answer.contributor, 1.0) <= 0 else answer.value
 
 
 class _Table:
@@ -75,6 +87,7 @@ class _Table:
         self.image = array("q")
         self.viewer: list[str] = []
         self.edges: list[Edges] = []
+        self.checked = array("d")  # view, left, top, right, bottom: a row a square
         self.view = array("q")
         self.numbers = array("d")  # x, y, then the measures; a row a mark
         self.classes: list[str | None] = []
@@ -91,15 +104,20 @@ class _Table:
         """Add the answers to one image, or to a part of it that begins at x, y."""
         measures = self.config.measures
         for answer in answers:
-            if answer.value is None or (skills is not None and skills.get(answer.contributor, 1.0) <= 0):
+            value = _weighing(answer, skills)
+            if value is None:
                 continue
-            for mark in answer.value["marks"]:
+            for mark in value["marks"]:
                 if not all(name in mark for name in measures):
                     continue  # made when the project asked for another shape
                 centre_x, centre_y, _ = centre_and_radius(mark, self.config.shape)
                 self.view.append(len(self.viewer))
                 self.numbers.extend((centre_x + x, centre_y + y, *(mark[name] for name in measures)))
                 self.classes.append(mark.get("class"))
+            if cells := value.get("cells"):
+                for square in cells["checked"]:
+                    left, top, right, bottom = grid.box(square, cells)
+                    self.checked.extend((len(self.viewer), left + x, top + y, right + x, bottom + y))
             self.image.append(image)
             self.viewer.append(answer.contributor)
             self.edges.append(edges)
@@ -112,6 +130,7 @@ class _Table:
             np.array(self.image, np.int64),
             np.array([people[name] for name in self.viewer], np.int64),
             np.array(self.edges, float).reshape(-1, 4),
+            np.array(self.checked).reshape(-1, 5) if self.checked else None,
         )
         numbers = np.array(self.numbers).reshape(-1, 2 + len(self.config.measures))
         view = np.array(self.view, np.int64)
