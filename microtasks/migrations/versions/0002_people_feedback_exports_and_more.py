@@ -270,8 +270,8 @@ def upgrade() -> None:
         "project", sa.Column("tells_consensus", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
 
 
@@ -280,15 +280,15 @@ def downgrade() -> None:
         op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
-        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
-    )
-    op.create_foreign_key(
         op.f("fk_task_content_project_id"),
         "task_content",
         "project",
         ["project_id"],
         ["id"],
         ondelete="CASCADE",
+    )
+    op.create_foreign_key(
+        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
