@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from microtasks.core.errors import AnswerInvalid, ConfigInvalid
 
 if TYPE_CHECKING:
+    from microtasks.core.columns import Columns
     from microtasks.core.tiling import Seen
 
 AnswerKind = Literal["value", "empty", "cant_tell"]
@@ -110,6 +111,35 @@ class Part:
     shape: Literal["circle", "point", "box"] | None = None
 
 
+Outcome = Literal["matched", "missed", "extra", "right", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One part of an answer beside what is right, for the volunteer to learn from.
+
+    outcome: of things to find "matched" (in both), "missed" (only in what is right), "extra" (only in the
+    answer); of what is chosen or written "right" or "other". part: tells the parts of what is right apart;
+    "" for what is only in the answer. label: what the part is; said, right: the two values, for a person.
+    mark, target: the volunteer's mark and the one that is there, as in a value, in px of the image; cell:
+    left, top, right, bottom of a square, px.
+    """
+
+    outcome: Outcome
+    part: str
+    label: str | None = None
+    said: str | None = None
+    right: str | None = None
+    mark: Mapping[str, Any] | None = None
+    target: Mapping[str, Any] | None = None
+    cell: tuple[float, float, float, float] | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Is the answer as it should be here?"""
+        return self.outcome in ("matched", "right")
+
+
 @dataclass(frozen=True, slots=True)
 class Sure:
     """What must be sure before a task may need no more answers.
@@ -140,6 +170,7 @@ class TaskType(ABC, Generic[C, P, V]):
     label: ClassVar[str]  # for a person: "Question"
     summary: ClassVar[str]  # one sentence for the owner who chooses a type
     inline: ClassVar[bool]  # cheap enough to reduce inside the submit transaction?
+    columnar: ClassVar[bool] = False  # does it have `reduce_columns`?
     needs_image: ClassVar[bool] = False
     #: Columns that tell the rows of one consensus apart; (): one row a task; None: nothing does.
     row_key: ClassVar[tuple[str, ...] | None] = ()
@@ -215,6 +246,19 @@ class TaskType(ABC, Generic[C, P, V]):
         for task, answers in tasks:
             yield task, self.reduce(answers, config)
 
+    def reduce_columns(
+        self,
+        answers: Columns,
+        config: C,
+        method: Method = "majority",
+        gold: Mapping[int, Mapping[str, Any]] | None = None,
+    ) -> Iterator[tuple[int, Consensus]]:
+        """Fold a whole project that is given as columns: what `reduce_project` gives with `compare`.
+
+        For a type that is `columnar`: one whose tasks need no more of an answer than what was said.
+        """
+        raise NotImplementedError
+
     def merge_tiles(self, tiles: Sequence[Seen], config: C) -> Consensus | None:
         """Fold the answers to all tiles of a big image, in its pixels; None where the type has no places."""
         return None
@@ -225,6 +269,10 @@ class TaskType(ABC, Generic[C, P, V]):
 
     def labels(self, value: Mapping[str, Any], config: C) -> dict[str, str]:
         """One answer as plain labels, a part of those in `scales`: for agreement statistics."""
+        return {}
+
+    def numbers(self, value: Mapping[str, Any], config: C) -> dict[str, float]:
+        """The numbers in one answer, by name: their agreement goes by how far they are apart."""
         return {}
 
     def parts(self, config: C) -> tuple[Part, ...]:
@@ -241,6 +289,10 @@ class TaskType(ABC, Generic[C, P, V]):
     @abstractmethod
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: C) -> float:
         """How right an answer's value is against gold, 0..1."""
+
+    def compare(self, value: Mapping[str, Any], right: Mapping[str, Any], config: C) -> list[Compared]:
+        """Say part by part how an answer's value stands beside what is right."""
+        return [Compared("right" if self.score(value, right, config) == 1 else "other", "")]
 
     def check_gold(self, raw: object, payload: P, config: C, media: Sequence[Media] = ()) -> dict[str, Any]:
         """Return gold's plain JSON: the same checks as an answer."""
