@@ -142,6 +142,7 @@ class Project(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("slug"),
         Index(None, "account_id"),
+        Index("ix_project_trial_of", "trial_of", postgresql_where=text("trial_of IS NOT NULL")),
         _one_of("state", "draft", "published", "paused", "archived"),
         _one_of("stop_rule", "redundancy", "agreement", "confidence"),
         _one_of("method", "majority", "model", "committee"),
@@ -172,6 +173,8 @@ class Project(SQLModel, table=True):
     lease_seconds: int | None = Field(default=None)  # None: the setting's
     # group totals on its page, for everybody to see; otherwise only those with a team's link see them
     shows_teams: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    # a copy for trying it out: unlisted, thrown away with its answers; see engine/trials.py
+    trial_of: int | None = _big("project.id", null=True)
     # the walk: new contributors start here (nothing before it is open)
     head_pos: int = Field(default=-1, sa_column=Column(BigInteger, nullable=False, server_default="-1"))
     # what volunteers learn from: {"steps": [...], "guide": [...]}; engine/tutorial.py
@@ -243,6 +246,18 @@ class Audit(SQLModel, table=True):
     account_id: int | None = _big("account.id", null=True, cascade=False)  # None: the command line
     action: str = _text()  # engine/audit.py names them
     detail: dict[str, Any] = _json()
+
+
+class FormDraft(SQLModel, table=True):
+    """What somebody has entered into a form and not yet saved: one for each page."""
+
+    __tablename__ = "form_draft"
+    account_id: int = _big("account.id", primary=True)
+    page: str = Field(sa_column=Column(Text, primary_key=True))
+    form: list[list[str]] = Field(
+        default=[], sa_column=Column(JSONB, nullable=False, server_default=text("'[]'"))
+    )  # [name, value] pairs, in order
+    saved_at: datetime | None = _time(now=True)
 
 
 class ProjectConfig(SQLModel, table=True):
@@ -577,7 +592,10 @@ class Stopping(SQLModel, table=True):
 class Claim(SQLModel, table=True):
     """An e-mail address that stands for a contributor, so that they find their work again. Never exported."""
 
-    __table_args__ = (Index("uq_claim_email", text("lower(email)"), unique=True), Index(None, "contributor_id"))
+    __table_args__ = (
+        Index("uq_claim_email", text("lower(email)"), unique=True),
+        Index(None, "contributor_id"),
+    )
     id: int | None = _id()
     email: str = _text()
     contributor_id: UUID = Field()
@@ -748,6 +766,6 @@ class Heartbeat(SQLModel, table=True):
 
 @event.listens_for(metadata, "after_create")
 def install_hotpath(_: object, connection: Connection, **__: object) -> None:
-    """Create or replace the hot path's functions and the triggers, in the transaction that makes the tables."""
+    """Create or replace functions and triggers, in the transaction that makes the tables."""
     for file in (HOTPATH, DELETION):
         connection.connection.driver_connection.execute(file.read_text())  # type: ignore[union-attr]

@@ -103,6 +103,19 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_audit_project_id_id"), "audit", ["project_id", "id"], unique=False)
     op.create_table(
+        "form_draft",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("page", sa.Text(), nullable=False),
+        sa.Column(
+            "form", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False
+        ),
+        sa.Column("saved_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_form_draft_account_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("account_id", "page", name=op.f("pk_form_draft")),
+    )
+    op.create_table(
         "team",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
@@ -254,6 +267,7 @@ def upgrade() -> None:
     op.add_column(
         "project", sa.Column("shows_teams", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
+    op.add_column("project", sa.Column("trial_of", sa.BigInteger(), autoincrement=False, nullable=True))
     op.add_column(
         "project",
         sa.Column(
@@ -269,15 +283,28 @@ def upgrade() -> None:
     op.add_column(
         "project", sa.Column("tells_consensus", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
+    op.create_index(
+        "ix_project_trial_of",
+        "project",
+        ["trial_of"],
+        unique=False,
+        postgresql_where=sa.text("trial_of IS NOT NULL"),
+    )
+    op.create_foreign_key(
+        op.f("fk_project_trial_of"), "project", "project", ["trial_of"], ["id"], ondelete="CASCADE"
+    )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
 
 
 def downgrade() -> None:
     op.create_foreign_key(
         op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
+    )
+    op.create_foreign_key(
+        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_content_project_id"),
@@ -288,14 +315,16 @@ def downgrade() -> None:
         ondelete="CASCADE",
     )
     op.create_foreign_key(
-        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
-    )
-    op.create_foreign_key(
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
+    )
+    op.drop_constraint(op.f("fk_project_trial_of"), "project", type_="foreignkey")
+    op.drop_index(
+        "ix_project_trial_of", table_name="project", postgresql_where=sa.text("trial_of IS NOT NULL")
     )
     op.drop_column("project", "tells_consensus")
     op.drop_column("project", "tells_known")
     op.drop_column("project", "tutorial")
+    op.drop_column("project", "trial_of")
     op.drop_column("project", "shows_teams")
     op.drop_column("answer", "told_at")
     op.drop_index(
@@ -315,6 +344,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_team_contributor_id"), table_name="team")
     op.drop_index(op.f("ix_team_account_id"), table_name="team")
     op.drop_table("team")
+    op.drop_table("form_draft")
     op.drop_index(op.f("ix_audit_project_id_id"), table_name="audit")
     op.drop_table("audit")
     op.drop_index(
