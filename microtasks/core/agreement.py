@@ -7,6 +7,7 @@ alpha-reliability"; Fleiss 1971; Shannon 1948.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,17 +101,62 @@ def _bootstrap(
     counts: Floats, disagreed: Floats, difference: Floats, rng: np.random.Generator
 ) -> tuple[float | None, float | None]:
     """2.5 % and 97.5 % of alpha when tasks are drawn again (the ordinal distances are kept)."""
-    n_tasks = len(counts)
+    # Tasks with the same counts are drawn together: the same law, and fast for a million of them.
+    rows, first, n = np.unique(counts, axis=0, return_index=True, return_counts=True)
+    disagreed = disagreed[first]
     drawn = []
     for _ in range(BOOTSTRAP_DRAWS):
-        weight = np.bincount(rng.integers(0, n_tasks, n_tasks), minlength=n_tasks).astype(float)
-        value = _alpha(float(weight @ disagreed), weight @ counts, difference)
+        weight = rng.multinomial(len(counts), n / len(counts)).astype(float)
+        value = _alpha(float(weight @ disagreed), weight @ rows, difference)
         if value is not None:
             drawn.append(value)
+    return _middle_95(drawn)
+
+
+def _middle_95(drawn: Sequence[float]) -> tuple[float | None, float | None]:
     if not drawn:
         return None, None
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(low), float(high)
+
+
+def of_numbers(
+    task: NDArray[np.int32], value: Floats, n_tasks: int, rng: np.random.Generator | None = None
+) -> Agreement:
+    """Return the statistics of numbers, one row an answer: alpha by squared difference (interval).
+
+    pairwise: share of pairs that gave the very same number. rng: for the bootstrap.
+    """
+    n = np.bincount(task, minlength=n_tasks).astype(float)
+    rows = n[task] >= 2
+    task, value = task[rows], value[rows]
+    if not len(task):
+        return Agreement(None, None, None, None, None, 0, 0)
+    # From the middle, so that squares of great numbers do not swallow their differences.
+    value = value - np.median(value)
+    n = np.bincount(task, minlength=n_tasks).astype(float)
+    is_kept = n >= 2
+    n = n[is_kept]
+    total = np.bincount(task, weights=value, minlength=n_tasks)[is_kept]
+    square = np.bincount(task, weights=value * value, minlength=n_tasks)[is_kept]
+    disagreed = 2 * (n * square - total * total) / (n - 1)
+
+    def alpha_of(weight: Floats) -> float | None:
+        n_all = float(weight @ n)
+        expected = 2 * (n_all * float(weight @ square) - float(weight @ total) ** 2)
+        if n_all < 2 or expected <= 1e-12 * max(n_all * float(weight @ square), 1e-300):
+            return None
+        return 1 - (n_all - 1) * float(weight @ disagreed) / expected
+
+    alpha = alpha_of(np.ones(len(n)))
+    low = high = None
+    if rng is not None and alpha is not None:
+        even = np.full(len(n), 1 / len(n))
+        drawn = [alpha_of(rng.multinomial(len(n), even).astype(float)) for _ in range(BOOTSTRAP_DRAWS)]
+        low, high = _middle_95([each for each in drawn if each is not None])
+    same = np.unique(np.column_stack([task, value]), axis=0, return_counts=True)[1].astype(float)
+    pairs = float((same * (same - 1)).sum() / (n * (n - 1)).sum())
+    return Agreement(alpha, low, high, None, pairs, len(n), int(n.sum()))
 
 
 def fleiss(counts: Floats) -> float | None:

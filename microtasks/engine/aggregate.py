@@ -8,17 +8,21 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from microtasks import tasktypes
 from microtasks.core.errors import NotFound
 from microtasks.core.tasktype import Answer, Method, TaskType
 from microtasks.core.tiling import Seen, Tile, edges
 from microtasks.engine.site import Site
+from microtasks.store import columns, jobs, standing
 from microtasks.store import consensus as stored
-from microtasks.store import jobs
+from microtasks.store.columns import Read
 from microtasks.store.consensus import Facts, Reduced, Said, TileRow
 from microtasks.store.db import Connection
+
+if TYPE_CHECKING:
+    from microtasks.core.columns import Columns
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +63,26 @@ def aggregate(site: Site, project_id: int, method: Method | None = None) -> Aggr
     """Make the consensus of every task of a project anew, in one columnar pass (job `aggregate`).
 
     method: the project's own unless one is given. Memory holds a chunk of tasks, and a few numbers an
-    answer where a model is fitted. Raises NotFound when there is no such project.
+    answer. Raises NotFound when there is no such project.
 
     1. Read the project and its gold. 2. Read the answers by key and reduce them all together, the
     model's word beside the vote's. 3. Store chunk by chunk; what was answered meanwhile is left alone.
     4. Merge tiles.
     """
+    return of_columns(site, project_id, None, method)
+
+
+def read(site: Site, project_id: int) -> Read | None:
+    """Every counted answer of a project as columns; None for a type that needs more of an answer."""
+    with site.db.connection() as connection:
+        facts = stored.facts_of_project(connection, project_id)
+    if facts is None:
+        raise NotFound("There is no such project.")
+    return columns.read(site.db, project_id) if tasktypes.get(facts.task_type).columnar else None
+
+
+def of_columns(site: Site, project_id: int, found: Read | None, method: Method | None = None) -> Aggregated:
+    """As `aggregate`, from answers that were read already (None: they are read here)."""
     with site.db.connection() as connection:
         facts = stored.facts_of_project(connection, project_id)
         if facts is None:
@@ -72,9 +90,14 @@ def aggregate(site: Site, project_id: int, method: Method | None = None) -> Aggr
         gold = stored.gold(connection, project_id)
     task_type, config = _read(facts)
     chosen = cast(Method, method or facts.method)
-    tasks = _Tasks(site, project_id)
+    tasks: _Columns | _Tasks
+    if task_type.columnar:
+        tasks = _Columns(site, project_id, found or columns.read(site.db, project_id))
+        reduced = task_type.reduce_columns(tasks.weighing(), config, chosen, gold)
+    else:
+        tasks = _Tasks(site, project_id)
+        reduced = task_type.reduce_project(tasks, config, chosen, gold=gold, compare=True)
     n_tasks = n_stored = 0
-    reduced = task_type.reduce_project(tasks, config, chosen, gold=gold, compare=True)
     while chunk := list(islice(reduced, CHUNK)):
         rows = [Reduced(task, consensus, tasks.version(task)) for task, consensus in chunk]
         with site.db.connection() as connection:
@@ -94,6 +117,39 @@ def refresh(site: Site) -> list[int]:
     for job in queued:
         site.bell.ring(job)
     return queued
+
+
+class _Columns:
+    """What was read of a project, and whose answers weigh."""
+
+    def __init__(self, site: Site, project_id: int, found: Read) -> None:
+        self.site, self.project_id, self.found = site, project_id, found
+
+    def weighing(self) -> Columns:
+        """The answers of everybody who was not left out."""
+        return weighing(self.site, self.project_id, self.found)
+
+    def version(self, task: int) -> int:
+        """The version of a task's answers that its consensus was made from."""
+        return int(self.found.versions[self.found.task_ids.searchsorted(task)])
+
+
+def weighing(site: Site, project_id: int, found: Read) -> Columns:
+    """The answers that weigh, as task types take them: of all tasks, without who was left out."""
+    import numpy as np
+
+    from microtasks.core.columns import Columns
+
+    with site.db.connection() as connection:
+        excluded = standing.excluded(connection, project_id)
+    spoken = [Answer("", cast(Any, one.kind), one.value) for one in found.spoken]
+    out = np.array([who in excluded for who in found.people], bool)
+    if not out.any():
+        return Columns(found.task_ids, found.task, found.person, found.said, spoken, found.people)
+    rows = ~out[found.person]
+    return Columns(
+        found.task_ids, found.task[rows], found.person[rows], found.said[rows], spoken, found.people
+    )
 
 
 class _Tasks:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from array import array
-from collections import Counter, defaultdict
+import math
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from microtasks import tasktypes
 from microtasks.core import gold as gold_rules
 from microtasks.core.errors import NotFound
-from microtasks.core.habits import Habit, Record, habits
+from microtasks.core.habits import Habit, habits
 from microtasks.core.tasktype import TaskType
+from microtasks.engine import records
+from microtasks.engine.aggregate import weighing
 from microtasks.engine.site import Site
+from microtasks.store import columns
 from microtasks.store import consensus as stored
-from microtasks.store.consensus import Timed
+from microtasks.store.columns import Read
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from microtasks.core.agreement import Agreement
+    from microtasks.core.columns import Columns
 
 #: A newcomer counts as the average volunteer: the crowd's mean weighs as much as this many tasks.
 CROWD_TASKS = 4.0
@@ -47,98 +52,88 @@ class Volunteer:
     habits: tuple[Habit, ...]
 
 
-@dataclass(slots=True)
-class _Work:
-    """What one contributor did, gathered answer by answer."""
+def agreement(site: Site, project_id: int, found: Columns | None = None) -> dict[str, Agreement]:
+    """Return the agreement statistics of each field, choice, tag or number of a project, by name.
 
-    n_answers: int = 0
-    scores: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    said: Counter[int] = field(default_factory=Counter)
-    tasks: array[int] = field(default_factory=lambda: array("q"))
-    n_marks: dict[int, int] = field(default_factory=dict)
-    sizes: Counter[float] = field(default_factory=Counter)
-    gold: list[float] = field(default_factory=list)
-
-
-def agreement(site: Site, project_id: int) -> dict[str, Agreement]:
-    """Return the agreement statistics of each field, choice or tag of a project, by name.
-
-    Raises NotFound when there is no such project. Loads numpy: for workers and the command line.
+    found: the answers that weigh, if they were read already. Of marks: whether the objects that were found or
+    thought possible are there, between those who saw them. Loads numpy: for workers and the command line.
+    Raises NotFound when there is no such project.
     """
     import numpy as np
 
     from microtasks.core import agreement as core
 
     task_type, config = _type(site, project_id)
-    scales = task_type.scales(config)
-    columns = {name: {label: k for k, label in enumerate(scale.labels)} for name, scale in scales.items()}
-    tasks: dict[int, int] = {}
-    cells: dict[str, array[int]] = {name: array("q") for name in scales}
-    for answer in stored.timed(site.db, project_id):
-        if answer.value is None or answer.is_excluded:
-            continue
-        task = tasks.setdefault(answer.task_id, len(tasks))
-        for name, label in task_type.labels(answer.value, config).items():
-            column = columns.get(name, {}).get(label)
-            if column is not None:  # of an earlier config: no longer asked
-                cells[name].append(task * len(columns[name]) + column)
-    found = {}
-    for name, scale in scales.items():
-        n_labels = len(scale.labels)
-        where = np.array(cells[name], np.int64)
-        counts = np.bincount(where, minlength=len(tasks) * n_labels).reshape(-1, n_labels).astype(float)
-        found[name] = core.agreement(counts, scale.metric, rng=np.random.default_rng(SEED))
-    return found
+
+    def rng() -> np.random.Generator:
+        return np.random.default_rng(SEED)
+
+    if not task_type.columnar:
+        marked = stored.marked(site.db, project_id) if task_type.mark_columns(config) else []
+        return {"marks": core.agreement(np.array(marked, float), rng=rng())} if marked else {}
+    if found is None:
+        found = weighing(site, project_id, columns.read(site.db, project_id))
+    statistics = {}
+    labels = [{} if one.value is None else task_type.labels(one.value, config) for one in found.spoken]
+    for name, scale in task_type.scales(config).items():
+        place = {label: k for k, label in enumerate(scale.labels)}
+        # -1: not asked, can't tell, or of an earlier config and no longer offered
+        column = np.array([place.get(each.get(name, ""), -1) for each in labels], np.int64)[found.said]
+        rows = column >= 0
+        cells = found.task[rows].astype(np.int64) * len(place) + column[rows]
+        counts = np.bincount(cells, minlength=found.n_tasks * len(place)).reshape(-1, len(place))
+        statistics[name] = core.agreement(counts.astype(float), scale.metric, rng=rng())
+    numbers = [{} if one.value is None else task_type.numbers(one.value, config) for one in found.spoken]
+    for name in sorted({name for each in numbers for name in each}):
+        value = np.array([each.get(name, np.nan) for each in numbers])[found.said]
+        rows = ~np.isnan(value)
+        statistics[name] = core.of_numbers(found.task[rows], value[rows], found.n_tasks, rng())
+    return statistics
 
 
-def volunteers(site: Site, project_id: int) -> list[Volunteer]:
+def overall(statistics: Mapping[str, Mapping[str, Any]]) -> float | None:
+    """One figure for a project: mean alpha of its fields, each by the number of its answers."""
+    known = [(found["alpha"], found["n_answers"]) for found in statistics.values()]
+    known = [(alpha, n) for alpha, n in known if alpha is not None]
+    n_all = sum(n for _, n in known)
+    return round(sum(alpha * n for alpha, n in known) / n_all, 6) if n_all else None
+
+
+def volunteers(site: Site, project_id: int, found: Read | None = None) -> list[Volunteer]:
     """Return how every contributor of a project works, in the order of their names.
 
-    1. Read all answers beside the consensus. 2. Score them. 3. Compare each with the others on the same
-    tasks. Raises NotFound when there is no such project.
+    found: all counted answers, if they were read already. 1. Score them against the consensus. 2. Compare
+    each contributor with the others on the same tasks. Raises NotFound when there is no such project.
     """
     task_type, config = _type(site, project_id)
-    work: dict[str, _Work] = defaultdict(_Work)
-    values: dict[bytes, int] = {}
-    said_of: Counter[tuple[int, int]] = Counter()
-    n_of: Counter[int] = Counter()
-    marks_of: dict[int, list[int]] = defaultdict(list)
-    for answer in stored.timed(site.db, project_id):
-        mine = work[answer.contributor]
-        _take(mine, answer, task_type, config)
-        value = values.setdefault(_spelling(answer), len(values))
-        mine.said[value] += 1
-        mine.tasks.append(answer.task_id)
-        said_of[answer.task_id, value] += 1
-        n_of[answer.task_id] += 1
-        if answer.task_id in mine.n_marks:
-            marks_of[answer.task_id].append(mine.n_marks[answer.task_id])
+    if task_type.columnar:
+        work = records.of_columns(
+            site, found or columns.read(site.db, project_id), partial(task_type.score, config=config)
+        )
+    else:
+        work = records.of_marks(site, project_id, task_type, config)
+    gold: dict[str, list[float]] = defaultdict(list)
     for contributor, said, right in stored.checks(site.db, project_id):
-        work[contributor].gold.append(task_type.score(said, right, config))
-
-    scores = [score for mine in work.values() for score in mine.scores]
-    crowd = sum(scores) / len(scores) if scores else 0.0
-    times = sorted(seconds for mine in work.values() for seconds in mine.seconds)
-    usual = median(times) if times else None
-    sizes = sum((mine.sizes for mine in work.values()), Counter())
-    found = []
-    for contributor in sorted(work):
-        mine = work[contributor]
-        record = _record(mine, said_of, n_of, marks_of, sizes, usual)
-        n = len(mine.scores)
-        found.append(
+        gold[contributor].append(task_type.score(said, right, config))
+    n_all = sum(mine.n_scored for mine in work.values())
+    crowd = math.fsum(mine.score for mine in work.values()) / n_all if n_all else 0.0
+    judged = []
+    for contributor in sorted({*work, *gold}):
+        mine = work.get(contributor, records.NOTHING)
+        checks = gold.get(contributor, [])
+        skill = (mine.score + CROWD_TASKS * crowd) / (mine.n_scored + CROWD_TASKS)
+        judged.append(
             Volunteer(
                 contributor,
                 mine.n_answers,
-                round((sum(mine.scores) + CROWD_TASKS * crowd) / (n + CROWD_TASKS), 6) if scores else None,
-                round(gold_rules.score(sum(mine.gold), len(mine.gold)), 6) if mine.gold else None,
-                len(mine.gold),
+                round(skill, 6) if n_all else None,
+                round(gold_rules.score(sum(checks), len(checks)), 6) if checks else None,
+                len(checks),
                 median(mine.seconds) if mine.seconds else None,
-                tuple(habits(record)),
+                tuple(habits(mine.record)),
             )
         )
-    return found
+    return judged
 
 
 def _type(site: Site, project_id: int) -> tuple[TaskType[Any, Any, Any], Any]:
@@ -148,57 +143,3 @@ def _type(site: Site, project_id: int) -> tuple[TaskType[Any, Any, Any], Any]:
         raise NotFound("There is no such project.")
     task_type = tasktypes.get(facts.task_type)
     return task_type, task_type.parse_config(facts.config)
-
-
-def _take(mine: _Work, answer: Timed, task_type: TaskType[Any, Any, Any], config: Any) -> None:
-    mine.n_answers += 1
-    if answer.seconds is not None:
-        mine.seconds.append(answer.seconds)
-    if answer.value is None:
-        return
-    if answer.task_value is not None:
-        mine.scores.append(task_type.score(answer.value, answer.task_value, config))
-    if task_type.mark_columns(config):
-        marks = answer.value["marks"]
-        mine.n_marks[answer.task_id] = len(marks)
-        mine.sizes.update(mark["r"] for mark in marks if "r" in mark)
-
-
-def _spelling(answer: Timed) -> bytes:
-    return orjson.dumps([answer.kind == "cant_tell", answer.value], option=orjson.OPT_SORT_KEYS)
-
-
-def _record(
-    mine: _Work,
-    said_of: Mapping[tuple[int, int], int],
-    n_of: Mapping[int, int],
-    marks_of: Mapping[int, list[int]],
-    sizes: Counter[float],
-    usual: float | None,
-) -> Record:
-    """One contributor's work beside the others' on the same tasks."""
-    value, n_same = mine.said.most_common(1)[0] if mine.said else (0, 0)
-    # What others said on these tasks: all answers less this contributor's own.
-    n_others = sum(n_of[task] - 1 for task in mine.tasks)
-    others_same = sum(said_of.get((task, value), 0) for task in mine.tasks) - n_same
-    of_size, n_size = mine.sizes.most_common(1)[0] if mine.sizes else (0.0, 0)
-    n_other_sizes = sizes.total() - mine.sizes.total()
-    return Record(
-        n_answers=mine.n_answers,
-        same_share=n_same / mine.n_answers if mine.n_answers else 0.0,
-        others_same_share=others_same / n_others if n_others else 1.0,
-        seconds=mine.seconds,
-        others_seconds=usual,
-        marks=list(mine.n_marks.values()),
-        others_marks=[_others_median(marks_of[task], n) for task, n in mine.n_marks.items()],
-        n_sizes=mine.sizes.total(),
-        one_size_share=n_size / mine.sizes.total() if mine.sizes else 0.0,
-        others_one_size_share=(sizes[of_size] - n_size) / n_other_sizes if n_other_sizes else 1.0,
-    )
-
-
-def _others_median(marks: list[int], own: int) -> float:
-    """Median of the others' numbers of marks on an image; their own where nobody else saw it."""
-    rest = sorted(marks)
-    rest.remove(own)
-    return float(median(rest)) if rest else float(own)

@@ -174,7 +174,7 @@ def _fit(
             "n_tasks": len(np.unique(votes.task)),
         }
         log_rows = np.round(fitted.log_table.transpose(0, 2, 1), PLACES)
-        for person in np.flatnonzero(skills.n_answers):
+        for person in np.flatnonzero(skills.n_answers).tolist():
             tables.setdefault(found.people[person], {})[at] = log_rows[person].tolist()
             if skills.is_lost[person]:
                 lost.setdefault(found.people[person], []).append(at)

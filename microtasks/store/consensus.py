@@ -7,7 +7,7 @@ nobody down. Writes leave alone what has had a new answer since it was read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from psycopg.types.json import Jsonb
@@ -15,7 +15,13 @@ from psycopg.types.json import Jsonb
 from microtasks.core.tasktype import Consensus
 from microtasks.store.db import Connection, Database
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 CHUNK = 1_000
+#: Values of consensus read at once.
+_VALUES = 10_000
 
 #: contributor (hexadecimal), kind, value
 Said = tuple[str, str, dict[str, Any] | None]
@@ -31,15 +37,31 @@ _PUT = """
         updated_at = now()
 """
 _PUT_ONE = _PUT.format(rows="VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)")
+#: Consensus to store, as text: filled by COPY, empty again when the transaction ends.
+_NEW = """
+    CREATE TEMP TABLE IF NOT EXISTS consensus_new (
+        task_id bigint, version bigint, value jsonb, agreement float8, confidence float8, n_answers int,
+        is_tied bool, detail jsonb, reducer text, parameters jsonb) ON COMMIT DELETE ROWS
+"""
+_COPY_NEW = "COPY pg_temp.consensus_new FROM STDIN"
+_NO_SCANS = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"]
+#: Of what was answered since it was read, another reduction is under way or due.
+_DROP_OLD = """
+    DELETE FROM pg_temp.consensus_new u
+    WHERE u.version <> (SELECT coalesce(sum(a.revision), 0) FROM answer a
+                        WHERE a.task_id = u.task_id AND a.status = 'counted')
+"""
+#: What is stored already is left as it is: a pass over a project that has not changed writes nothing.
 _PUT_MANY = _PUT.format(
-    rows="""SELECT u.task_id, %s, u.value::jsonb, u.agreement, u.confidence, u.n_answers, u.is_tied,
-                   u.detail::jsonb, %s, u.reducer, u.parameters::jsonb
-            FROM unnest(%s::bigint[], %s::text[], %s::float8[], %s::float8[], %s::int[], %s::bool[],
-                        %s::text[], %s::text[], %s::text[], %s::bigint[])
-                 AS u (task_id, value, agreement, confidence, n_answers, is_tied, detail, reducer,
-                       parameters, version)
-            WHERE u.version = (SELECT coalesce(sum(a.revision), 0) FROM answer a
-                               WHERE a.task_id = u.task_id AND a.status = 'counted')"""
+    rows="""SELECT u.task_id, %(project)s, u.value, u.agreement, u.confidence, u.n_answers, u.is_tied,
+                   u.detail, %(method)s, u.reducer, u.parameters
+            FROM pg_temp.consensus_new u LEFT JOIN consensus c ON c.task_id = u.task_id
+            WHERE c.task_id IS NULL
+               OR (c.value, c.agreement, c.confidence, c.n_answers, c.is_tied, c.detail, c.method, c.reducer,
+                   c.parameters)
+                  IS DISTINCT FROM (u.value, u.agreement, u.confidence, u.n_answers, u.is_tied, u.detail,
+                                    %(method)s, u.reducer, u.parameters)
+            ORDER BY u.task_id"""
 )
 
 
@@ -80,28 +102,44 @@ class Reduced(NamedTuple):
 
 
 def put_many(connection: Connection, project_id: int, reduced: Sequence[Reduced], method: str) -> int:
-    """Store these in one statement; return how many. A task that was answered since is left alone.
+    """Store these in one statement; return how many stand. A task that was answered since is left alone.
 
-    The rows of the tasks are locked first, in order: who submits an answer holds the same lock.
+    The rows of the tasks are locked first, in order: who submits an answer holds the same lock. Then all goes
+    over by COPY, and from there in place of what was there.
     """
     if not reduced:
         return 0
     ids = sorted(item.task_id for item in reduced)
+    connection.execute(_NEW)
     connection.execute("SELECT 1 FROM task WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", (ids,))
-    found = [item.consensus for item in reduced]
-    columns: list[list[Any]] = [
-        [item.task_id for item in reduced],
-        [None if each.value is None else _json(each.value) for each in found],
-        [each.agreement for each in found],
-        [each.confidence for each in found],
-        [each.n_answers for each in found],
-        [each.is_tied for each in found],
-        [_json(each.detail) for each in found],
-        [each.reducer for each in found],
-        [_json(each.parameters) for each in found],
-        [item.version for item in reduced],
-    ]
-    return connection.execute(_PUT_MANY, (project_id, method, *columns)).rowcount
+    parameters: dict[int, bytes] = {}
+    lines = []
+    for task_id, each, version in reduced:
+        same = parameters.get(id(each.parameters))  # one object for all, mostly
+        if same is None:
+            same = parameters[id(each.parameters)] = _cell(each.parameters)
+        lines.append(
+            b"%d\t%d\t%b\t%b\t%b\t%d\t%b\t%b\t%b\t%b\n"
+            % (
+                task_id,
+                version,
+                _NULL if each.value is None else _cell(each.value),
+                repr(float(each.agreement)).encode(),
+                _NULL if each.confidence is None else repr(float(each.confidence)).encode(),
+                each.n_answers,
+                b"t" if each.is_tied else b"f",
+                _cell(each.detail),
+                each.reducer.encode(),
+                same,
+            )
+        )
+    with connection.cursor() as cursor, cursor.copy(_COPY_NEW) as copy:
+        copy.write(b"".join(lines))
+    # The rows of these tasks by their keys: without statistics a plan may read a whole table each time.
+    connection.execute("SELECT set_config(x, 'off', true) FROM unnest(%s::text[]) AS x", (_NO_SCANS,))
+    n_left = connection.execute(_DROP_OLD).rowcount
+    connection.execute(_PUT_MANY, {"project": project_id, "method": method})
+    return len(reduced) - n_left
 
 
 def answered(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[Answered]:
@@ -191,6 +229,37 @@ def timed(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[Timed]:
         if len(ids) < chunk:
             return
         after = ids[-1]
+
+
+def values(db: Database, task_ids: NDArray[np.int64]) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
+    """The consensus of these tasks: for each the number of its value (-1: none), and the different values."""
+    import numpy as np
+
+    known: dict[str, int] = {}
+    found = np.full(len(task_ids), -1, np.int32)
+    for start in range(0, len(task_ids), _VALUES):
+        ids = task_ids[start : start + _VALUES]
+        with db.connection() as connection:
+            rows = connection.execute(
+                "SELECT task_id, value::text FROM consensus"
+                " WHERE task_id = ANY(%s) AND value IS NOT NULL ORDER BY task_id",
+                (ids.tolist(),),
+            ).fetchall()
+        at = np.searchsorted(ids, np.array([row[0] for row in rows], np.int64))
+        found[start + at] = [known.setdefault(row[1], len(known)) for row in rows]
+    return found, [orjson.loads(text) for text in known]
+
+
+def marked(db: Database, project_id: int) -> list[tuple[int, int]]:
+    """For each object that marks add up to, accepted or possible: who saw it and did not mark it, who did."""
+    with db.connection() as connection:
+        return connection.execute(
+            """SELECT (m->>'n_saw')::int - (m->>'n_marked')::int, (m->>'n_marked')::int
+               FROM task t JOIN consensus c ON c.task_id = t.id, jsonb_array_elements(
+                   coalesce(c.detail->'marks', '[]') || coalesce(c.detail->'possible', '[]')) AS m
+               WHERE t.project_id = %s ORDER BY 1, 2 LIMIT %s""",
+            (project_id, _VALUES * 20),
+        ).fetchall()
 
 
 def checks(db: Database, project_id: int) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -351,5 +420,9 @@ def put_source(connection: Connection, project_id: int, source: str, consensus: 
     )
 
 
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+_NULL = b"\\N"
+
+
+def _cell(value: Any) -> bytes:
+    """JSON as a cell of COPY: of its special characters JSON has the backslash alone."""
+    return orjson.dumps(value).replace(b"\\", b"\\\\")

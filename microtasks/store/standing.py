@@ -29,6 +29,14 @@ def is_excluded(connection: Connection, project_id: int, contributor: UUID) -> b
     return bool(row and row[0])
 
 
+def excluded(connection: Connection, project_id: int) -> set[str]:
+    """Contributors (hexadecimal) whose answers weigh nothing in the project."""
+    rows = connection.execute(
+        "SELECT contributor_id FROM contributor_record WHERE project_id = %s AND is_excluded", (project_id,)
+    )
+    return {row[0].hex for row in rows}
+
+
 class Record(NamedTuple):
     """How one contributor works, as stored."""
 

@@ -81,3 +81,21 @@ def test_where_nobody_could_disagree_there_is_no_alpha():
 
 def test_entropy_is_0_for_one_voice_and_1_for_an_even_split():
     np.testing.assert_allclose(core.entropy(counts([[0, 0], [0, 1], []], 2)), [0, 1, 0], atol=1e-12)
+
+
+def test_numbers_agree_as_far_as_the_table_of_their_values_says() -> None:
+    rng = np.random.default_rng(5)
+    task = np.repeat(np.arange(40), 4)
+    value = rng.integers(0, 5, len(task)) + task % 7.0
+    kept = rng.random(len(task)) < 0.8
+    task, value = task[kept], value[kept]
+    values, column = np.unique(value, return_inverse=True)
+    table = np.zeros((40, len(values)))
+    np.add.at(table, (task, column), 1)
+    found = core.of_numbers(task, value + 1e6, 40, np.random.default_rng(1))
+    expected = core.agreement(table, "interval", values)
+    assert found.alpha == pytest.approx(expected.alpha)
+    assert found.pairwise == pytest.approx(expected.pairwise)
+    assert (found.n_tasks, found.n_answers) == (expected.n_tasks, expected.n_answers)
+    assert found.alpha_low < found.alpha < found.alpha_high
+    assert core.of_numbers(task, np.full(len(task), 3.0), 40).alpha is None

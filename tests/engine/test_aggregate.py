@@ -11,6 +11,7 @@ from builders import NO, YES, ProjectRow, answers, contributor, media, project, 
 from microtasks.core.tasktype import Answer
 from microtasks.engine.aggregate import aggregate, reduce_task, refresh
 from microtasks.engine.site import Site
+from microtasks.store import columns
 from microtasks.store import consensus as stored
 from microtasks.tasktypes import get
 
@@ -246,3 +247,53 @@ def test_a_model_is_fitted_anew_once_there_are_answers_that_it_has_not_seen(site
     age("job", 5)
     age("answer", 2)
     assert refresh(site) == [job]  # or until nobody answers any more
+
+
+def test_whatever_was_typed_survives_the_bulk_path(site: Site) -> None:
+    text = 'a\\b\tc\nd "quoted" \\N ☃'
+    config = {"fields": [{"id": "t", "kind": "text"}]}
+    of = project(site, config=config, redundancy=2)
+    (task,) = tasks(site, of)
+    answers(site, of, task, [{"t": text}, {"t": text}])
+    assert aggregate(site, of.id).n_tasks == 1
+    assert row(site, task)["value"] == {"t": text}
+    assert row(site, task)["detail"]["fields"]["t"]["votes"] == {text: 2}
+
+
+def test_made_anew_without_news_writes_nothing(site: Site) -> None:
+    def versions() -> list[Any]:
+        with site.db.connection() as connection:
+            return connection.execute("SELECT task_id, xmin::text FROM consensus ORDER BY 1").fetchall()
+
+    of = project(site)
+    first, second = tasks(site, of, 2)
+    answers(site, of, first, [YES, NO, YES])
+    answers(site, of, second, [YES])
+    aggregate(site, of.id)
+    before = versions()
+    aggregate(site, of.id)
+    assert versions() == before
+    answers(site, of, second, [NO])
+    aggregate(site, of.id)
+    assert [a == b for a, b in zip(before, versions(), strict=True)].count(False) >= 1
+
+
+def test_columns_are_read_in_chunks_and_each_answer_is_there_once(site: Site) -> None:
+    of = project(site, redundancy=4)
+    people = [contributor() for _ in range(4)]
+    rng = random.Random(3)
+    said = {
+        (task, who.hex): value
+        for task in tasks(site, of, 7)
+        for who, value in zip(people, [rng.choice([YES, NO, None]) for _ in people], strict=True)
+    }
+    for task in sorted({task for task, _ in said}):
+        answers(site, of, task, [said[task, who.hex] for who in people], contributors=people)
+    found = columns.read(site.db, of.id, chunk=2)
+    assert {
+        (int(found.task_ids[t]), found.people[p]): found.spoken[s].value
+        for t, p, s in zip(found.task, found.person, found.said, strict=True)
+    } == said
+    assert found.versions.tolist() == [4] * 7
+    assert len(found.spoken) <= 3
+    assert found.people == sorted(found.people)

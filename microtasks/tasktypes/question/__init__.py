@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from microtasks.core import numbers, text, voting
 from microtasks.core.errors import AnswerInvalid
 from microtasks.core.tasktype import (
     Answer,
     Column,
+    Compared,
     Consensus,
     LabelScale,
     Media,
@@ -39,6 +40,9 @@ from microtasks.tasktypes.question.fields import (
     without_hidden,
 )
 
+if TYPE_CHECKING:
+    from microtasks.core.columns import Columns
+
 __all__ = [
     "BLANK",
     "TYPE",
@@ -53,6 +57,8 @@ __all__ = [
 
 #: A number or a text is not sure before.
 FREE_ANSWERS_MIN = 3
+#: A field is as good as right from this score on: a text with a slip of the pen, a step on a long scale.
+RIGHT_FROM = 0.9
 
 
 class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
@@ -63,6 +69,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
     label = "Question"
     summary = "Ask one or a few questions about an image or a text: choices, a number, a scale, a short text."
     inline = True
+    columnar = True
     Config = QuestionConfig
     Payload = TaskPayload
     Value = QuestionValue
@@ -147,9 +154,21 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         """
         if method == "majority" and not compare:
             return super().reduce_project(tasks, config)
+        from microtasks.core import columns
+
+        return self.reduce_columns(columns.read(tasks), config, method, gold)
+
+    def reduce_columns(
+        self,
+        answers: Columns,
+        config: QuestionConfig,
+        method: Method = "majority",
+        gold: Mapping[int, Mapping[str, Any]] | None = None,
+    ) -> Iterator[tuple[int, Consensus]]:
+        """Fold all tasks of a project, given as columns; the vote and the model side by side."""
         from microtasks.tasktypes.question import bulk
 
-        return bulk.reduce_project(self, tasks, config, method, gold or {})
+        return bulk.reduce_columns(self, answers, config, method, gold or {})
 
     def assemble(
         self, verdicts: Mapping[str, Verdict], n_answers: int, n_cant_tell: int, config: QuestionConfig
@@ -236,6 +255,14 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 found |= {f"{item.id}.{c}": "yes" if c in chosen else "no" for c in item.choice_ids}
         return found
 
+    def numbers(self, value: Mapping[str, Any], config: QuestionConfig) -> dict[str, float]:
+        """The answers to fields of numbers."""
+        return {
+            item.id: float(value[item.id])
+            for item in config.fields
+            if item.kind == "number" and isinstance(value.get(item.id), int | float)
+        }
+
     def sure_when(self, consensus: Consensus, config: QuestionConfig) -> Sure | None:
         """All required fields that are asked in the end; where none is required, all that have an answer.
 
@@ -260,6 +287,22 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         """
         parts = [_score(item, value.get(item.id), gold[item.id]) for item in config.fields if item.id in gold]
         return sum(parts) / len(parts) if parts else 0.0
+
+    def compare(
+        self, value: Mapping[str, Any], right: Mapping[str, Any], config: QuestionConfig
+    ) -> list[Compared]:
+        """Each field of what is right: right or other."""
+        return [
+            Compared(
+                "right" if _score(item, value.get(item.id), right[item.id]) >= RIGHT_FROM else "other",
+                item.id,
+                label=item.label or item.id,
+                said=_said(item, value.get(item.id)),
+                right=_said(item, right[item.id]),
+            )
+            for item in config.fields
+            if item.id in right
+        ]
 
     def check_gold(
         self, raw: object, payload: TaskPayload, config: QuestionConfig, media: Sequence[Media] = ()
@@ -415,6 +458,17 @@ def _column(item: QuestionField, name: str, meaning: str) -> Column:
         return Column(name, "integer", meaning, f"{item.low:g}..{item.high:g}")
     joined = " Several are joined by |." if item.kind == "choices" else ""
     return Column(name, "string", meaning + joined)
+
+
+def _said(item: QuestionField, value: Any) -> str | None:
+    """A field's value in the words that the volunteer reads."""
+    if value is None:
+        return None
+    labels = {choice.id: choice.label or choice.id for choice in item.choices or ()}
+    if isinstance(value, list):
+        return ", ".join(labels.get(it) or str(it) for it in value)
+    said = labels.get(value, value) if isinstance(value, str) else f"{value:g}"
+    return f"{said} {item.unit}" if item.kind == "number" and item.unit else said
 
 
 def _score(item: QuestionField, value: Any, gold: Any) -> float:

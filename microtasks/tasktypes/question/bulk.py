@@ -6,14 +6,14 @@ Imported when first needed, by workers and the command line: it brings numpy.
 from __future__ import annotations
 
 import math
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from microtasks.core import skill, text
+from microtasks.core.columns import CHUNK, Columns, Ints
 from microtasks.core.tasktype import Answer, Consensus, Method
 from microtasks.core.voting import Verdict
 from microtasks.tasktypes.question.fields import BLANK, QuestionField, is_asked
@@ -23,165 +23,187 @@ if TYPE_CHECKING:
 
 #: (value, confidence, values that tie, share of the answers that support it) of one task.
 Said = tuple[Any, float | None, tuple[Any, ...], float]
-Model = Callable[[int, Sequence[Answer], Verdict], Said]
 
 
-@dataclass
-class _Column:
-    """The answers to one field as columns; choices: the rows that chose each."""
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """The same answers, given to any number of tasks: what the vote makes of them."""
+
+    answers: list[Answer]
+    verdicts: Mapping[str, Verdict]
+    n_cant_tell: int
+
+
+Model = Callable[[int, _Pattern], Said]
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """The answers to one field: the rows that answered it, and gold (value by number of the task)."""
 
     item: QuestionField
-    labels: dict[str, int]
-    task: array[int] = field(default_factory=lambda: array("i"))
-    person: array[int] = field(default_factory=lambda: array("i"))
-    label: array[int] = field(default_factory=lambda: array("i"))
-    chosen: list[array[int]] = field(default_factory=list)
-    texts: list[list[tuple[str, str]]] = field(default_factory=list)
-    gold: dict[int, Any] = field(default_factory=dict)
+    answers: Columns
+    task: Ints
+    person: Ints
+    said: Ints
+    gold: Mapping[int, Any]
 
-    def add(self, ordinal: int, person: int, value: Any) -> None:
-        """Add one answer's value (BLANK for left blank)."""
-        if self.item.kind == "choices" and value == BLANK:
-            return
-        if self.item.kind == "choices":
-            for choice in value:
-                number = self.labels.setdefault(choice, len(self.labels))
-                if number == len(self.chosen):  # no longer offered, but it was
-                    self.chosen.append(array("i"))
-                self.chosen[number].append(len(self.task))
-        else:
-            self.label.append(self.labels.setdefault(str(value), len(self.labels)))
-        self.task.append(ordinal)
-        self.person.append(person)
+    def of_spoken(self, read: Callable[[Any], int]) -> Ints:
+        """For each row what `read` makes of its answer to this field."""
+        table = np.array(
+            [read(_given(self.item, one)) for one in self.answers.spoken] if len(self.said) else [], np.int32
+        )
+        return table[self.said]
 
 
-def reduce_project(
+def reduce_columns(
     question: Question,
-    tasks: Iterable[tuple[int, Sequence[Answer]]],
+    answers: Columns,
     config: QuestionConfig,
     method: Method,
     gold: Mapping[int, Mapping[str, Any]],
 ) -> Iterator[tuple[int, Consensus]]:
     """Fold all tasks: the vote on every field, and what the model makes of it.
 
-    1. Read all answers into columns. 2. Fit a model a field. 3. Read the tasks again and put the model's word
-    beside the vote's; `method` says which of them decides.
+    1. Fit a model a field. 2. Fold what was said: the vote once for all tasks to which the same was said.
+    3. Put the model's word beside the vote's; `method` says which of them decides.
     """
-    models = _fit(*_read(tasks, config, gold), method)
-    for ordinal, (task, answers) in enumerate(tasks):
-        weights = [1.0] * len(answers)
-        verdicts = {item.id: question.verdict(item, answers, weights, config) for item in config.fields}
-        for name, model in models.items():
-            said = model(ordinal, answers, verdicts[name])
-            verdicts[name] = _beside(verdicts[name], said, decides=method != "majority")
-        n_cant_tell = sum(answer.kind == "cant_tell" for answer in answers)
-        consensus = question.assemble(verdicts, len(answers), n_cant_tell, config)
-        yield task, replace(consensus, parameters={"method": method})
-
-
-def _read(
-    tasks: Iterable[tuple[int, Sequence[Answer]]],
-    config: QuestionConfig,
-    gold: Mapping[int, Mapping[str, Any]],
-) -> tuple[list[_Column], dict[str, int], int]:
-    columns = []
+    models = {}
     for item in config.fields:
-        labels = {name: number for number, name in enumerate(item.choice_ids)}
-        if item.kind in ("choice", "scale") and not item.required:
-            labels[BLANK] = len(labels)
-        columns.append(_Column(item, labels, chosen=[array("i") for _ in item.choice_ids]))
-    people: dict[str, int] = {}
-    n_tasks = 0
-    for ordinal, (task, answers) in enumerate(tasks):
-        n_tasks += 1
-        for column in columns:
-            item = column.item
-            if task in gold and item.id in gold[task]:
-                column.gold[ordinal] = gold[task][item.id]
-            if item.kind == "text":
-                column.texts.append(
-                    [(a.contributor, a.value[item.id]) for a in answers if a.value and item.id in a.value]
-                )
-            elif item.kind != "number":
-                for answer in answers:
-                    if answer.value is None or not is_asked(item, answer.value, config):
-                        continue
-                    person = people.setdefault(answer.contributor, len(people))
-                    column.add(ordinal, person, answer.value.get(item.id, BLANK))
-    return columns, people, n_tasks
+        if model := _model(item, answers, config, method, gold):
+            models[item.id] = model
+    decides = method != "majority"
+    parameters = {"method": method}
+    known: dict[bytes, _Pattern] = {}
+    for number, key, own in answers.patterns():
+        pattern = known.get(key)
+        if pattern is None:
+            pattern = _pattern(question, answers.given(own), config)
+            if len(known) >= CHUNK * 16:  # texts: hardly two tasks are alike
+                known.clear()
+            known[key] = pattern
+        verdicts = dict(pattern.verdicts)
+        for name, model in models.items():
+            verdicts[name] = _beside(verdicts[name], model(number, pattern), decides=decides)
+        consensus = question.assemble(verdicts, len(pattern.answers), pattern.n_cant_tell, config)
+        yield int(answers.task_ids[number]), replace(consensus, parameters=parameters)
 
 
-def _fit(
-    columns: Sequence[_Column], people: Mapping[str, int], n_tasks: int, method: Method
-) -> dict[str, Model]:
-    # People by rank of their names, so that sums do not depend on who came first.
-    rank = np.empty(len(people), np.int32)
-    for place, name in enumerate(sorted(people)):
-        rank[people[name]] = place
-    fitted: dict[str, Model] = {}
-    for column in columns:
-        kind = column.item.kind
-        if kind == "text":
-            fitted[column.item.id] = _text_model(column)
-        elif len(column.task):
-            task = np.frombuffer(column.task, np.int32)
-            person = rank[np.frombuffer(column.person, np.int32)]
-            build = _choices_model if kind == "choices" else _choice_model
-            fitted[column.item.id] = build(column, task, person, n_tasks, len(people), method)
-    return fitted
+def _pattern(question: Question, given: list[Answer], config: QuestionConfig) -> _Pattern:
+    weights = [1.0] * len(given)
+    verdicts = {item.id: question.verdict(item, given, weights, config) for item in config.fields}
+    return _Pattern(given, verdicts, sum(one.kind == "cant_tell" for one in given))
 
 
-def _choice_model(
-    column: _Column, task: Any, person: Any, n_tasks: int, n_people: int, method: Method
-) -> Model:
-    gold = np.full(n_tasks, -1, np.int32)
-    for ordinal, value in column.gold.items():
-        gold[ordinal] = column.labels[str(value)]
+def _model(
+    item: QuestionField,
+    answers: Columns,
+    config: QuestionConfig,
+    method: Method,
+    gold: Mapping[int, Mapping[str, Any]],
+) -> Model | None:
+    """Fit the model of one field; None where none is fitted (numbers, nothing said)."""
+    if item.kind == "number":
+        return None
+    was_asked = np.array(
+        [one.value is not None and is_asked(item, one.value, config) for one in answers.spoken], bool
+    )
+    if item.kind in ("choices", "text"):  # a blank names nothing to learn from
+        was_asked &= np.array([_given(item, one) != BLANK for one in answers.spoken], bool)
+    rows = was_asked[answers.said] if len(answers.said) else np.zeros(0, bool)
+    if not rows.any() and item.kind != "text":
+        return None
+    known = answers.places(task for task, value in gold.items() if item.id in value)
+    right = {number: gold[task][item.id] for task, number in known.items()}
+    column = _Field(item, answers, answers.task[rows], answers.person[rows], answers.said[rows], right)
+    if item.kind == "text":
+        return _text_model(column)
+    return _choices_model(column, method) if item.kind == "choices" else _choice_model(column, method)
+
+
+def _given(item: QuestionField, one: Answer) -> Any:
+    return BLANK if one.value is None else one.value.get(item.id, BLANK)
+
+
+def _labels(column: _Field, given: set[str]) -> dict[str, int]:
+    """Labels by number: those of the config in order, then what is no longer offered but was chosen."""
+    item = column.item
+    names = [*item.choice_ids]
+    if item.kind in ("choice", "scale") and not item.required:
+        names.append(BLANK)
+    names += sorted(given - set(names))
+    return {name: number for number, name in enumerate(names)}
+
+
+def _choice_model(column: _Field, method: Method) -> Model:
+    item, answers = column.item, column.answers
+    given = {str(_given(item, answers.spoken[row])) for row in np.unique(column.said).tolist()}
+    labels = _labels(column, given | {str(value) for value in column.gold.values()})
+    gold = np.full(answers.n_tasks, -1, np.int32)
+    for number, value in column.gold.items():
+        gold[number] = labels[str(value)]
+    label = column.of_spoken(lambda value: labels.get(str(value), -1))
     votes = skill.sort(
-        task, person, np.frombuffer(column.label, np.int32), n_tasks, n_people, max(2, len(column.labels))
+        column.task, column.person, label, answers.n_tasks, len(answers.people), max(2, len(labels))
     )
     posterior = skill.fit(votes, gold, "committee" if method == "committee" else "model").posterior
-    names: list[Any] = [*column.labels]
-    if column.item.kind == "scale":
+    top = posterior.max(axis=1)
+    best = posterior.argmax(axis=1).astype(np.int32)
+    is_tied = (posterior >= top[:, None] - skill.SAME).sum(axis=1) > 1
+    tied = {int(k): np.flatnonzero(posterior[k] >= top[k] - skill.SAME) for k in np.flatnonzero(is_tied)}
+    sure = np.round(top, 6)
+    del posterior, top
+    names: list[Any] = [*labels]
+    if item.kind == "scale":
         names = [name if name == BLANK else int(name) for name in names]
 
-    def say(ordinal: int, answers: Sequence[Answer], vote: Verdict) -> Said:
+    def say(number: int, pattern: _Pattern) -> Said:
+        vote = pattern.verdicts[item.id]
         if vote.value is None and not vote.tied:
             return None, None, (), 0.0
-        row = posterior[ordinal]
-        top = float(row.max())
-        best = [names[k] for k in np.flatnonzero(row >= top - skill.SAME)]
+        value = names[best[number]]
         support: Mapping[str, float] = vote.detail["votes"]
-        n_cant_tell = sum(answer.kind == "cant_tell" for answer in answers)
-        agreement = support.get(str(best[0]), 0.0) / (math.fsum(support.values()) + n_cant_tell)
-        if len(best) > 1:
-            return None, round(top, 6), tuple(best), agreement
-        return best[0], round(top, 6), (), agreement
+        agreement = support.get(str(value), 0.0) / (math.fsum(support.values()) + pattern.n_cant_tell)
+        if number in tied:
+            return None, float(sure[number]), tuple(names[k] for k in tied[number]), agreement
+        return value, float(sure[number]), (), agreement
 
     return say
 
 
-def _choices_model(
-    column: _Column, task: Any, person: Any, n_tasks: int, n_people: int, method: Method
-) -> Model:
-    choices = tuple(column.labels)
-    gold = [np.full(n_tasks, -1, np.int32) for _ in choices]
-    for ordinal, value in column.gold.items():
-        for number, choice in enumerate(choices):
-            gold[number][ordinal] = choice in value
-    rows = [np.frombuffer(chosen, np.int32) if chosen else np.empty(0, np.int32) for chosen in column.chosen]
+def _choices_model(column: _Field, method: Method) -> Model:
+    item, answers = column.item, column.answers
+    given = {
+        choice for row in np.unique(column.said).tolist() for choice in _given(item, answers.spoken[row])
+    }
+    choices = tuple(_labels(column, given))
+    gold = [np.full(answers.n_tasks, -1, np.int32) for _ in choices]
+    for number, value in column.gold.items():
+        for k, choice in enumerate(choices):
+            gold[k][number] = choice in value
+    rows = [
+        np.flatnonzero(column.of_spoken(lambda value, choice=choice: value != BLANK and choice in value))  # type: ignore[misc]
+        for choice in choices
+    ]
     probability = skill.fit_each(
-        task, person, rows, n_tasks, n_people, gold, "committee" if method == "committee" else "model"
+        column.task,
+        column.person,
+        rows,
+        answers.n_tasks,
+        len(answers.people),
+        gold,
+        "committee" if method == "committee" else "model",
     )
-    name = column.item.id
+    name = item.id
 
-    def say(ordinal: int, answers: Sequence[Answer], vote: Verdict) -> Said:
+    def say(number: int, pattern: _Pattern) -> Said:
+        vote = pattern.verdicts[name]
         details = vote.detail.get("choices")
         if not details:
             return vote.value, vote.confidence, vote.tied, vote.agreement
-        p = [float(one[ordinal]) for one in probability]
-        n_given = sum(1 for answer in answers if answer.value and name in answer.value)
-        part = n_given / sum(1 for answer in answers if answer.value is None or name in answer.value)
+        p = [float(one[number]) for one in probability]
+        n_given = sum(1 for answer in pattern.answers if answer.value and name in answer.value)
+        part = n_given / sum(1 for answer in pattern.answers if answer.value is None or name in answer.value)
         tied = tuple(choice for choice, q in zip(choices, p, strict=True) if abs(q - 0.5) <= skill.SAME)
         value = [choice for choice, q in zip(choices, p, strict=True) if q > 0.5]
         agreement = min(
@@ -193,18 +215,27 @@ def _choices_model(
     return say
 
 
-def _text_model(column: _Column) -> Model:
-    weight = text.weights(column.texts)
-    name = column.item.id
+def _text_model(column: _Field) -> Model:
+    name, answers = column.item.id, column.answers
+    starts = np.r_[0, np.cumsum(np.bincount(column.task, minlength=answers.n_tasks))]
 
-    def say(ordinal: int, answers: Sequence[Answer], vote: Verdict) -> Said:
-        given = column.texts[ordinal]
-        if vote.value == BLANK or not given:
+    def given(number: int) -> list[tuple[str, str]]:
+        rows = range(starts[number], starts[number + 1])
+        return [
+            (answers.people[column.person[row]], _given(column.item, answers.spoken[column.said[row]]))
+            for row in rows
+        ]
+
+    weight = text.weights(given(number) for number in range(answers.n_tasks))
+
+    def say(number: int, pattern: _Pattern) -> Said:
+        vote, texts = pattern.verdicts[name], given(number)
+        if vote.value == BLANK or not texts:
             return vote.value, vote.confidence, vote.tied, vote.agreement
-        verdict = text.consensus([t for _, t in given], [weight.get(who, 1.0) for who, _ in given])
+        verdict = text.consensus([t for _, t in texts], [weight.get(who, 1.0) for who, _ in texts])
         shown = verdict.value or (verdict.tied[0] if verdict.tied else "")
-        same = sum(text.normalise(t) == text.normalise(shown) for _, t in given)
-        n_all = sum(1 for answer in answers if answer.value is None or name in answer.value)
+        same = sum(text.normalise(t) == text.normalise(shown) for _, t in texts)
+        n_all = sum(1 for answer in pattern.answers if answer.value is None or name in answer.value)
         return verdict.value, verdict.confidence, verdict.tied, same / n_all
 
     return say
@@ -223,5 +254,5 @@ def _beside(vote: Verdict, said: Said, *, decides: bool) -> Verdict:
         "differs": vote.value != value,
     }
     if not decides:
-        return replace(vote, detail=detail)
+        return Verdict(vote.value, vote.agreement, vote.confidence, vote.tied, vote.lead, detail)
     return Verdict(value, agreement, sure, tied=tied, lead=vote.lead, detail=detail)

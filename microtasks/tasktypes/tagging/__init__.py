@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, StrictStr, model_validator
 
@@ -15,6 +15,7 @@ from microtasks.core.errors import AnswerInvalid
 from microtasks.core.tasktype import (
     Answer,
     Column,
+    Compared,
     Consensus,
     Frozen,
     LabelScale,
@@ -25,6 +26,9 @@ from microtasks.core.tasktype import (
     TaskType,
 )
 from microtasks.core.tasktype import Payload as TaskPayload
+
+if TYPE_CHECKING:
+    from microtasks.core.columns import Columns
 
 OWN_TAG_LENGTH = 60
 #: Name of the field that holds own tags in a plain form.
@@ -97,6 +101,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
     label = "Tagging"
     summary = "Ask what an image or a text shows: tags from your list, or the volunteers' own words."
     inline = True
+    columnar = True
     row_key = ("tag",)
     Config = TaggingConfig
     Payload = TaskPayload
@@ -179,9 +184,21 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
         """
         if method == "majority" and not compare:
             return super().reduce_project(tasks, config)
+        from microtasks.core import columns
+
+        return self.reduce_columns(columns.read(tasks), config, method, gold)
+
+    def reduce_columns(
+        self,
+        answers: Columns,
+        config: TaggingConfig,
+        method: Method = "majority",
+        gold: Mapping[int, Mapping[str, Any]] | None = None,
+    ) -> Iterator[tuple[int, Consensus]]:
+        """Fold all tasks of a project, given as columns; the share and the model side by side."""
         from microtasks.tasktypes.tagging import bulk
 
-        return bulk.reduce_project(self, tasks, config, method, gold or {})
+        return bulk.reduce_columns(self, answers, config, method, gold or {})
 
     def assemble(
         self,
@@ -247,6 +264,21 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
         """Return the overlap: tags in both over tags in either; 1 when both are empty."""
         mine, right = set(value["tags"]), set(gold["tags"])
         return len(mine & right) / len(mine | right) if mine | right else 1.0
+
+    def compare(
+        self, value: Mapping[str, Any], right: Mapping[str, Any], config: TaggingConfig
+    ) -> list[Compared]:
+        """Each tag that is chosen or should be."""
+        mine, there = set(value["tags"]), set(right["tags"])
+        labels = {tag.id: tag.label or tag.id for tag in config.tags}
+        return [
+            Compared(
+                "extra" if tag not in there else "matched" if tag in mine else "missed",
+                tag,
+                label=labels.get(tag, tag),
+            )
+            for tag in [*(it for it in labels if it in mine | there), *sorted((mine | there) - set(labels))]
+        ]
 
     def gold_from_columns(self, columns: Mapping[str, str], config: TaggingConfig) -> dict[str, Any]:
         """Read the column `gold_tags`, tags joined by `|`."""

@@ -5,83 +5,79 @@ Imported when first needed, by workers and the command line: it brings numpy.
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from microtasks.core import skill
-from microtasks.core.tasktype import Answer, Consensus, Method
+from microtasks.core.columns import CHUNK, Columns
+from microtasks.core.tasktype import Consensus, Method
 
 if TYPE_CHECKING:
     from microtasks.tasktypes.tagging import Tagging, TaggingConfig
 
 
-def reduce_project(
+def reduce_columns(
     tagging: Tagging,
-    tasks: Iterable[tuple[int, Sequence[Answer]]],
+    answers: Columns,
     config: TaggingConfig,
     method: Method,
     gold: Mapping[int, Mapping[str, Any]],
 ) -> Iterator[tuple[int, Consensus]]:
     """Fold all tasks: the share of every tag, and what the model makes of it.
 
-    1. Read all answers into columns. 2. Fit a two-class model a tag. 3. Read the tasks again and put the
-    model's word beside the share's; `method` says which of them decides.
+    1. Fit a two-class model a tag. 2. Fold what was said, once for all tasks to which the same was said.
+    3. Put the model's word beside the share's; `method` says which of them decides.
     """
-    people: dict[str, int] = {}
-    tags: dict[str, array[int]] = {tag: array("i") for tag in config.tag_ids}
-    task_of, person_of = array("i"), array("i")
-    known: dict[int, set[str]] = {}
-    n_tasks = 0
-    for ordinal, (task, answers) in enumerate(tasks):
-        n_tasks += 1
-        if task in gold:
-            known[ordinal] = set(gold[task]["tags"])
-        for answer in answers:
-            if answer.value is None:
-                continue
-            for tag in answer.value["tags"]:
-                tags.setdefault(tag, array("i")).append(len(task_of))
-            task_of.append(ordinal)
-            person_of.append(people.setdefault(answer.contributor, len(people)))
-    probability = _fit(tags, task_of, person_of, people, known, n_tasks, method)
-
-    for ordinal, (task, answers) in enumerate(tasks):
-        vote = tagging.reduce(answers, config)
-        yield task, _beside(vote, {tag: float(p[ordinal]) for tag, p in probability.items()}, method)
+    probability = _fit(answers, config, method, gold)
+    known: dict[bytes, Consensus] = {}
+    for number, key, own in answers.patterns():
+        vote = known.get(key)
+        if vote is None:
+            # Each answer under a name of its own: they stand for different people.
+            given = [replace(one, contributor=str(k)) for k, one in enumerate(answers.given(own))]
+            vote = tagging.reduce(given, config)
+            if len(known) >= CHUNK * 16:
+                known.clear()
+            known[key] = vote
+        said = {tag: float(p[number]) for tag, p in probability.items()}
+        yield int(answers.task_ids[number]), _beside(vote, said, method)
 
 
 def _fit(
-    tags: Mapping[str, array[int]],
-    task_of: array[int],
-    person_of: array[int],
-    people: Mapping[str, int],
-    known: Mapping[int, set[str]],
-    n_tasks: int,
-    method: Method,
+    answers: Columns, config: TaggingConfig, method: Method, gold: Mapping[int, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """Probability of each tag for each task. Own tags of one voice stay with the share."""
-    fitted = sorted(tag for tag, rows in tags.items() if len(rows) >= 2)
+    is_viewer = np.array([one.value is not None for one in answers.spoken], bool)
+    rows = is_viewer[answers.said] if len(answers.said) else np.zeros(0, bool)
+    task, person, said = answers.task[rows], answers.person[rows], answers.said[rows]
+    spoken_of: dict[str, list[int]] = {tag: [] for tag in config.tag_ids}
+    for row, one in enumerate(answers.spoken):
+        for tag in set(one.value["tags"]) if one.value else ():
+            spoken_of.setdefault(tag, []).append(row)
+    n_said = np.bincount(said, minlength=len(answers.spoken))
+    fitted = sorted(tag for tag, spoken in spoken_of.items() if n_said[spoken].sum() >= 2)
     if not fitted:
         return {}
-    # People by rank of their names, so that sums do not depend on who came first.
-    rank = np.empty(len(people), np.int32)
-    for place, name in enumerate(sorted(people)):
-        rank[people[name]] = place
-    gold = [np.full(n_tasks, -1, np.int32) for _ in fitted]
-    for ordinal, right in known.items():
-        for number, tag in enumerate(fitted):
-            gold[number][ordinal] = tag in right
+    right = {number: set(gold[task]["tags"]) for task, number in answers.places(gold).items()}
+    chosen, known = [], []
+    for tag in fitted:
+        has_tag = np.zeros(len(answers.spoken), bool)
+        has_tag[spoken_of[tag]] = True
+        chosen.append(np.flatnonzero(has_tag[said]))
+        column = np.full(answers.n_tasks, -1, np.int32)
+        for number, tags in right.items():
+            column[number] = tag in tags
+        known.append(column)
     probability = skill.fit_each(
-        np.frombuffer(task_of, np.int32),
-        rank[np.frombuffer(person_of, np.int32)],
-        [np.frombuffer(tags[tag], np.int32) for tag in fitted],
-        n_tasks,
-        len(people),
-        gold,
+        task,
+        person,
+        chosen,
+        answers.n_tasks,
+        len(answers.people),
+        known,
         "committee" if method == "committee" else "model",
     )
     return {tag: p.astype(np.float32) for tag, p in zip(fitted, probability, strict=True)}
