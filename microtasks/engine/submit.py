@@ -300,7 +300,8 @@ def revise(site: Site, contributor: UUID, lease: str, kind: str, value: Any = No
         status: Status = "surplus" if mine.status == "surplus" else "counted"
         if (item.kind, item.value) == (mine.kind, mine.value):
             return Receipt(ticket.task_id, status)
-        said.revise(connection, mine.answer_id, item.kind or "", item.value)
+        if not said.revise(connection, mine.answer_id, item.kind or "", item.value):
+            raise AnswerInvalid("You were told what is right here, so this answer stays as it is.")
         if mine.status == "counted" and facts.n_answers >= min(facts.answers_min, facts.redundancy):
             now = said.counted(connection, [ticket.task_id])[ticket.task_id]
             reason, rings = _reduce(site, connection, facts, facts.n_answers, now)

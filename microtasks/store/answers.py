@@ -90,18 +90,70 @@ def mine(
     return Mine(*row) if row else None
 
 
-def revise(connection: Connection, answer_id: int, kind: str, value: dict[str, Any] | None) -> None:
-    """Put a new version in place of the answer and keep the old one."""
-    connection.execute(
+def revise(connection: Connection, answer_id: int, kind: str, value: dict[str, Any] | None) -> bool:
+    """Put a new version in place of the answer and keep the old one.
+
+    False, and nothing is changed, once its contributor was told what is right (`told`).
+    """
+    kept = connection.execute(
         "INSERT INTO answer_revision (answer_id, revision, kind, value, created_at)"
-        " SELECT id, revision, kind, value, coalesce(revised_at, created_at) FROM answer WHERE id = %s",
+        " SELECT id, revision, kind, value, coalesce(revised_at, created_at) FROM answer"
+        " WHERE id = %s AND told_at IS NULL FOR NO KEY UPDATE",
         (answer_id,),
     )
+    if kept.rowcount == 0:
+        return False
     connection.execute(
         "UPDATE answer SET kind = %s, value = %s::jsonb, revision = revision + 1, revised_at = now()"
         " WHERE id = %s",
         (kind, None if value is None else orjson.dumps(value).decode(), answer_id),
     )
+    return True
+
+
+class Told(NamedTuple):
+    """An own answer, and what its contributor may be told of its task. gold, consensus: None: nothing."""
+
+    task_id: int
+    config_version: int
+    value: dict[str, Any] | None
+    gold: dict[str, Any] | None
+    is_settled: bool  # done, with a consensus that may be told
+    consensus: dict[str, Any] | None
+    media: list[list[Any]]  # [width, height, derivatives]
+
+
+def tell(
+    connection: Connection, contributor: UUID, project_id: int, task_ids: Sequence[int]
+) -> dict[int, Told]:
+    """What may be told of these tasks to a contributor who has answered them; from now on they cannot revise.
+
+    Only where the project allows it: of known tasks what is right, of tasks that are done the consensus.
+    An answer without anything to tell is not touched: it may be revised.
+    """
+    rows = connection.execute(
+        """WITH mine AS (  -- in one order, so that two requests of one person wait for each other
+               SELECT id FROM answer
+               WHERE contributor_id = %(who)s AND task_id = ANY(%(tasks)s) AND project_id = %(project)s
+               ORDER BY id FOR NO KEY UPDATE),
+           told AS (
+               UPDATE answer a SET told_at = coalesce(a.told_at, now())
+               FROM mine, task t JOIN project p ON p.id = t.project_id
+               LEFT JOIN task_gold g ON g.task_id = t.id AND p.tells_known
+               LEFT JOIN consensus c ON c.task_id = t.id AND p.tells_consensus AND t.retired_at IS NOT NULL
+                   AND t.retirement_reason <> 'withdrawn'
+               WHERE a.id = mine.id AND t.id = a.task_id
+                 AND (g.task_id IS NOT NULL OR c.task_id IS NOT NULL)
+               RETURNING a.task_id, a.config_version, a.value, g.value AS gold,
+                         c.task_id IS NOT NULL AS is_settled, c.value AS consensus)
+           SELECT told.*, coalesce((SELECT json_agg(json_build_array(m.width, m.height, m.derivatives)
+                                                    ORDER BY o.nth)
+                                    FROM unnest(t.media_ids) WITH ORDINALITY AS o(id, nth)
+                                    JOIN media m ON m.id = o.id), '[]')
+           FROM told JOIN task_content t ON t.task_id = told.task_id""",
+        {"who": contributor, "project": project_id, "tasks": list(task_ids)},
+    )
+    return {row[0]: Told(*row) for row in rows}
 
 
 def report(

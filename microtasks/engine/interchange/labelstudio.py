@@ -91,7 +91,7 @@ def results(
     found: list[dict[str, Any]] = []
     for part in parts:
         said = value.get(part.id)
-        if said is None:
+        if said is None or (part.kind == "marks" and "cells" in value):
             continue
         common = {"from_name": part.id, "to_name": ITEM}
         if part.kind == "marks":

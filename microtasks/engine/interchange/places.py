@@ -63,7 +63,8 @@ def pictures(source: Source) -> Iterator[tuple[Picture, list[Placed]]]:
             yield picture, _objects(row["task_id"], row["detail"].get("marks", ()))
     elif source.what == "marks":
         for row, answers in exports.items_with_answers(db, project_id):
-            seen = [answer for answer in answers if answer["value"] is not None]
+            # Who answered by squares drew nothing, and has not said that there is nothing.
+            seen = [it for it in answers if it["value"] is not None and "cells" not in it["value"]]
             if seen:
                 yield _picture(row), [mark for answer in seen for mark in _given(source, answer)]
     else:

@@ -85,6 +85,8 @@ def _annotations(parts: tuple[Part, ...], value: Mapping[str, Any] | None) -> li
         said = None if value is None else value.get(part.id)
         if value is not None and said is None and part.kind in ("choice", "choices", "scale"):
             continue  # it was not asked, or left blank
+        if value is not None and part.kind == "marks" and "cells" in value:
+            continue  # answered by squares, which Zooniverse has no tool for
         if said is None and part.kind not in ("choice", "choices", "scale"):
             continue
         annotation = {"task": f"T{number}", "task_label": part.label, "value": _said(part, said)}
