@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,9 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
 }
 FOR_EVER = "public, max-age=31536000, immutable"
+WORKER = "js/sw.js"
+#: Scripts that no task page loads: the service worker need not keep them.
+NOT_FOR_TASKS = {WORKER, "js/owner.js", "js/preview.js"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,21 @@ def read_all() -> dict[str, Asset]:
     static, types = Path(__file__).parent / "static", Path(tasktypes.__path__[0])
     found = {path.relative_to(static).as_posix(): path for path in static.rglob("*") if path.suffix in TYPES}
     found |= {f"tasktypes/{path.parent.name}/{path.name}": path for path in types.glob("*/*.js")}
-    return {name: _read(path) for name, path in sorted(found.items())}
+    assets = {name: _made(path.read_bytes(), path.suffix) for name, path in sorted(found.items())}
+    needed = [
+        f"/static/{assets[name].tag}/{name}"
+        for name in assets
+        if name == "css/app.css" or (name.endswith(".js") and name not in NOT_FOR_TASKS)
+    ]
+    # The list changes with every changed file, so browsers see a new worker and fetch what is new.
+    listed = f"const NEEDED = {json.dumps(needed)};\n".encode()
+    assets[WORKER] = _made(listed + assets[WORKER].content, ".js")
+    return assets
 
 
-def _read(path: Path) -> Asset:
-    content = path.read_bytes()
+def _made(content: bytes, suffix: str) -> Asset:
     tag = hashlib.sha256(content).hexdigest()[:12]
-    return Asset(content, gzip.compress(content, 9, mtime=0), TYPES[path.suffix], tag)
+    return Asset(content, gzip.compress(content, 9, mtime=0), TYPES[suffix], tag)
 
 
 def asset(name: str) -> str:
@@ -83,7 +95,7 @@ def get(tag: str, name: str) -> Response:
 @blueprint.get("/sw.js")
 def service_worker() -> Response:
     """The service worker; from the root, so that it may serve /p/, and asked for anew each time."""
-    return get("", "js/sw.js")
+    return get("", WORKER)
 
 
 def _all() -> dict[str, Asset]:

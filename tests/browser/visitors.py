@@ -34,6 +34,13 @@ class Visitors:
         context = self.browser.new_context(base_url=self.address, **{"locale": "en", **DESKTOP, **options})
         context.set_default_timeout(8_000)
         self.contexts.append(context)
+        return self._page(context, path)
+
+    def again(self, page: Page, path: str) -> Page:
+        """Open another tab of the same browser."""
+        return self._page(page.context, path)
+
+    def _page(self, context: BrowserContext, path: str) -> Page:
         page = context.new_page()
         page.on("console", self._console)
         page.on("pageerror", lambda error: self.troubles.append(str(error)))

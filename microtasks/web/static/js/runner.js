@@ -8,16 +8,14 @@ const form = $("work");
 const {slug} = form.dataset;
 const texts = JSON.parse($("texts").textContent);
 const isBack = Number(form.dataset.back) > 0; // an own earlier answer is being corrected
-const store = {
-  get(key) { try { return JSON.parse(localStorage.getItem(`mt:${key}`)); } catch { return null; } },
-  set(key, value) { try { value === null ? localStorage.removeItem(`mt:${key}`) : localStorage.setItem(`mt:${key}`, JSON.stringify(value)); } catch { /* private mode: no drafts */ } },
-};
+const {store, post, isPassing, outboxOf} = await import(form.dataset.outbox);
 
 let presenter, pristine, mountType;
 const pageTask = JSON.parse($("task").textContent);
 let current = pageTask;
 let queue = [], fetching = null, reason = null;
-let outbox = store.get(`out:${slug}`) ?? [], isSending = false, retry = 0;
+const outbox = outboxOf(slug);
+let isSending = false, retry = 0;
 let done = Number(form.dataset.done), gone = new Set(), startedAt = 0, hiddenFor = 0, hiddenAt = 0;
 const pageLoaded = Date.now();
 const ordered = (_, it) => (it?.constructor === Object ? Object.fromEntries(Object.entries(it).sort()) : it);
@@ -70,6 +68,7 @@ function show(next, draft = store.get(`draft:${next.task.id}`)) {
     root = fresh;
   }
   current = next;
+  store.set("told", null); // it was read here; what is said at the very end, the next page repeats (outbox.js)
   holdLeases();
   for (const input of document.querySelectorAll("input[name=_lease]")) input.value = next.lease;
   wrong("");
@@ -98,7 +97,9 @@ function holdLeases() {
   if (!isBack) store.set(`held:${slug}`, {done, leases: [current, ...queue].filter(lease => !gone.has(lease.task.id))});
 }
 function tellIfLate() {
-  if (!isBack && Date.parse(current.expires_at) < Date.now() && !current.isLate) { current.isLate = true; toast(texts.late); }
+  if (isBack || current.isLate || document.hidden || Date.parse(current.expires_at) >= Date.now()) return;
+  current.isLate = true;
+  toast(texts.late);
 }
 
 function zoomable(root) {
@@ -150,16 +151,6 @@ function tick() {
 
 // -- fetching and sending ------------------------------------------------------------------------------
 
-async function post(path, body) {
-  const response = await fetch(path, {
-    method: "POST", headers: {"Content-Type": "application/json", Accept: "application/json"}, body: JSON.stringify(body),
-    keepalive: path.endsWith("/answers") && JSON.stringify(body).length < 50_000, // also when the page is left
-  });
-  const said = await response.json().catch(() => ({}));
-  if (response.ok) return said;
-  throw Object.assign(new Error(said.message ?? ""), {status: response.status, said});
-}
-
 function take(leases) {
   for (const lease of leases ?? []) {
     const {id} = lease.task;
@@ -193,38 +184,31 @@ function fetchMore() {
   return fetching;
 }
 
-function isOffline(error) { return error.status === undefined || error.status >= 500 || error.status === 429; }
-
 async function send() {
-  if (isSending || !outbox.length) return;
+  if (isSending || !outbox.all().length) return;
   isSending = true;
-  const sent = outbox.slice(0, 20);
   try {
-    const said = await post("/api/v1/answers", {answers: sent.map(({task, ...answer}) => answer), next: 2});
-    if (retry) toast(texts.online);
-    retry = 0;
-    outbox = outbox.slice(sent.length);
-    store.set(`out:${slug}`, outbox.length ? outbox : null);
-    said.receipts.forEach((receipt, i) => received(receipt, sent[i]));
-    take(said.leases);
-    if (!said.leases?.length) reason = said.reason ?? reason;
+    await outbox.send(2, (said, sent) => {
+      if (retry) toast(texts.online);
+      retry = 0;
+      said.receipts.forEach((receipt, i) => received(receipt, sent[i]));
+      take(said.leases);
+      if (!said.leases?.length) reason = said.reason ?? reason;
+      tabs?.postMessage({});
+    });
   } catch (error) {
-    if (isOffline(error)) {
+    if (isPassing(error)) {
       retry = Math.min(retry + 1, 6);
       toast(navigator.onLine ? texts.trouble : texts.offline);
       setTimeout(send, 1000 * 2 ** retry);
-    } else {
-      outbox = outbox.slice(sent.length); // refused for good: sending it again would not help
-      store.set(`out:${slug}`, outbox.length ? outbox : null);
-      toast(error.message);
-    }
+    } else toast(error.message); // refused for good: sending it again would not help
   } finally { isSending = false; }
-  if (outbox.length && !retry) send();
+  if (outbox.all().length && !retry) send();
   waiting?.();
 }
 
 function received(receipt, sent) {
-  if (receipt.status === "surplus") toast(texts.surplus);
+  if (receipt.status === "surplus") { toast(texts.surplus); store.set("told", texts.surplus); }
   if (receipt.status !== "rejected") { store.set(`draft:${sent.task.task.id}`, null); return; }
   // The answer did not fit after all: back to that task, with what was said and why it cannot be taken.
   gone.delete(sent.task.task.id);
@@ -251,11 +235,11 @@ async function answer(kind) {
   if (isBack) return revise(kind, value);
   const away = hiddenFor + (hiddenAt ? performance.now() - hiddenAt : 0);
   const seconds = Math.round((performance.now() - startedAt - away) / 100) / 10;
-  outbox.push({lease: current.lease, kind, value, seconds_spent: Math.max(0, Math.min(seconds, 86400)), task: current});
-  store.set(`out:${slug}`, outbox);
+  outbox.add({lease: current.lease, kind, value, seconds_spent: Math.max(0, Math.min(seconds, 86400)), task: current});
   clearTimeout(draftTimer);
   gone.add(current.task.id);
   if (kind !== "skip") done++;
+  tabs?.postMessage({task: current.task.id, kind});
   holdLeases();
   const sending = send();
   if ("oneTap" in (document.querySelector("[data-fields]")?.dataset ?? {}) && kind === "value") toast(texts.saved);
@@ -265,7 +249,7 @@ async function answer(kind) {
 // Answers go first: until they are in, the tasks that the site would give are the ones just answered.
 async function sentAndFetched() {
   await send();
-  return queue.length > 0 || (!outbox.length && await fetchMore());
+  return queue.length > 0 || (!outbox.all().length && await fetchMore());
 }
 
 // "Nothing here" is the value with every list empty.
@@ -293,7 +277,7 @@ async function advance(sending) {
   show(queue.shift());
   if (!queue.length && !isSending) fetchMore();
 }
-async function flushed() { for (let i = 0; i < 20 && outbox.length && !retry; i++) { await send(); await new Promise(go => setTimeout(go, 50)); } }
+async function flushed() { for (let i = 0; i < 20 && outbox.all().length && !retry; i++) { await send(); await new Promise(go => setTimeout(go, 50)); } }
 
 async function revise(kind, value) {
   form.classList.add("busy");
@@ -310,6 +294,21 @@ function undo() {
   if (presenter.undo?.() || isBack || !done) return;
   $("back").click();
 }
+
+// -- other tabs ----------------------------------------------------------------------------------------
+
+// Each tab may show the same task: the first answer is the one that counts, and the others go on.
+const tabs = isBack || !("BroadcastChannel" in window) ? null : new BroadcastChannel(`mt:${slug}`);
+tabs?.addEventListener("message", ({data: {task, kind}}) => {
+  if (!task) return fetchMore(); // answers came in: the site has further tasks for us
+  gone.add(task);
+  if (kind !== "skip") done++;
+  queue = queue.filter(lease => lease.task.id !== task);
+  if (current.task.id !== task || form.classList.contains("busy")) return tick();
+  clearTimeout(draftTimer);
+  toast(texts.other_tab);
+  advance(Promise.resolve());
+});
 
 // -- wiring --------------------------------------------------------------------------------------------
 
@@ -332,7 +331,7 @@ $("report-form").addEventListener("submit", async event => {
 });
 
 for (const id of ["finish", "back"]) $(id)?.addEventListener("click", async event => {
-  if (!outbox.length || retry) return;
+  if (!outbox.all().length || retry) return;
   event.preventDefault();
   const {href} = event.currentTarget;
   await flushed();
@@ -373,16 +372,16 @@ function unanswered() {
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenAt = performance.now();
-  else { if (hiddenAt) hiddenFor += performance.now() - hiddenAt; hiddenAt = 0; }
+  else { if (hiddenAt) hiddenFor += performance.now() - hiddenAt; hiddenAt = 0; tellIfLate(); }
 });
-addEventListener("online", () => { outbox.length ? send() : waiting?.(); }); // sent: send() goes on itself
+addEventListener("online", () => { outbox.all().length ? send() : waiting?.(); }); // sent: send() goes on itself
 addEventListener("pagehide", () => { if (presenter && !isBack && !gone.has(current.task.id) && !presenter.isEmpty?.()) store.set(`draft:${current.task.id}`, presenter.read()); });
 setInterval(() => {
   tick();
   tellIfLate();
 }, 10_000);
 
-for (const {task} of outbox) gone.add(task.task.id); // answered before the page was loaded again, not sent yet
+for (const {task} of outbox.all()) gone.add(task.task.id); // answered before the page was loaded again, not sent yet
 const held = store.get(`held:${slug}`);
 if (isKept && held) {
   done = held.done;
@@ -403,18 +402,18 @@ async function begin() {
   await fetchMore();
   if (isBack || isKept || !("serviceWorker" in navigator)) return;
   try {
-    const isFirstVisit = !navigator.serviceWorker.controller;  // asked before: the worker claims this page at once
+    const isFirstVisit = !navigator.serviceWorker.controller; // asked before: the worker claims this page at once
     await navigator.serviceWorker.register("/sw.js", {scope: "/p/"});
+    await navigator.serviceWorker.ready; // it has fetched all that task pages need
     if (isFirstVisit) await keepThisPage();
     document.body.dataset.kept = "1";
   } catch { /* not allowed here, or no room: everything works but a reload without a connection */ }
 }
-// On the first visit the worker came after the page and its files: put them where it looks for them.
+// On the first visit the worker came after the page and its pictures: put them where it looks for them.
 async function keepThisPage() {
-  const [pages, files, pictures] = await Promise.all(["pages", "files", "pictures"].map(name => caches.open(`mt-${name}`)));
-  const loaded = [...new Set(performance.getEntriesByType("resource").map(it => it.name.split("#")[0]))];
-  const under = path => loaded.filter(url => url.startsWith(location.origin + path));
-  await Promise.all([files.addAll(under("/static/")), pictures.addAll(under("/media/")), pages.add("/offline")]);
+  const [pages, pictures] = await Promise.all(["pages", "pictures"].map(name => caches.open(`mt-${name}`)));
+  const loaded = new Set(performance.getEntriesByType("resource").map(it => it.name.split("#")[0]));
+  await pictures.addAll([...loaded].filter(url => url.startsWith(`${location.origin}/media/`)));
   const page = await fetch(location.pathname, {headers: {Accept: "text/html"}});
   if (page.ok && !page.redirected) await pages.put(location.pathname, page);
 }
