@@ -576,7 +576,7 @@ class Stopping(SQLModel, table=True):
     """What "stop when sure" said of a task when it first had something to say."""
 
     __table_args__ = (
-        _one_of("outcome", "sure", "disputed", "full"),
+        _one_of("outcome", "sure", "disputed", "full", "reopened"),
         Index(None, "project_id", "outcome"),
     )
     task_id: int = _big("task.id", primary=True)
@@ -586,6 +586,8 @@ class Stopping(SQLModel, table=True):
     is_audit: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     n_answers: int = Field()
     value: dict[str, Any] | None = _json(null=True)
+    # how often a later model said otherwise, and the task was asked again
+    n_reopened: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     decided_at: datetime | None = _time(now=True)
 
 
