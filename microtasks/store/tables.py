@@ -576,7 +576,7 @@ class Stopping(SQLModel, table=True):
     """What "stop when sure" said of a task when it first had something to say."""
 
     __table_args__ = (
-        _one_of("outcome", "sure", "disputed", "full", "reopened"),
+        _one_of("outcome", "sure", "disputed", "full"),
         Index(None, "project_id", "outcome"),
     )
     task_id: int = _big("task.id", primary=True)

@@ -297,12 +297,15 @@ def upgrade() -> None:
         "stopping", sa.Column("n_reopened", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
 
 
 def downgrade() -> None:
+    op.create_foreign_key(
+        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
+    )
     op.create_foreign_key(
         op.f("fk_task_content_project_id"),
         "task_content",
@@ -313,9 +316,6 @@ def downgrade() -> None:
     )
     op.create_foreign_key(
         op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
-    )
-    op.create_foreign_key(
-        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
