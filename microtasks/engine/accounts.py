@@ -11,11 +11,11 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from microtasks.core.errors import Forbidden, InputError, TooMany
+from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
 from microtasks.engine.site import Site
 from microtasks.store import accounts, limits
 from microtasks.store.db import Session, now
-from microtasks.store.tables import Account
+from microtasks.store.tables import Account, OwnerSession
 
 PASSWORD_MIN, PASSWORD_MAX = 8, 256
 #: The common passwords that are long enough to pass the length rule (from public lists of leaked ones).
@@ -37,24 +37,35 @@ def create_owner(site: Site, email: str, *, is_operator: bool | None = None) -> 
     The first account of a site is its operator's. Errors: InputError for what is no address, Forbidden for
     an account that was disabled.
     """
-    email = email.strip()
-    if not _EMAIL.fullmatch(email):
-        raise InputError(f"{email!r} is not an email address.")
-    token = _token()
+    email = _address(email)
+    token = new_token()
     with site.db.session() as session:
         account = accounts.by_email(session, email) or accounts.add(session, email, is_operator=is_operator)
         if account.disabled_at is not None:
             raise Forbidden(f"The account {email} was disabled.")
         lifetime = timedelta(minutes=site.settings.signin_link_minutes)
-        accounts.add_link(session, _hash(token), _id(account), lifetime)
+        accounts.add_link(session, hashed(token), _id(account), lifetime)
         session.commit()
     return token
+
+
+def register(session: Session, email: str, password: str) -> Account:
+    """Add an account with a password, in the caller's transaction. InputError; Conflict: there is one."""
+    email = _address(email)
+    check_password(password, email)
+    if accounts.by_email(session, email) is not None:
+        raise Conflict(f"There is an account for {email} already. Please sign in with it.")
+    account = accounts.add(session, email, is_operator=False)
+    account.password_hash = _hasher().hash(password)
+    session.add(account)
+    session.flush()
+    return account
 
 
 def link_is_good(site: Site, token: str) -> bool:
     """Would this link sign somebody in? Does not spend it: mail programs open links to preview them."""
     with site.db.session() as session:
-        return accounts.link_is_good(session, _hash(token))
+        return accounts.link_is_good(session, hashed(token))
 
 
 def sign_in_by_link(site: Site, token: str, *, address: str = "") -> str:
@@ -65,11 +76,11 @@ def sign_in_by_link(site: Site, token: str, *, address: str = "") -> str:
     if address and not limits.allow(site, "link", address):
         raise TooMany("Too many tries to sign in. Please wait five minutes.")
     with site.db.session() as session:
-        account_id = accounts.use_link(session, _hash(token))
+        account_id = accounts.use_link(session, hashed(token))
         account = None if account_id is None else accounts.get(session, account_id)
         if account is None or account.disabled_at is not None:
             raise Forbidden("This sign-in link was used already or has expired. Ask for a new one.")
-        session_token = _begin(site, session, account, by_link=True)
+        session_token = begin(site, session, account, by_link=True)
         session.commit()
     return session_token
 
@@ -95,7 +106,7 @@ def sign_in_by_password(site: Site, email: str, password: str, *, address: str =
             raise Forbidden("The email address or the password is not right.")
         if _hasher().check_needs_rehash(stored):
             current.password_hash = _hasher().hash(password)
-        session_token = _begin(site, session, current, by_link=False)
+        session_token = begin(site, session, current, by_link=False)
         session.commit()
     return session_token
 
@@ -107,23 +118,30 @@ def set_password(site: Site, session_token: str, password: str, current: str = "
     forgotten one is replaced). Errors: InputError when too short, too long or too common; Forbidden.
     """
     with site.db.session() as session:
-        found = accounts.of_session(session, _hash(session_token))
-        if found is None:
-            raise Forbidden("Please sign in again.")
-        account, owner_session = found
+        account, owner_session = _signed_in(session, session_token, current)
         check_password(password, account.email)
-        if (
-            account.password_hash
-            and not owner_session.by_link
-            and not _verify(account.password_hash, current)
-        ):
-            raise Forbidden("The current password is not right.")
         account.password_hash = _hasher().hash(password)
         session.add(account)
         accounts.end_all(session, _id(account))
-        fresh = _begin(site, session, account, by_link=owner_session.by_link)
+        fresh = begin(site, session, account, by_link=owner_session.by_link)
         session.commit()
     return fresh
+
+
+def set_email(site: Site, session_token: str, email: str, current: str = "") -> None:
+    """Change the address of who is signed in; asks for the current password as `set_password` does.
+
+    Errors: InputError for what is no address, Conflict for another account's, Forbidden.
+    """
+    email = _address(email)
+    with site.db.session() as session:
+        account, _ = _signed_in(session, session_token, current)
+        other = accounts.by_email(session, email)
+        if other is not None and other.id != account.id:
+            raise Conflict(f"There is another account for {email}.")
+        account.email = email
+        session.add(account)
+        session.commit()
 
 
 def check_password(password: str, email: str = "") -> None:
@@ -141,7 +159,7 @@ def check_password(password: str, email: str = "") -> None:
 def sign_out(site: Site, session_token: str) -> None:
     """End this session, on the server too."""
     with site.db.session() as session:
-        accounts.end_session(session, _hash(session_token))
+        accounts.end_session(session, hashed(session_token))
         session.commit()
 
 
@@ -155,14 +173,14 @@ def sign_out_everywhere(site: Site, account_id: int) -> None:
 def who(site: Site, session_token: str) -> Account | None:
     """The account signed in with this session, if the session and the account still stand."""
     with site.db.session() as session:
-        found = accounts.of_session(session, _hash(session_token))
+        found = accounts.of_session(session, hashed(session_token))
     return found[0] if found else None
 
 
 def needs_current_password(site: Site, session_token: str) -> bool:
     """Does `set_password` ask for the current password in this session?"""
     with site.db.session() as session:
-        found = accounts.of_session(session, _hash(session_token))
+        found = accounts.of_session(session, hashed(session_token))
     return found is not None and found[0].password_hash is not None and not found[1].by_link
 
 
@@ -187,19 +205,40 @@ def disable(site: Site, email: str) -> None:
         session.commit()
 
 
-def _begin(site: Site, session: Session, account: Account, *, by_link: bool) -> str:
-    token = _token()
+def begin(site: Site, session: Session, account: Account, *, by_link: bool = False) -> str:
+    """Sign the account in: a new session in the caller's transaction; return its token."""
+    token = new_token()
     lifetime = timedelta(days=site.settings.session_days)
-    accounts.add_session(session, _hash(token), _id(account), lifetime, by_link=by_link)
+    accounts.add_session(session, hashed(token), _id(account), lifetime, by_link=by_link)
     return token
 
 
-def _token() -> str:
+def new_token() -> str:
+    """A random text of 256 bits that is safe in addresses."""
     return secrets.token_urlsafe(32)
 
 
-def _hash(token: str) -> bytes:
+def hashed(token: str) -> bytes:
+    """What is stored of a token: its SHA-256. It is random and long, so it needs no salt."""
     return hashlib.sha256(token.encode(errors="replace")).digest()
+
+
+def _signed_in(session: Session, session_token: str, current: str) -> tuple[Account, OwnerSession]:
+    """Who is signed in, once more with the current password where one is needed; Forbidden."""
+    found = accounts.of_session(session, hashed(session_token))
+    if found is None:
+        raise Forbidden("Please sign in again.")
+    account, owner_session = found
+    if account.password_hash and not owner_session.by_link and not _verify(account.password_hash, current):
+        raise Forbidden("The current password is not right.")
+    return account, owner_session
+
+
+def _address(email: str) -> str:
+    email = email.strip()
+    if not _EMAIL.fullmatch(email):
+        raise InputError(f"{email!r} is not an email address.")
+    return email
 
 
 def _id(account: Account) -> int:
@@ -218,7 +257,7 @@ def _hasher() -> PasswordHasher:
 @cache
 def _nobody() -> str:
     """A hash to work on when there is no account, so that time does not tell who has one."""
-    return _hasher().hash(_token())
+    return _hasher().hash(new_token())
 
 
 def _verify(stored: str, password: str) -> bool:

@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Any, cast
 
 from sqlalchemy import delete, func, update
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
+from microtasks.core.errors import Conflict
 from microtasks.store.tables import Account, OwnerSession, SigninLink
 
 
@@ -26,12 +28,17 @@ def operator(session: Session) -> Account | None:
 
 
 def add(session: Session, email: str, *, is_operator: bool | None = None) -> Account:
-    """Add an account; the very first one is the operator's unless said otherwise."""
+    """Add an account; the very first one is the operator's unless said otherwise. Conflict: it exists."""
     if is_operator is None:
         is_operator = session.exec(select(col(Account.id)).limit(1)).first() is None
     account = Account(email=email, is_operator=is_operator)
     session.add(account)
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as error:
+        if "uq_account_email" not in str(error.orig):
+            raise
+        raise Conflict(f"There is an account for {email} already.") from None
     return account
 
 

@@ -50,7 +50,13 @@ LIMITS = {
     "login_all": Limit(parse("1000 per 5 minutes"), True),  # of the whole site; any key
     "link": Limit(parse("10 per 5 minutes"), True),  # tries of one-time links, per address
     "identity": Limit(parse("300 per hour"), False),  # new contributors, per network
+    "mail_to": Limit(parse("3 per hour"), True),  # letters asked for, per e-mail address
+    "mail_from": Limit(parse("10 per hour"), True),  # the same, per contributor, and per IP address
+    "certificate": Limit(parse("30 per hour"), False),  # made, per contributor
+    "team": Limit(parse("10 per hour"), False),  # made, per contributor or account
     "report": Limit(parse("60 per hour"), False),  # per contributor
+    "token": Limit(parse("600 per minute"), False),  # requests with API tokens, per account
+    "token_wrong": Limit(parse("60 per 5 minutes"), True),  # with tokens that are not good, per address
     "upload": Limit(parse("120 per hour"), False),  # batches, per account
 }
 

@@ -1,13 +1,17 @@
-"""Who may do what in a project: its owner, and its members with a role each."""
+"""Who may do what in a project: its owner, its members with a role each, and who is invited."""
 
 from __future__ import annotations
 
-from typing import Literal, cast, get_args
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, NamedTuple, cast, get_args
 
+from sqlalchemy import delete, func, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session, col, select
 
 from microtasks.core.errors import Forbidden, NotFound
-from microtasks.store.tables import Project, ProjectMember
+from microtasks.store.tables import Account, Invitation, Project, ProjectMember
 
 #: From the one who may least to the one who may most; each may do what those before may.
 Role = Literal["researcher", "reviewer", "collaborator", "owner"]
@@ -50,3 +54,144 @@ def reached(
 
 def _a(role: Role) -> str:
     return "its owner" if role == "owner" else f"a {role}"
+
+
+# -- members ------------------------------------------------------------------------------------------
+
+
+class Member(NamedTuple):
+    """Somebody with a role in a project. since: when they joined; None for the owner."""
+
+    account_id: int
+    email: str
+    role: Role
+    since: datetime | None
+
+
+def listed(session: Session, project: Project) -> list[Member]:
+    """Everybody in the project: the owner first, then by role and address."""
+    rows = session.exec(
+        select(Account.id, Account.email, ProjectMember.role, ProjectMember.created_at)
+        .join(ProjectMember, col(ProjectMember.account_id) == col(Account.id))
+        .where(ProjectMember.project_id == project.id)
+        .order_by(func.lower(col(Account.email)))
+    ).all()
+    found = [Member(cast(int, who), email, cast(Role, role), since) for who, email, role, since in rows]
+    found.sort(key=lambda member: -ROLES.index(member.role))
+    owner = session.get(Account, project.account_id) if project.account_id is not None else None
+    return ([Member(cast(int, owner.id), owner.email, "owner", None)] if owner else []) + found
+
+
+def role_of(session: Session, project_id: int, account_id: int) -> Role | None:
+    """The role of a member, locked until the end of the transaction; None for anybody else."""
+    found = session.exec(
+        select(ProjectMember)
+        .where(ProjectMember.project_id == project_id, ProjectMember.account_id == account_id)
+        .with_for_update()
+    ).first()
+    return None if found is None else cast(Role, found.role)
+
+
+def put(session: Session, project_id: int, account_id: int, role: Role) -> None:
+    """Give this account that role in the project."""
+    session.execute(
+        insert(ProjectMember)
+        .values(project_id=project_id, account_id=account_id, role=role)
+        .on_conflict_do_update(index_elements=["project_id", "account_id"], set_={"role": role})
+    )
+
+
+def remove(session: Session, project_id: int, account_id: int) -> None:
+    session.execute(
+        delete(ProjectMember).where(
+            col(ProjectMember.project_id) == project_id, col(ProjectMember.account_id) == account_id
+        )
+    )
+
+
+# -- invitations --------------------------------------------------------------------------------------
+
+
+class Invited(NamedTuple):
+    """An invitation that would still be good, and who sent it."""
+
+    project: Project
+    role: Role
+    by: str
+    expires_at: datetime
+
+
+def invite(
+    session: Session, token_hash: bytes, project_id: int, role: Role, note: str, by: int, lifetime: timedelta
+) -> None:
+    session.add(
+        Invitation(
+            token_hash=token_hash,
+            project_id=project_id,
+            role=role,
+            note=note,
+            account_id=by,
+            expires_at=cast(Any, func.now() + lifetime),
+        )
+    )
+    session.flush()
+
+
+def open_invitations(session: Session, project_id: int) -> Sequence[Invitation]:
+    """Those that nobody has used yet and that are still good, newest first."""
+    return session.exec(
+        select(Invitation)
+        .where(
+            Invitation.project_id == project_id,
+            col(Invitation.used_at).is_(None),
+            col(Invitation.expires_at) > func.now(),
+        )
+        .order_by(col(Invitation.id).desc())
+    ).all()
+
+
+def invited(session: Session, token_hash: bytes) -> Invited | None:
+    """What the invitation offers, if it is (still) good. Changes nothing."""
+    found = session.exec(
+        select(Invitation, Project, Account.email)
+        .join(Project, col(Project.id) == col(Invitation.project_id))
+        .join(Account, col(Account.id) == col(Invitation.account_id))
+        .where(
+            Invitation.token_hash == token_hash,
+            col(Invitation.used_at).is_(None),
+            col(Invitation.expires_at) > func.now(),
+        )
+    ).first()
+    if found is None:
+        return None
+    invitation, project, email = found
+    return Invited(project, cast(Role, invitation.role), email, invitation.expires_at)
+
+
+def use_invitation(session: Session, token_hash: bytes) -> Invitation | None:
+    """Spend the invitation; None if it is not good (any more). Only one caller wins."""
+    found = session.execute(
+        update(Invitation)
+        .where(
+            col(Invitation.token_hash) == token_hash,
+            col(Invitation.used_at).is_(None),
+            col(Invitation.expires_at) > func.now(),
+        )
+        .values(used_at=func.now())
+        .returning(Invitation)
+    ).scalar()
+    return found
+
+
+def drop_invitation(session: Session, project_id: int, invitation_id: int) -> Invitation | None:
+    """Take an invitation back that nobody has used; return what it was, None if there is none."""
+    found = session.execute(
+        delete(Invitation)
+        .where(
+            col(Invitation.id) == invitation_id,
+            col(Invitation.project_id) == project_id,
+            col(Invitation.used_at).is_(None),
+        )
+        .returning(Invitation)
+    ).scalar()
+    return found

@@ -12,6 +12,7 @@ from flask import Flask
 from people import Person, owner
 from werkzeug.routing import Rule
 
+from microtasks.engine import people as engine_people
 from microtasks.engine import standing
 from microtasks.engine.site import Site
 from microtasks.store.members import ROLES, Role, is_enough
@@ -40,6 +41,7 @@ PUBLIC = {
         "volunteer.work",
     ),
     *("owner.sign_in", "owner.sign_in_by_password", "owner.link", "owner.sign_in_by_link", "owner.sign_out"),
+    *("owner.invitation", "owner.accept_invitation"),
 }
 #: Only a signed-in owner, each their own: (method, endpoint) -> status for an owner.
 OWNERS = {
@@ -49,7 +51,11 @@ OWNERS = {
     ("POST", "owner.create"): 200,  # without the save button the form is drawn again
     ("GET", "owner.account_page"): 200,
     ("POST", "owner.set_password"): 400,  # an empty one
+    ("POST", "owner.set_email"): 400,  # an empty one
     ("POST", "owner.sign_out_everywhere"): 303,
+    ("GET", "owner.tokens"): 200,
+    ("POST", "owner.make_token"): 400,  # without a name
+    ("POST", "owner.revoke_token"): 404,  # none of theirs
 }
 #: Those who have at least that role in the project: (method, endpoint) -> (role, status for them). A smaller
 #: role gets 403; everybody else 404, as for a project that is not there.
@@ -73,6 +79,13 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "owner.batch_failures"): ("researcher", 200),
     ("GET", "owner.dashboard"): ("researcher", 200),
     ("GET", "owner.dashboard_file"): ("researcher", 200),
+    ("GET", "owner.people"): ("researcher", 200),
+    ("POST", "owner.invite"): ("owner", 200),
+    ("POST", "owner.revoke_invitation"): ("owner", 303),
+    ("POST", "owner.change_member"): ("owner", 303),
+    ("POST", "owner.leave"): ("researcher", 303),
+    ("GET", "owner.audit_log"): ("owner", 200),
+    ("GET", "owner.audit_file"): ("owner", 200),
     ("GET", "explorer.tasks"): ("researcher", 200),
     ("GET", "explorer.task"): ("researcher", 200),
     ("GET", "explorer.source"): ("researcher", 200),
@@ -94,6 +107,7 @@ class Scene:
     site: Site
     values: dict[str, object]
     people: dict[str, Person]
+    hers: builders.ProjectRow
 
     def path(self, rule: Rule, **other: object) -> str:
         values = {name: (self.values | other)[name] for name in rule.arguments}
@@ -102,13 +116,27 @@ class Scene:
         return built[1]
 
     def ask(self, who: str, method: str, endpoint: str, **other: object) -> int:
+        if endpoint == "owner.revoke_invitation":
+            other = {"invitation_id": self.invitation(), **other}
         path = self.path(rule_of(self.app, method, endpoint), **other)
         if method == "GET":
             return self.people[who].get(path).status_code
-        data = {"move": "pause", "weigh": "out"}
+        data = {"move": "pause", "weigh": "out", "step": "role", "role": "reviewer"}
         if endpoint == "owner.receive":
             data["files"] = (io.BytesIO(b"id,text\na,b\n"), "rows.csv")  # type: ignore[assignment]
-        return self.people[who].post(path, data).status_code
+        status = self.people[who].post(path, data).status_code
+        if endpoint == "owner.leave" and who in ROLES and status == 303:
+            builders.member(self.site, self.hers, builders.account(self.site, f"{who}@example.org"), who)
+        return status
+
+    def invitation(self) -> int:
+        """A new invitation of Ada's project; its id."""
+        ada = builders.account(self.site, "ada@example.org")
+        engine_people.invite(self.site, self.hers.id, ada, "reviewer")
+        with self.site.db.connection() as connection:
+            row = connection.execute("SELECT max(id) FROM invitation").fetchone()
+        assert row is not None
+        return int(row[0])
 
 
 def rule_of(app: Flask, method: str, endpoint: str) -> Rule:
@@ -126,6 +154,8 @@ def scene(site: Site) -> Iterator[Scene]:
     for role in ROLES[:-1]:
         people[role], who = owner(app, site, f"{role}@example.org", is_operator=False)
         builders.member(site, hers, who, role)
+    dan = builders.account(site, "dan@example.org")
+    builders.member(site, hers, dan, "researcher")
     his = builders.project(site, account_id=ben)
     (task,) = builders.tasks(site, hers, 1)
     cy = builders.contributor()
@@ -147,8 +177,9 @@ def scene(site: Site) -> Iterator[Scene]:
         **{"pseudonym": standing.name(site, cy)},
         **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
         **{"task_id": task, "source": "plate", "chart": "agreement"},
+        **{"account_id": dan, "invitation_id": 1, "token_id": 1},
     }
-    yield Scene(app, site, values, people)
+    yield Scene(app, site, values, people, hers)
 
 
 def test_T26_every_route_is_in_one_of_the_tables(site: Site) -> None:
@@ -182,7 +213,8 @@ def test_T26_a_batch_report_or_volunteer_of_another_project_is_not_reached_throu
     his = scene.values["his"]
     assert isinstance(his, builders.ProjectRow)
     for method, endpoint in PROJECTS:
-        if endpoint.startswith("owner.batch") or endpoint in ("owner.close_report", "owner.weigh"):
+        others = ("owner.close_report", "owner.weigh", "owner.revoke_invitation", "owner.change_member")
+        if endpoint.startswith("owner.batch") or endpoint in others:
             assert scene.ask("ben", method, endpoint, slug=his.slug) == 404, endpoint
 
 

@@ -7,7 +7,7 @@ from flask import request as http
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from microtasks.core.errors import Forbidden, InputError, TooMany
+from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
 from microtasks.engine import accounts
 from microtasks.web.owner.frame import blueprint, id_of, owner, safe_next
 from microtasks.web.request import (
@@ -79,6 +79,18 @@ def set_password() -> ResponseReturnValue:
     return set_owner_cookie(redirect(url_for("owner.account_page"), 303), token)  # type: ignore[arg-type]
 
 
+@blueprint.post("/account/email")
+@owner_required
+def set_email() -> ResponseReturnValue:
+    form = http.form
+    try:
+        accounts.set_email(current_site(), owner_token(), form.get("email", ""), form.get("current", ""))
+    except (InputError, Forbidden, Conflict) as error:
+        return _account_page(wrong_email=error.message), 400
+    flash(_("Your address is changed. Sign in with it from now on."), "ok")
+    return redirect(url_for("owner.account_page"), 303)
+
+
 @blueprint.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
     accounts.sign_out(current_site(), owner_token())
@@ -92,8 +104,12 @@ def sign_out_everywhere() -> ResponseReturnValue:
     return clear_owner_cookie(redirect(url_for("owner.sign_in"), 303))  # type: ignore[arg-type]
 
 
-def _account_page(wrong: str = "") -> str:
+def _account_page(wrong: str = "", wrong_email: str = "") -> str:
     needs_current = accounts.needs_current_password(current_site(), owner_token())
     return render_template(
-        "owner/account.html", needs_current=needs_current, wrong=wrong, password_min=accounts.PASSWORD_MIN
+        "owner/account.html",
+        needs_current=needs_current,
+        wrong=wrong,
+        wrong_email=wrong_email,
+        password_min=accounts.PASSWORD_MIN,
     )

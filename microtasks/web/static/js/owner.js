@@ -91,6 +91,41 @@ function send(form) {
   request.send(new FormData(form));
 }
 
+// -- what is typed is kept, with advice on it; the preview follows ---------------------------------------
+
+for (const form of document.querySelectorAll("[data-autosave]")) {
+  const said = form.querySelector("[data-kept]");
+  const frame = document.querySelector("[data-preview]");
+  let waiting = 0;
+  let isLeaving = false;
+  const keep = async () => {
+    waiting = 0;
+    let answer;
+    try {
+      answer = await fetch(form.dataset.autosave, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    } catch {
+      return; // offline: the next change tries again, and the form is still here
+    }
+    if (!answer.ok || isLeaving) return;
+    const { saved, advice } = await answer.json();
+    said.textContent = saved;
+    for (const place of form.querySelectorAll("[data-advice]")) {
+      place.replaceChildren(...(advice[place.dataset.advice] ?? []).map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
+    }
+    frame?.contentWindow.location.reload();
+  };
+  const later = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(keep, 700);
+  };
+  form.addEventListener("input", later);
+  form.addEventListener("click", (event) => event.target.closest("[data-add], [data-remove]") && later());
+  form.addEventListener("submit", () => {
+    isLeaving = true; // what is sent now is saved; a draft that came after it would be old
+    clearTimeout(waiting);
+  });
+}
+
 // -- progress: poll every two seconds while the page is seen; the server says 304 while nothing changed --
 
 const number = new Intl.NumberFormat(document.documentElement.lang);
@@ -136,3 +171,15 @@ for (const section of document.querySelectorAll("[data-progress]")) {
 
 document.getElementById("problems")?.focus();
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+// -- what is shown once: into the clipboard -----------------------------------------------------------
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.addEventListener("click", async () => {
+    const field = document.getElementById(button.dataset.copy);
+    field.select();
+    await navigator.clipboard.writeText(field.value);
+    button.textContent = button.dataset.done;
+  });
+}
