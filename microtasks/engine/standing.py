@@ -14,7 +14,9 @@ from uuid import UUID
 
 from microtasks import tasktypes
 from microtasks.core.errors import NotFound
-from microtasks.engine import aggregate, audit, quality
+from microtasks.core.stopping import COLD_ANSWERS, COLD_TASKS
+from microtasks.core.tasktype import TaskType
+from microtasks.engine import aggregate, audit, quality, reopening
 from microtasks.engine.aggregate import Aggregated
 from microtasks.engine.site import Site
 from microtasks.store import consensus as stored
@@ -33,7 +35,8 @@ def review(site: Site, project_id: int) -> Aggregated:
 
     1. Look at how everybody answers: a habit that cannot be real work leaves a volunteer out, unless the
     owner has decided. 2. Make the consensus of all tasks anew, without those who are left out. 3. Fit the
-    model that "stop when sure" goes by. 4. Store everybody's record, and how people agree.
+    model that "stop when sure" goes by. 4. Store everybody's record, and how people agree. 5. Open again what
+    stopped as sure and is not by this model.
     """
     found = aggregate.read(site, project_id)
     seen = quality.volunteers(site, project_id, found)
@@ -41,7 +44,8 @@ def review(site: Site, project_id: int) -> Aggregated:
         standing.put(connection, project_id, [_judged(one, {}, ()) for one in seen], has_tables=False)
     done = aggregate.of_columns(site, project_id, found)
     weighing = aggregate.weighing(site, project_id, found) if found else None
-    model, tables, lost = _fit(site, project_id, weighing)
+    fitted = _fit(site, project_id, weighing)
+    model, tables, lost = fitted.model, fitted.tables, fitted.lost
     seen = quality.volunteers(site, project_id, found)
     statistics = quality.agreement(site, project_id, weighing)
     agreement = {name: asdict(each) for name, each in statistics.items()}
@@ -52,6 +56,17 @@ def review(site: Site, project_id: int) -> Aggregated:
             [_judged(one, tables.get(one.contributor, {}), lost.get(one.contributor, ())) for one in seen],
         )
         standing.put_quality(connection, project_id, agreement, model)
+    if found and weighing and fitted.posteriors:
+        about = _facts(site, project_id)
+        reopening.reopen(
+            site,
+            project_id,
+            found,
+            weighing,
+            *about[1:],
+            posteriors=fitted.posteriors,
+            sure=about[0].stop_threshold,
+        )
     return done
 
 
@@ -130,26 +145,38 @@ def _judged(one: quality.Volunteer, tables: Mapping[str, Any], lost: Sequence[st
 Fields = dict[str, Any]
 
 
-def _fit(
-    site: Site, project_id: int, found: Columns | None
-) -> tuple[Fields, dict[str, Fields], dict[str, list[str]]]:
-    """Fit each scale's tables: the model by field, tables by contributor and field, who is lost where."""
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """model: by field. tables, lost: by contributor. posteriors: by field, where it is no cold start."""
+
+    model: Fields
+    tables: dict[str, Fields]
+    lost: dict[str, list[str]]
+    posteriors: dict[str, Any]
+
+
+def _facts(site: Site, project_id: int) -> tuple[stored.Facts, TaskType[Any, Any, Any], Any]:
     with site.db.connection() as connection:
         facts = stored.facts_of_project(connection, project_id)
-        if facts is None:
-            raise NotFound("There is no such project.")
-        gold = stored.gold(connection, project_id)
-    model: Fields = {}
-    tables: dict[str, Fields] = {}
-    lost: dict[str, list[str]] = {}
+    if facts is None:
+        raise NotFound("There is no such project.")
+    task_type = tasktypes.get(facts.task_type)
+    return facts, task_type, task_type.parse_config(facts.config)
+
+
+def _fit(site: Site, project_id: int, found: Columns | None) -> _Fitted:
+    """Fit each scale's tables: the model by field, tables by contributor and field, who is lost where."""
+    facts, task_type, config = _facts(site, project_id)
+    result = _Fitted({}, {}, {}, {})
+    model, tables, lost = result.model, result.tables, result.lost
     if facts.stop_rule != "confidence" or found is None:
-        return model, tables, lost
+        return result
+    with site.db.connection() as connection:
+        gold = stored.gold(connection, project_id)
     import numpy as np
 
     from microtasks.core import skill
 
-    task_type = tasktypes.get(facts.task_type)
-    config = task_type.parse_config(facts.config)
     said = [{} if one.value is None else task_type.labels(one.value, config) for one in found.spoken]
     right = {number: task_type.labels(gold[task], config) for task, number in found.places(gold).items()}
     for at, scale in task_type.scales(config).items():
@@ -164,7 +191,7 @@ def _fit(
         votes = skill.sort(
             found.task[rows], found.person[rows], label[rows], found.n_tasks, len(found.people), len(place)
         )
-        fitted = skill.confusion(votes, known)
+        fitted = skill.confusion(votes, known, rho=skill.CORRELATION)
         skills = skill.skills(votes, fitted)
         model[at] = {
             "labels": list(scale.labels),
@@ -178,4 +205,6 @@ def _fit(
             tables.setdefault(found.people[person], {})[at] = log_rows[person].tolist()
             if skills.is_lost[person]:
                 lost.setdefault(found.people[person], []).append(at)
-    return model, tables, lost
+        if len(votes.task) >= COLD_ANSWERS and model[at]["n_tasks"] >= COLD_TASKS:
+            result.posteriors[at] = fitted.posterior
+    return result

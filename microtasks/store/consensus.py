@@ -295,6 +295,7 @@ class Facts(NamedTuple):
     method: str
     source: str | None = None
     stop_rule: str = "redundancy"
+    stop_threshold: float = 0.95
 
 
 def facts_of_task(connection: Connection, task_id: int) -> Facts | None:
@@ -310,7 +311,8 @@ def facts_of_task(connection: Connection, task_id: int) -> Facts | None:
 def facts_of_project(connection: Connection, project_id: int) -> Facts | None:
     """The project; None when there is none."""
     row = connection.execute(
-        "SELECT id, task_type, config, method, NULL, stop_rule FROM project WHERE id = %s", (project_id,)
+        "SELECT id, task_type, config, method, NULL, stop_rule, stop_threshold FROM project WHERE id = %s",
+        (project_id,),
     ).fetchone()
     return Facts(*row) if row else None
 

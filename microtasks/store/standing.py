@@ -218,26 +218,77 @@ def put_stopping(
     )
 
 
+class Stopped(NamedTuple):
+    """A task that stopped as sure: what its consensus was then."""
+
+    task_id: int
+    value: dict[str, Any] | None
+
+
+def stopped_as_sure(connection: Connection, project_id: int) -> list[Stopped]:
+    """Tasks that stopped early and could take another answer, by id."""
+    rows = connection.execute(
+        """SELECT s.task_id, s.value FROM stopping s JOIN task t ON t.id = s.task_id
+           JOIN project p ON p.id = s.project_id
+           WHERE s.project_id = %s AND s.outcome = 'sure' AND NOT s.is_audit
+             AND t.retirement_reason = 'consensus' AND t.n_answers < p.redundancy AND p.state <> 'archived'
+           ORDER BY s.task_id""",
+        (project_id,),
+    )
+    return [Stopped(*row) for row in rows]
+
+
+def reopen(connection: Connection, project_id: int, tasks: Mapping[int, int]) -> int:
+    """Open these tasks for one answer more; tasks: the version of the answers that this was decided on.
+
+    Locked first, in order. What has got an answer since, or is no longer stopped, is left alone. A task goes
+    to the end of the order, so that every walk meets it. It is disputed until it has been decided again.
+    Return how many are open again.
+    """
+    ids = sorted(tasks)
+    connection.execute("SELECT 1 FROM task WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", (ids,))
+    return connection.execute(
+        """WITH again AS (
+               UPDATE task t SET retired_at = NULL, retirement_reason = NULL, pos = nextval('task_pos'),
+                      redundancy = greatest(t.redundancy, least(p.redundancy, t.n_answers + t.n_leases + 1))
+               FROM project p, unnest(%(ids)s::bigint[], %(versions)s::bigint[]) AS u (id, version)
+               WHERE t.id = u.id AND p.id = %(project)s AND t.project_id = p.id
+                 AND t.retirement_reason = 'consensus' AND t.n_answers < p.redundancy
+                 AND u.version = (SELECT coalesce(sum(a.revision), 0) FROM answer a
+                                  WHERE a.task_id = t.id AND a.status = 'counted')
+               RETURNING t.id)
+           UPDATE stopping s SET outcome = 'disputed', n_reopened = s.n_reopened + 1, decided_at = now()
+           FROM again WHERE s.task_id = again.id""",
+        {"ids": ids, "versions": [tasks[task] for task in ids], "project": project_id},
+    ).rowcount
+
+
 class Stops(NamedTuple):
-    """How "stop when sure" went. n_flipped of n_audited (those with all answers in) changed their value."""
+    """How "stop when sure" went. n_flipped of n_audited (those with all answers in) changed their value.
+
+    n_reopened: tasks that a later model doubted, and that were asked again.
+    """
 
     n_sure: int
     n_full: int
     n_disputed: int
     n_audited: int
     n_flipped: int
+    n_reopened: int
 
 
 def stops(connection: Connection, project_id: int) -> Stops:
     """Count what stopping said, and how often the audit overturned it."""
     row = connection.execute(
         """SELECT count(*) FILTER (WHERE s.outcome = 'sure'), count(*) FILTER (WHERE s.outcome = 'full'),
-                  count(*) FILTER (WHERE s.outcome = 'disputed'), count(*) FILTER (WHERE done.is_it),
-                  count(*) FILTER (WHERE done.is_it AND s.value IS DISTINCT FROM c.value)
+                  count(*) FILTER (WHERE s.outcome = 'disputed' AND t.retired_at IS NOT NULL),
+                  count(*) FILTER (WHERE done.is_it),
+                  count(*) FILTER (WHERE done.is_it AND s.value IS DISTINCT FROM c.value),
+                  count(*) FILTER (WHERE s.n_reopened > 0)
            FROM stopping s JOIN task t ON t.id = s.task_id LEFT JOIN consensus c ON c.task_id = s.task_id
            CROSS JOIN LATERAL (SELECT s.is_audit AND t.retired_at IS NOT NULL AND t.n_answers > s.n_answers
                                AS is_it) AS done
            WHERE s.project_id = %s""",
         (project_id,),
     ).fetchone()
-    return Stops(*row) if row else Stops(0, 0, 0, 0, 0)
+    return Stops(*row) if row else Stops(0, 0, 0, 0, 0, 0)

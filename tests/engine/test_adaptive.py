@@ -280,3 +280,48 @@ def test_marks_cannot_stop_when_sure(site: Site) -> None:
             None,
             ProjectIn(name="x", task_type="marking", config=CONFIGS["marking"], stop_rule="confidence"),
         )
+
+
+def test_a_task_that_stopped_is_asked_again_when_its_label_flips(site: Site) -> None:
+    of = adaptive(site)
+    people = warm(site, of)
+    (doubted,) = tasks(site, of, redundancy=2)
+    liars = [contributor(), contributor()]
+    for who in liars:
+        say(site, of.slug, YES, who)
+    assert told(site, doubted)[:3] == ("consensus", 2, "sure")
+    # Only later it shows that these two always say the opposite.
+    for number, task in enumerate(tasks(site, of, 60, redundancy=7)):
+        right, wrong = (YES, NO) if number % 2 else (NO, YES)
+        answers(site, of, task, [*[right] * 5, wrong, wrong], contributors=[*people, *liars])
+    standing.review(site, of.id)
+    assert told(site, doubted)[:3] == (None, 2, "disputed")
+    assert seats(site, doubted) == (3, True)
+    stops = standing.overview(site, of.id).stops
+    assert (stops.n_reopened, stops.n_disputed) == (1, 0)
+    assert check(site) == []
+    standing.review(site, of.id)  # nothing new: it stays as it is
+    assert seats(site, doubted) == (3, True)
+    for who in people[:4]:
+        say(site, of.slug, NO, who)
+    assert told(site, doubted)[:3] == ("redundancy", 6, "sure")
+    assert check(site) == []
+    with site.db.connection() as connection:
+        found = connection.execute("SELECT value FROM consensus WHERE task_id = %s", (doubted,)).fetchone()
+    assert found == (NO,)
+
+
+def test_a_task_that_has_all_its_answers_is_not_asked_again(site: Site) -> None:
+    of = adaptive(site, redundancy=2)
+    people = warm(site, of)
+    (task,) = tasks(site, of)
+    liars = [contributor(), contributor()]
+    for who in liars:
+        say(site, of.slug, YES, who)
+    for number, other in enumerate(tasks(site, of, 60, redundancy=7)):
+        right, wrong = (YES, NO) if number % 2 else (NO, YES)
+        answers(site, of, other, [*[right] * 5, wrong, wrong], contributors=[*people, *liars])
+    before = told(site, task)
+    standing.review(site, of.id)
+    assert told(site, task) == before
+    assert check(site) == []
