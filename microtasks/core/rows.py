@@ -263,7 +263,7 @@ class Header:
             raise FileInvalid(f"This table has {len(names):,} columns; at most {MAX_COLUMNS} can be used.")
         self.n_columns = len(names)
         self.notices: list[str] = []
-        self._at: dict[str, int] = {}
+        self._parts = [""] * len(names)  # what each column is, where it is the only one of its kind
         self._named: dict[str, list[tuple[str, int]]] = {}
         seen: set[tuple[str, str]] = set()
         for at, written in enumerate(names):
@@ -280,10 +280,10 @@ class Header:
             if part in NAMED:
                 self._named.setdefault(part, []).append((name, at))
             else:
-                self._at[part] = at
+                self._parts[at] = part
         if not seen:
             raise FileInvalid("The first line of the table must name its columns.")
-        if not ({"id", "text", "question"} & set(self._at) or "image" in self._named):
+        if not ({"id", "text", "question"} & set(self._parts) or "image" in self._named):
             self.notices.append(
                 "No column of the table is called id, image, text or question: "
                 "its first line was taken as names, and every column is shown as a fact."
@@ -298,15 +298,13 @@ class Header:
             cells = cells[: self.n_columns]
         if len(cells) != self.n_columns:
             raise RowInvalid(f"This line has {len(cells)} cells, but the table has {self.n_columns} columns.")
-        return _item(
-            line,
-            {part: cells[at] for part, at in self._at.items()},
-            {
+        named = NOTHING
+        if self._named:
+            named = {
                 part: {name: cells[at] for name, at in listed if cells[at]}
                 for part, listed in self._named.items()
-            },
-            sum(map(len, cells)),
-        )
+            }
+        return _item(line, dict(zip(self._parts, cells, strict=True)), named, sum(map(len, cells)))
 
 
 def json_item(line: int, text: str) -> Item | None:
@@ -355,15 +353,20 @@ def _item(
     n_characters: int,
     gold: Any = None,
 ) -> Item:
-    identity = single.get("id", "")
+    filled = single.get
+    identity = filled("id") or ""
     if not identity.isascii():
         identity = unicodedata.normalize("NFC", identity)
-    if len(identity) > MAX_ID_CHARACTERS or _CONTROL.search(identity):
+    if len(identity) > MAX_ID_CHARACTERS or (not identity.isprintable() and _CONTROL.search(identity)):
         raise RowInvalid(f"The id must be one line of at most {MAX_ID_CHARACTERS} characters.")
-    payload: dict[str, Any] = {part: single[part] for part in ("text", "question") if single.get(part)}
+    payload: dict[str, Any] = {}
+    if text := filled("text"):
+        payload["text"] = text
+    if question := filled("question"):
+        payload["question"] = question
     if shown := named.get("shown"):
         payload["metadata"] = shown
-    if gold is None and (written := single.get("gold")):
+    if gold is None and (written := filled("gold")):
         try:
             gold = jsonstrict.loads(written)
         except JsonInvalid as error:
@@ -375,8 +378,8 @@ def _item(
         payload,
         named.get("hidden", NOTHING),
         named.get("after", NOTHING),
-        _priority(single.get("priority", "")),
-        _redundancy(single.get("redundancy", "")),
+        _priority(cell) if (cell := filled("priority")) else 0.0,
+        _redundancy(cell) if (cell := filled("redundancy")) else None,
         gold,
         named.get("gold_field", NOTHING),
         n_characters,
@@ -384,8 +387,6 @@ def _item(
 
 
 def _priority(cell: str) -> float:
-    if not cell:
-        return 0.0
     try:
         priority = float(cell)
     except ValueError:
@@ -395,9 +396,7 @@ def _priority(cell: str) -> float:
     return priority
 
 
-def _redundancy(cell: str) -> int | None:
-    if not cell:
-        return None
+def _redundancy(cell: str) -> int:
     if not (cell.isascii() and cell.isdigit() and len(cell) < 6 and 1 <= int(cell) <= MAX_REDUNDANCY):
         raise RowInvalid(
             f"The redundancy must be a whole number from 1 to {MAX_REDUNDANCY}, not “{cell[:40]}”."

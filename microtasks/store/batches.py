@@ -89,9 +89,15 @@ def start(connection: Connection, batch_id: int, n_rows: int, notices: str) -> N
 
 
 def hold(connection: Connection, batch_id: int, rows_done: int) -> bool:
-    """Lock the batch until the transaction ends. False: another run has got on from that row."""
+    """Lock the batch until the transaction ends. False: another run has got on from that row.
+
+    The commit does not wait for the disk: tasks and restart point are kept or lost together, and `finish`
+    waits for all of them.
+    """
     row = connection.execute(
-        "SELECT rows_done FROM batch WHERE id = %s AND state = 'running' FOR NO KEY UPDATE", (batch_id,)
+        """SELECT rows_done, set_config('synchronous_commit', 'off', true) FROM batch
+           WHERE id = %s AND state = 'running' FOR NO KEY UPDATE""",
+        (batch_id,),
     ).fetchone()
     return row is not None and row[0] == rows_done
 

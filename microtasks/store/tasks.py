@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from psycopg.errors import DataError
+from psycopg.errors import DataError, UniqueViolation
 
 from microtasks.core.errors import RowInvalid
 from microtasks.store.db import Connection
@@ -21,7 +21,8 @@ assert (PRIORITIES + 1) << RANDOM_BITS == END_OF_ORDER  # noqa: S101
 
 def position(priority: float, random_bits: int) -> int:
     """Where a task stands in the walk: higher priority (0..1) first, at random among equals."""
-    return ((PRIORITIES - round(priority * PRIORITIES)) << RANDOM_BITS) | random_bits
+    first = PRIORITIES - round(priority * PRIORITIES) if priority else PRIORITIES
+    return (first << RANDOM_BITS) | random_bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class Source:
     media_id: int
 
 
+class IdTaken(Exception):
+    """A task's external id is in the project already, or twice among the new ones; nothing was inserted."""
+
+
 class NewTask(NamedTuple):
     """A task to insert. payload, hidden, after and gold are JSON as bytes; gold is None for most.
 
@@ -44,11 +49,16 @@ class NewTask(NamedTuple):
     position: int
     redundancy: int | None
     payload: bytes
-    hidden: bytes
-    after: bytes
+    gold: bytes | None = None
+    hidden: bytes = b"{}"
+    after: bytes = b"{}"
     media_ids: tuple[int, ...] = ()
     source: Source | None = None
-    gold: bytes | None = None
+
+
+#: A NewTask from `hidden` on, when it shows a text alone: then the columns' defaults do.
+_NOTHING_MORE = (b"{}", b"{}", (), None)
+_MORE = ", hidden, after, media_ids, source, source_x, source_y, source_media_id"
 
 
 def hold_project(connection: Connection, project_id: int) -> int:
@@ -91,54 +101,50 @@ def insert(
     """Insert the tasks, and let new contributors begin before the first of them. Hold the project first.
 
     Rows are written as COPY text by hand: half the work of `write_row`. Raises RowInvalid when the database
-    refuses a value; then the transaction is over.
+    refuses a value, IdTaken; then the transaction is over.
     """
     if not tasks:
         return
-    reserved = connection.execute(
-        "SELECT array_agg(nextval(pg_get_serial_sequence('task', 'id'))) FROM generate_series(1, %s)",
-        (len(tasks),),
-    ).fetchone()
-    ids: list[int] = reserved[0] if reserved else []
-    owner, origin = b"%d" % project_id, b"%d" % batch_id
+    ids = _reserve(connection, len(tasks))
+    is_plain = all(task[5:] == _NOTHING_MORE for task in tasks)
     try:
         _copy(
             connection,
             "task (id, project_id, pos, redundancy)",
-            (
-                b"%d\t%s\t%d\t%d\n" % (id, owner, task.position, task.redundancy or redundancy)
+            [
+                b"%d\t%d\t%d\t%d\n" % (id, project_id, task.position, task.redundancy or redundancy)
                 for id, task in zip(ids, tasks, strict=True)
-            ),
+            ],
         )
         _copy(
             connection,
-            "task_content (task_id, project_id, batch_id, external_id, payload, hidden, after, media_ids,"
-            " source, source_x, source_y, source_media_id)",
-            (
-                b"%d\t%s\t%s\t%s\t%s\t%s\t%s\t{%s}\t%s\n"
+            f"task_content (task_id, project_id, batch_id, external_id, payload{'' if is_plain else _MORE})",
+            [
+                b"%d\t%d\t%d\t%b\t%b%b\n"
                 % (
                     id,
-                    owner,
-                    origin,
+                    project_id,
+                    batch_id,
                     _text(task.external_id.encode()),
                     _json(task.payload),
-                    _json(task.hidden),
-                    _json(task.after),
-                    b",".join(b"%d" % media_id for media_id in task.media_ids),
-                    _source(task.source),
+                    b"" if is_plain else _more(task),
                 )
                 for id, task in zip(ids, tasks, strict=True)
-            ),
+            ],
         )
         _copy(  # mostly nothing
             connection,
             "task_gold (task_id, project_id, value)",
-            (
-                b"%d\t%s\t%s\n" % (id, owner, _json(task.gold))
+            [
+                b"%d\t%d\t%b\n" % (id, project_id, _json(task.gold))
                 for id, task in zip(ids, tasks, strict=True)
                 if task.gold is not None
-            ),
+            ],
         )
+    except UniqueViolation as error:
+        if error.diag.constraint_name != "uq_task_content_project_id_external_id":
+            raise
+        raise IdTaken from error
     except DataError as error:
         raise RowInvalid(f"The database refuses this row: {error.diag.message_primary}.") from error
     first = min(task.position for task in tasks)
@@ -148,15 +154,25 @@ def insert(
     )
 
 
+def _reserve(connection: Connection, n: int) -> list[int]:
+    row = connection.execute(
+        """SELECT array_agg(nextval(name.of)) FROM generate_series(1, %s),
+                  (SELECT pg_get_serial_sequence('task', 'id')::regclass AS of OFFSET 0) AS name""",
+        (n,),
+    ).fetchone()
+    assert row is not None  # noqa: S101
+    ids: list[int] = row[0]
+    return ids
+
+
 _SPECIAL = re.compile(rb"[\\\n\r\t]")
 _ESCAPES = {b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t"}
 
 
-def _copy(connection: Connection, into: str, lines: Iterable[bytes]) -> None:
-    if not (block := b"".join(lines)):
-        return
-    with connection.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
-        copy.write(block)
+def _copy(connection: Connection, into: str, lines: Sequence[bytes]) -> None:
+    if lines:
+        with connection.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN") as copy:
+            copy.write(b"".join(lines))
 
 
 def _json(value: bytes) -> bytes:
@@ -169,7 +185,14 @@ def _text(value: bytes) -> bytes:
     return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], value) if _SPECIAL.search(value) else value
 
 
-def _source(source: Source | None) -> bytes:
-    if source is None:
-        return b"\\N\t\\N\t\\N\t\\N"
-    return b"%s\t%d\t%d\t%d" % (_text(source.id.encode()), source.x, source.y, source.media_id)
+def _more(task: NewTask) -> bytes:
+    """The columns after `payload`, each with the tab before it."""
+    source = task.source
+    return b"\t%b\t%b\t{%b}\t%b" % (
+        _json(task.hidden),
+        _json(task.after),
+        b",".join(b"%d" % media_id for media_id in task.media_ids),
+        b"\\N\t\\N\t\\N\t\\N"
+        if source is None
+        else b"%b\t%d\t%d\t%d" % (_text(source.id.encode()), source.x, source.y, source.media_id),
+    )

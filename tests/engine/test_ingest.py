@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from microtasks.core.errors import Conflict, FileInvalid, NotFound, Unavailable
-from microtasks.engine import ingest, intake, jobs
+from microtasks.engine import ingest, inserting, intake, jobs
 from microtasks.engine.ingest import Upload
 from microtasks.engine.site import Site
 from microtasks.store import batches, media, projects
@@ -462,6 +462,57 @@ def test_twenty_thousand_rows_are_few_statements_and_flat_memory(
     with site.db.session() as session:
         assert batches.get(session, batch_id).n_tasks == 20_000
     assert peak < 64 << 20  # two chunks of 5,000 rows, however many there are
+
+
+def test_rows_are_checked_by_no_key_and_found_by_an_index(site: Site, project: builders.ProjectRow) -> None:
+    """What a row costs the database stays with its own indexes, however many rows there are."""
+    builders.bulk_tasks(site, project, 20_000)
+    with site.db.connection() as connection:
+        keys = connection.execute(
+            """SELECT tgrelid::regclass::text, tgname FROM pg_trigger
+               WHERE tgrelid IN ('task'::regclass, 'task_content'::regclass)
+                 AND tgtype & 1 = 1 AND tgtype & 4 = 4""",  # for each row, on insert
+        ).fetchall()
+        assert keys == []
+        (plan,) = connection.execute(
+            """EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
+               SELECT external_id FROM task_content WHERE project_id = %s AND external_id = ANY(%s)""",
+            (project.id, [f"item-{n}" for n in range(5_000)]),
+        ).fetchone()[0]  # type: ignore[index]
+    assert "Index" in plan["Plan"]["Node Type"]
+    assert plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"] < 4 * 5_000
+
+
+def test_one_value_that_the_database_refuses_costs_few_transactions(
+    site: Site, project: builders.ProjectRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site.db.connection() as connection:
+        connection.execute("ALTER TABLE task_content ALTER external_id TYPE varchar(10)")
+    written: list[int] = []
+    write = inserting.Writer.write
+
+    def counted(self: inserting.Writer, rows: inserting.Rows, made: inserting.Made, rows_done: int) -> None:
+        written.append(len(rows))
+        write(self, rows, made, rows_done)
+
+    monkeypatch.setattr(inserting.Writer, "write", counted)
+    table = "id,text\n" + "".join(f"{'x' * 11 if n == 777 else n},a\n" for n in range(1_000))
+    batch = imported(site, project, upload(t_csv=table))
+    assert (batch.n_tasks, batch.n_failed, batch.rows_done) == (999, 1, 1_000)
+    assert list(failures(site, batch)) == [(779, "x" * 11)]
+    assert len(written) < 25  # halves of halves, not a thousand
+
+
+def test_the_same_table_again_is_listed_whole_and_what_is_new_comes_in(
+    site: Site, project: builders.ProjectRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 10)
+    table = "id,text\n" + "".join(f"{n},a\n" for n in range(45))
+    imported(site, project, upload(t_csv=table))
+    batch = imported(site, project, upload(t_csv=table + "45,a\n46,a\n46,b\n"))
+    assert (batch.n_tasks, batch.n_failed, batch.rows_done) == (2, 46, 48)
+    assert failures(site, batch)[49, "46"] == "A task with the id “46” is there already."
+    assert len(rows(site, project)) == 47
 
 
 # taking files in

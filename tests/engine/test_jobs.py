@@ -10,6 +10,7 @@ import redis
 
 from microtasks.engine import aggregate, ingest, jobs, standing
 from microtasks.engine.ingest import Upload
+from microtasks.engine.inserting import Writer
 from microtasks.engine.running import JobLost, JobStopped, Running
 from microtasks.engine.site import Site
 from microtasks.store import batches
@@ -149,15 +150,15 @@ def test_P06_a_job_that_gets_on_between_deaths_is_not_given_up(
     class Died(BaseException):
         """As if the process had been killed."""
 
-    def die_after_one_chunk(self: ingest._Import, chunk: list[object], *rest: object) -> None:
+    def die_after_one_chunk(self: Writer, chunk: list[object], *rest: object) -> None:
         if chunks_left[0] == 0:
             raise Died
         chunks_left[0] -= 1
         write(self, chunk, *rest)
 
-    write, chunks_left = ingest._Import._write, [0]
+    write, chunks_left = Writer.write, [0]
     monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 10)
-    monkeypatch.setattr(ingest._Import, "_write", die_after_one_chunk)
+    monkeypatch.setattr(Writer, "write", die_after_one_chunk)
     job_id, batch_id = waiting_import(site, 95)
     for n_chunks in range(1, 10):
         chunks_left[0] = 1
@@ -192,16 +193,16 @@ def test_P08_orphan_and_retry_side_by_side_make_each_task_once(
     monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 10)
     job_id, batch_id = waiting_import(site, 95)
     is_held, go_on = threading.Event(), threading.Event()
-    write = ingest._Import._write
+    write = Writer.write
 
-    def held(self: ingest._Import, chunk: list[object], made: object, rows_done: int) -> None:
+    def held(self: Writer, chunk: list[object], made: object, rows_done: int) -> None:
         if rows_done == 40 and threading.current_thread() is not main and not is_held.is_set():
             is_held.set()
             go_on.wait(30)
         write(self, chunk, made, rows_done)
 
     main = threading.main_thread()
-    monkeypatch.setattr(ingest._Import, "_write", held)
+    monkeypatch.setattr(Writer, "write", held)
     outcome: list[str] = []
     orphan = threading.Thread(target=lambda: outcome.append(jobs.run(site, job_id)))
     orphan.start()
