@@ -17,12 +17,13 @@ from microtasks.core.errors import ConfigInvalid, Conflict, NotFound, ProjectNot
 from microtasks.core.tasktype import Method
 from microtasks.engine import audit, handout
 from microtasks.engine.site import Site
-from microtasks.store import jobs, projects
+from microtasks.store import jobs, projects, trials
 from microtasks.store.db import now, raw
 from microtasks.store.tables import Project
 
 #: "Stop when sure" unless the owner says otherwise; see docs/consensus.md for what it costs and gives.
 SURE_ANSWERS_MIN, SURE_THRESHOLD = 2, 0.95
+COPY = " (copy)"
 ANSWER_SECONDS = 30  # assumed for the estimate until answers were timed
 
 
@@ -95,6 +96,20 @@ def create(site: Site, account_id: int | None, form: ProjectIn) -> Project:
     raise Conflict("No free address was found for this name. Please choose another name.")
 
 
+def duplicate(site: Site, project_id: int, account_id: int | None) -> Project:
+    """Make a draft with the same settings and texts, without tasks; NotFound."""
+    with site.db.session() as session:
+        source = projects.get(session, project_id)
+        name = source.name[: 120 - len(COPY)] + COPY
+        for slug in _slugs(name, source.task_type):
+            copy = projects.copied(source, slug=slug, name=name, account_id=account_id, state="draft")
+            if projects.add(session, copy):
+                audit.note(raw(session), account_id, copy.id, "project.create", slug=slug, of=source.slug)
+                session.commit()
+                return copy
+    raise Conflict("No free address was found for this name. Please choose another name.")
+
+
 def update(site: Site, project_id: int, form: ProjectIn, *, by: int | None = None) -> Project:
     """Change a project's texts, config and policy. A changed config is a new version; the slug stays.
 
@@ -153,6 +168,7 @@ def publish(site: Site, project_id: int, *, allow_empty: bool = False, by: int |
             )
         state, project.state = project.state, "published"
         project.published_at = project.published_at or now()
+        trials.discard(raw(session), project_id)
         session.add(project)
         action = "project.resume" if state == "paused" else "project.publish"
         audit.note(raw(session), by, project_id, action, before=state, after="published")
@@ -211,8 +227,13 @@ def task_to_preview(site: Site, project: Project, after_id: int = 0) -> dict[str
     if found is not None:
         task_id, payload, images = found
         return handout.shown(task_id, about, payload, images)
-    if task_type.needs_image or after_id:
-        return None
+    return None if task_type.needs_image or after_id else example_task(project)
+
+
+def example_task(project: Project) -> dict[str, Any]:
+    """The type's own example as a task of this project, without an image."""
+    task_type = tasktypes.get(project.task_type)
+    about = handout.Known(task_type, task_type.parse_config(project.config), project.config)
     return handout.shown(0, about, examples(project.task_type)[0]["payload"], [])
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from microtasks.store import drafts, trials
 from microtasks.store.db import Connection
 
 NETWORK_PERIOD_DAYS = 30
+TRIAL_DAYS = 7
+DRAFT_DAYS = 30
 
 
 def ended_network_periods(connection: Connection) -> list[int]:
@@ -40,7 +43,9 @@ def destroy_network_key(connection: Connection, period: int) -> None:
 
 
 def drop_expired(connection: Connection) -> None:
-    """Delete sign-in links and sessions that ended, and jobs done a week ago."""
+    """Delete sign-in links and sessions that ended, jobs done a week ago, trials and forms left behind."""
+    trials.discard_old(connection, TRIAL_DAYS)
+    drafts.drop_old(connection, DRAFT_DAYS)
     connection.execute("DELETE FROM signin_link WHERE expires_at < now() - interval '1 day'")
     connection.execute("DELETE FROM owner_session WHERE expires_at < now()")
     connection.execute("DELETE FROM job WHERE state = 'done' AND finished_at < now() - interval '7 days'")

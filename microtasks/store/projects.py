@@ -51,13 +51,17 @@ def list_for_account(session: Session, account_id: int, is_operator: bool = Fals
 def public(session: Session) -> Sequence[Project]:
     """Projects that take answers now, newest first."""
     return session.exec(
-        select(Project).where(Project.state == "published").order_by(col(Project.published_at).desc())
+        select(Project)
+        .where(Project.state == "published", col(Project.trial_of).is_(None))
+        .order_by(col(Project.published_at).desc())
     ).all()
 
 
 def all_projects(session: Session) -> Sequence[Project]:
     """Every project, oldest first."""
-    return session.exec(select(Project).order_by(col(Project.id))).all()
+    return session.exec(
+        select(Project).where(col(Project.trial_of).is_(None)).order_by(col(Project.id))
+    ).all()
 
 
 def add(session: Session, project: Project) -> bool:
@@ -74,6 +78,12 @@ def add(session: Session, project: Project) -> bool:
     project.id = int(found)
     keep_config(session, project)
     return True
+
+
+def copied(source: Project, **changes: Any) -> Project:
+    """A project with the same settings that was never published, not stored yet."""
+    own = {"id", "slug", "head_pos", "created_at", "published_at", "config_version", "trial_of"}
+    return Project(**(source.model_dump(exclude=own) | {"config_version": 1, "head_pos": -1} | changes))
 
 
 def keep_config(session: Session, project: Project) -> None:
@@ -296,7 +306,7 @@ def close_report(connection: Connection, project_id: int, report_id: int) -> boo
 
 
 def _mine(account_id: int, is_operator: bool) -> SelectOfScalar[Project]:
-    query = select(Project)
+    query = select(Project).where(col(Project.trial_of).is_(None))
     joined = select(ProjectMember.project_id).where(ProjectMember.account_id == account_id)
     return (
         query

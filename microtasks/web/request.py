@@ -30,11 +30,14 @@ CSRF_SALT_BYTES = 9
 GZIP_FROM_BYTES = 1_000
 HSTS = "max-age=31536000"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+#: For a page that another page of ours shows within it.
+FRAMED_POLICY = POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
 SECURITY_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-        "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-    ),
+    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -76,14 +79,35 @@ def contributor() -> UUID:
     Errors: TooMany when one network makes new ones without end.
     """
     if "contributor" not in g:
-        found = known_contributor()
+        cookie = known_contributor()
+        found = _person(cookie) if cookie is not None else None
         if found is None and not limits.allow(current_site(), "identity", http.remote_addr or ""):
             raise TooMany(
                 "Very many people are starting from your network. Please try again in a little while."
             )
         g.contributor = found or UUID(bytes=secrets.token_bytes(16))
-        g.contributor_is_new = found is None
+        g.contributor_is_new = g.contributor != cookie
     return cast(UUID, g.contributor)
+
+
+def _person(contributor: UUID) -> UUID:
+    """Who that id was joined to on another device. Pages alone ask: the API goes by the cookie they set."""
+    if _is_api():
+        return contributor
+    from microtasks.engine import claims
+
+    return claims.person(current_site(), contributor)
+
+
+def known_person() -> UUID | None:
+    """Who is asking, if they have a cookie; never makes one."""
+    return None if known_contributor() is None else contributor()
+
+
+def become(person: UUID | None) -> None:
+    """Let this browser be that contributor from now on; None: nobody yet."""
+    g.contributor = person or UUID(bytes=secrets.token_bytes(16))
+    g.contributor_is_new = True
 
 
 def known_contributor() -> UUID | None:
@@ -171,10 +195,11 @@ def max_body(setting: str) -> Callable[[View], View]:
 
 def limit_body() -> None:
     """Set this request's limit, and turn strangers away from an owner's route before reading theirs."""
-    if _is_api():
-        http.max_content_length = current_site().settings.max_answer_bytes
-        return
     view = current_app.view_functions.get(http.endpoint or "")
+    if _is_api():
+        setting = getattr(view, "max_body_setting", "max_answer_bytes")
+        http.max_content_length = getattr(current_site().settings, setting)
+        return
     setting = getattr(view, "max_body_setting", "max_form_bytes")
     http.max_content_length = getattr(current_site().settings, setting)
     if http.method not in SAFE_METHODS and getattr(view, "needs_owner", False) and account() is None:
@@ -207,8 +232,14 @@ def refuse_forgery() -> None:
         return  # another site cannot send this type without asking first, and we never allow it
     given = http.form.get("csrf_token") or http.headers.get("X-CSRF-Token", "")
     found = unseal(_key("csrf"), given)
-    if found is None or found[CSRF_SALT_BYTES:] != _browser():
+    if found is None or not _is_of_this_browser(found[CSRF_SALT_BYTES:]):
         raise Forbidden("This form is out of date. Go back, reload the page and try again.")
+
+
+def _is_of_this_browser(raw: bytes) -> bool:
+    """Also what it was before it was joined to another device: pages in its other tabs say that."""
+    ours = _browser()
+    return raw == ours or (len(raw) == 16 and ours == contributor().bytes == _person(UUID(bytes=raw)).bytes)
 
 
 def _browser() -> bytes:

@@ -1,6 +1,27 @@
 """The owner's pages: signing in, projects, uploads. A project that is not theirs does not exist for them."""
 
-from microtasks.web.owner import batches, dashboard, projects, quality, signin
+from microtasks.web.owner import (
+    batches,
+    dashboard,
+    people,
+    projects,
+    quality,
+    setup,
+    signin,
+    tokens,
+    tutorial,
+)
 from microtasks.web.owner.frame import blueprint
 
-__all__ = ["batches", "blueprint", "dashboard", "projects", "quality", "signin"]
+__all__ = [
+    "batches",
+    "blueprint",
+    "dashboard",
+    "people",
+    "projects",
+    "quality",
+    "setup",
+    "signin",
+    "tokens",
+    "tutorial",
+]

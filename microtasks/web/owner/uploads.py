@@ -18,6 +18,8 @@ from microtasks.engine.site import Site
 
 #: What a killed process left behind is removed after a day.
 LEFTOVER_SECONDS = 86400
+#: Routes that take as many files as a batch may have.
+TAKE_FILES = ("owner.receive", "token.add_batch")
 
 
 class UploadRequest(Request):
@@ -28,7 +30,7 @@ class UploadRequest(Request):
     @property
     def max_form_parts(self) -> int | None:
         site: Site = current_app.extensions["microtasks"]
-        return site.settings.max_batch_files + 20 if self.endpoint == "owner.receive" else 5_000
+        return site.settings.max_batch_files + 20 if self.endpoint in TAKE_FILES else 5_000
 
     def _get_file_stream(
         self,
