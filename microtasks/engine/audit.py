@@ -23,6 +23,7 @@ ACTIONS = {
     "project.pause": "paused it",
     "project.resume": "took it up again",
     "project.archive": "archived it",
+    "project.tutorial": "changed what volunteers learn from",
     "batch.add": "uploaded tasks",
     "batch.undo": "undid an upload",
     "task.decide": "decided a task",

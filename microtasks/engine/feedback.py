@@ -45,10 +45,11 @@ class Item:
 class Feedback:
     """What is told of one task. source: "known" or "consensus"; is_tied: people did not agree on anything.
 
-    media: as in a lease, for drawing marks over it.
+    lease: the one that was asked with. media: as in a lease, for drawing marks over it.
     """
 
     task_id: int
+    lease: str
     source: str
     items: Sequence[Item]
     media: Sequence[Mapping[str, Any]]
@@ -58,6 +59,11 @@ class Feedback:
     def is_good(self) -> bool:
         """Was everything as it should be?"""
         return not self.is_tied and all(item.compared.is_good for item in self.items)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Is there something to draw over the picture?"""
+        return any(it.compared.mark or it.compared.target or it.compared.cell for it in self.items)
 
     def count(self, outcome: str) -> int:
         """How many parts came out so."""
@@ -82,10 +88,13 @@ def tell(site: Site, contributor: UUID, leases: Sequence[str]) -> list[Feedback]
     """
     if len(leases) > LEASES_MAX:
         raise InputError(f"At most {LEASES_MAX} leases at once.")
-    tickets = {ticket.task_id: ticket for ticket in (open_token(site, contributor, it) for it in leases)}
+    lease_of: dict[int, str] = {}
     by_project: dict[int, list[int]] = {}
-    for ticket in tickets.values():
-        by_project.setdefault(ticket.project_id, []).append(ticket.task_id)
+    for lease in leases:
+        ticket = open_token(site, contributor, lease)
+        if ticket.task_id not in lease_of:
+            by_project.setdefault(ticket.project_id, []).append(ticket.task_id)
+        lease_of[ticket.task_id] = lease
     found: dict[int, Feedback] = {}
     with site.db.connection() as connection:
         for project_id, task_ids in by_project.items():
@@ -98,22 +107,25 @@ def tell(site: Site, contributor: UUID, leases: Sequence[str]) -> list[Feedback]
             others = said.counted(connection, settled)
             for it in told.values():
                 about = known(site, connection, project_id, it.config_version, facts.task_type)
-                found[it.task_id] = _feedback(it, about, [value for *_, value in others.get(it.task_id, ())])
-    return [found[task_id] for task_id in tickets if task_id in found]
+                values = [value for *_, value in others.get(it.task_id, ())]
+                found[it.task_id] = _feedback(lease_of[it.task_id], it, about, values)
+    return [found[task_id] for task_id in lease_of if task_id in found]
 
 
-def _feedback(told: said.Told, about: Known, others: Sequence[Mapping[str, Any] | None]) -> Feedback:
+def _feedback(
+    lease: str, told: said.Told, about: Known, others: Sequence[Mapping[str, Any] | None]
+) -> Feedback:
     shown = [media.wire(SimpleNamespace(width=w, height=h, derivatives=d)) for w, h, d in told.media]
     right = told.gold if told.gold is not None else told.consensus
     source = "known" if told.gold is not None else "consensus"
     if right is None:
-        return Feedback(told.task_id, source, (), shown, is_tied=True)
+        return Feedback(told.task_id, lease, source, (), shown, is_tied=True)
     # Who can't tell is shown what is there, as if they had found nothing.
     value = told.value if told.value is not None else about.type.from_form({}, about.config)
     items = [Item(it) for it in about.type.compare(value, right, about.config)]
     if told.gold is None:
         items = _with_others(items, right, about, [other for other in others if other is not None])
-    return Feedback(told.task_id, source, items, shown)
+    return Feedback(told.task_id, lease, source, items, shown)
 
 
 def _with_others(

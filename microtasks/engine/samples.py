@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 import microtasks
 from microtasks.core.errors import NotFound, RowInvalid
-from microtasks.engine import ingest, projects
+from microtasks.engine import ingest, projects, tutorial
 from microtasks.engine import jobs as running
 from microtasks.engine.projects import ProjectIn
 from microtasks.engine.site import Site
@@ -30,6 +33,10 @@ class Sample:
     slug: str
     table: str
     form: dict[str, Any]
+    # steps of its tutorial: (text, the id of a known task to try or "", said when right, said when not)
+    steps: tuple[tuple[str, str, str, str], ...] = ()
+    # its field guide: (option, text, picture below the samples, part of it: x, y, half a side in px)
+    guide: tuple[tuple[str, str, str, tuple[int, int, int] | None], ...] = ()
 
 
 #: The last one made stands first on the home page.
@@ -63,6 +70,25 @@ Go by the words alone; there is no need to know ships.
                 ]
             },
         },
+        steps=(
+            (
+                "You see **one line of a ship's log** at a time. Say whether it tells what the weather was: "
+                "wind, rain, fog, heat, the sky, the barometer.",
+                *("", "", ""),
+            ),
+            (
+                "Try it.",
+                "log-03",
+                "Yes: fog is weather, and it lasted all morning.",
+                "Fog is weather, too, so the answer is yes.",
+            ),
+            (
+                "And this one.",
+                "log-14",
+                "No weather at all. On to the real ones.",
+                "This is life on board; nothing in it tells the weather.",
+            ),
+        ),
     ),
     Sample(
         "landforms-from-above",
@@ -95,6 +121,38 @@ Several can be right. If none fits, say so: that is an answer, too.
                 ]
             },
         },
+        steps=(
+            (
+                "Each picture shows ground seen from above. Choose **everything** that shaped it; the "
+                "examples below the question help.",
+                *("", "", ""),
+            ),
+            (
+                "Try this one.",
+                "tile-01",
+                "Dunes: sand that the wind has heaped up.",
+                "Look for the crests that run side by side: these are dunes, and nothing else.",
+            ),
+            (
+                "One more.",
+                "tile-04",
+                "Layers it is: steps of rock, one above the other.",
+                "The bands are steps of rock, one above the other: layers.",
+            ),
+        ),
+        guide=tuple(
+            (option, text, f"landforms/tile-0{n}.webp", None)
+            for n, (option, text) in enumerate(
+                (
+                    ("dunes", "Sand in waves or crescents, heaped up by wind."),
+                    ("channels", "Winding valleys, often with side valleys."),
+                    ("craters", "Round hollows with a rim."),
+                    ("layers", "Steps or bands of rock, one above the other."),
+                    ("smooth", "Hardly any relief at all."),
+                ),
+                start=1,
+            )
+        ),
     ),
     Sample(
         "craters-on-a-plain",
@@ -132,6 +190,26 @@ No craters at all? Say **Nothing here**: that is an answer, too.
                 "min_diameter_px": 14,
             },
         },
+        steps=(
+            (
+                "A crater is a **round hollow with a rim**. The sun shines from the upper left: there the "
+                "inside lies in shadow, and across it is bright. Press at the middle and drag to the rim.",
+                *("", "", ""),
+            ),
+            (
+                "Try it here: circle the craters that you see. The smallest ones are hard; "
+                "nobody finds them all.",
+                "plain-2",
+                "That is how it is done. Others find what you missed.",
+                "Look at the rings with a “!”: a shadow on the upper left, light across. Zoom in for "
+                "the small ones.",
+            ),
+        ),
+        guide=(
+            ("fresh", "Sharp rim, deep shadow.", "craters/plain-1.webp", (558, 63, 55)),
+            ("degraded", "Worn rim, shallow, still whole.", "craters/plain-1.webp", (555, 264, 80)),
+            ("ghost", "Hardly more than a ring.", "craters/upland-1.webp", (96, 251, 55)),
+        ),
     ),
 )
 
@@ -154,6 +232,7 @@ def seed(site: Site) -> list[str]:
         assert project.id is not None  # noqa: S101  (stored)
         _import(site, project.id, sample)
         if project.state == "draft":
+            _teach(site, project, sample)
             projects.publish(site, project.id)
     return [sample.slug for sample in SAMPLES]
 
@@ -165,6 +244,35 @@ def _project(site: Site, sample: Sample) -> Project:
         except NotFound:
             operator = accounts.operator(session)
     return projects.create(site, operator.id if operator else None, ProjectIn(**sample.form))
+
+
+def _teach(site: Site, project: Project, sample: Sample) -> None:
+    """Give the project its tutorial and field guide, and let volunteers know how they did on known tasks."""
+    project_id = project.id or 0
+    known = {name: task_id for task_id, name in tutorial.known_tasks(site, project_id)}
+    steps = (
+        tutorial.Step(text=text, task_id=known.get(name), right=right, wrong=wrong)
+        for text, name, right, wrong in sample.steps
+    )
+    pictures = tutorial.add_pictures(
+        site, [(_cut_out(name, part), ".png") for *_, name, part in sample.guide]
+    )
+    guide = (
+        tutorial.Example(option=option, text=text, media_id=media_id)
+        for (option, text, *_), media_id in zip(sample.guide, pictures, strict=True)
+    )
+    made = tutorial.Tutorial(steps=tuple(steps), guide=tuple(guide))
+    tutorial.change(site, project_id, made, tells_known=True, tells_consensus=False)
+
+
+def _cut_out(name: str, part: tuple[int, int, int] | None) -> bytes:
+    """A sample picture, or a square part of it, as PNG."""
+    content = io.BytesIO()
+    with Image.open(FOLDER / name) as picture:
+        x, y, half = part or (picture.width // 2, picture.height // 2, picture.width // 2)
+        cut = picture.crop((x - half, y - half, x + half, y + half))
+        cut.resize((320, 320)).save(content, "PNG")
+    return content.getvalue()
 
 
 def _import(site: Site, project_id: int, sample: Sample) -> None:

@@ -41,6 +41,8 @@ LONGEST_ANSWER_SECONDS = 3600
 REPORT_REASONS = ("broken", "unclear", "offensive", "other")
 #: Our own fields in the form of a task. No field of a question can be called so: its id begins with a letter.
 LEASE, KIND, STARTED = "_lease", "_kind", "_started"
+#: In the session: the lease of the answer just given, for the next page to tell how it turned out.
+LAST = "last"
 
 
 @blueprint.record_once
@@ -211,6 +213,7 @@ def answer(slug: str) -> ResponseReturnValue:
         return _again_with(found, given, receipt.error["message"], receipt.error["details"])
     if receipt.status == "surplus":
         flash(_("Others had finished that task meanwhile. Your answer is kept all the same."))
+    session[LAST] = given.lease
     return redirect(url_for("volunteer.work", slug=slug), 303)
 
 
@@ -322,7 +325,7 @@ def _task_page(
         value=value,
         error=error,
         problems=problems or {},
-        may_be_empty=_may_be_empty(task_type, config),
+        may_be_empty=may_be_empty(task_type, config),
         reasons=REPORT_REASONS,
         n_done=_n_done(found),
         began=began,
@@ -375,7 +378,7 @@ def _raw_form(found: Project) -> dict[str, Any]:
     return task_type.from_form(http.form.to_dict(flat=False), task_type.parse_config(found.config))
 
 
-def _may_be_empty(task_type: TaskType[Any, Any, Any], config: Any) -> bool:
+def may_be_empty(task_type: TaskType[Any, Any, Any], config: Any) -> bool:
     """Can "nothing here" be an answer to this task?"""
     try:
         value = task_type.parse_value(task_type.from_form({}, config), task_type.Payload(), config)

@@ -13,8 +13,9 @@ from people import Person, owner
 from werkzeug.routing import Rule
 
 from microtasks.engine import people as engine_people
-from microtasks.engine import standing
+from microtasks.engine import standing, tokens
 from microtasks.engine.site import Site
+from microtasks.engine.tokens import SCOPES, Scope
 from microtasks.store.members import ROLES, Role, is_enough
 from microtasks.web import create_app
 
@@ -30,6 +31,7 @@ PUBLIC = {
         "api.recent_answers",
     ),
     *("api.report_task", "api.revise_answer", "api.send_answers"),
+    *("api.tell_feedback", "tutorial.attempt", "tutorial.learn", "tutorial.leave", "tutorial.told"),
     *("assets.get", "assets.service_worker", "health.alive", "health.ready", "media.derived"),
     *("volunteer.answer", "volunteer.home", "volunteer.last", "volunteer.project", "volunteer.report"),
     *(
@@ -49,6 +51,7 @@ OWNERS = {
     ("GET", "owner.choose_type"): 200,
     ("GET", "owner.new"): 200,
     ("POST", "owner.create"): 200,  # without the save button the form is drawn again
+    ("POST", "owner.keep_draft"): 400,  # of no page
     ("GET", "owner.account_page"): 200,
     ("POST", "owner.set_password"): 400,  # an empty one
     ("POST", "owner.set_email"): 400,  # an empty one
@@ -63,7 +66,13 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "owner.project"): ("researcher", 200),
     ("GET", "owner.progress"): ("researcher", 200),
     ("GET", "owner.edit"): ("collaborator", 200),
+    ("GET", "owner.tutorial_page"): ("collaborator", 200),
+    ("POST", "owner.change_tutorial"): ("collaborator", 303),
     ("POST", "owner.save"): ("collaborator", 200),
+    ("GET", "owner.setup"): ("collaborator", 200),
+    ("POST", "owner.save_step"): ("collaborator", 200),
+    ("POST", "owner.try_out"): ("collaborator", 303),
+    ("POST", "owner.duplicate"): ("collaborator", 303),
     ("POST", "owner.move"): ("collaborator", 303),
     ("GET", "owner.preview"): ("researcher", 200),
     ("GET", "owner.tasks"): ("researcher", 200),
@@ -97,6 +106,24 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "research.code_book"): ("researcher", 200),
     ("GET", "research.code_book_file"): ("researcher", 200),
 }
+#: With an API token: (method, endpoint) -> (scope, role, status for who has both). Cookies count for nothing.
+TOKENS: dict[tuple[str, str], tuple[Scope, Role, int]] = {
+    ("GET", "token.list_my_projects"): ("read", "researcher", 200),
+    ("GET", "token.get_my_project"): ("read", "researcher", 200),
+    ("GET", "token.read_table"): ("read", "researcher", 200),
+    ("GET", "token.stream_table"): ("read", "researcher", 200),
+    ("GET", "token.read_code_book"): ("read", "researcher", 200),
+    ("GET", "token.read_figures"): ("read", "researcher", 200),
+    ("GET", "token.list_batches"): ("read", "researcher", 200),
+    ("POST", "token.add_batch"): ("import", "collaborator", 400),  # without files
+    ("GET", "token.get_batch"): ("read", "researcher", 200),
+    ("GET", "token.list_failures"): ("read", "researcher", 200),
+    ("GET", "token.list_exports"): ("read", "researcher", 200),
+    ("POST", "token.request_export"): ("read", "researcher", 202),
+    ("GET", "token.get_export"): ("read", "researcher", 404),  # there is none
+    ("GET", "token.get_export_file"): ("read", "researcher", 404),
+    ("POST", "token.move_project"): ("manage", "collaborator", 200),
+}
 #: GET that hands out a task on purpose: a volunteer needs one without JavaScript, too.
 GETS_THAT_LEASE = {"volunteer.start", "volunteer.work"}
 
@@ -108,6 +135,7 @@ class Scene:
     values: dict[str, object]
     people: dict[str, Person]
     hers: builders.ProjectRow
+    other: builders.ProjectRow
 
     def path(self, rule: Rule, **other: object) -> str:
         values = {name: (self.values | other)[name] for name in rule.arguments}
@@ -128,6 +156,28 @@ class Scene:
         if endpoint == "owner.leave" and who in ROLES and status == 303:
             builders.member(self.site, self.hers, builders.account(self.site, f"{who}@example.org"), who)
         return status
+
+    def bearer(self, email: str, scope: Scope, slug: str = "") -> str:
+        """The header of a program with a new token."""
+        account = builders.account(self.site, email)
+        return "Bearer " + tokens.make(self.site, account, name="t", scope=scope, slug=slug)
+
+    def program(self, method: str, endpoint: str, header: str) -> int:
+        body = (
+            {"json": {"move": "pause"} if endpoint == "token.move_project" else {}}
+            if method == "POST"
+            else {}
+        )
+        return (
+            self.app.test_client()
+            .open(
+                self.path(rule_of(self.app, method, endpoint)),
+                method=method,
+                headers={"Authorization": header} if header else {},
+                **body,  # type: ignore[arg-type]
+            )
+            .status_code
+        )
 
     def invitation(self) -> int:
         """A new invitation of Ada's project; its id."""
@@ -177,13 +227,13 @@ def scene(site: Site) -> Iterator[Scene]:
         **{"pseudonym": standing.name(site, cy)},
         **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
         **{"task_id": task, "source": "plate", "chart": "agreement"},
-        **{"account_id": dan, "invitation_id": 1, "token_id": 1},
+        **{"account_id": dan, "invitation_id": 1, "token_id": 1, "export_id": 1, "table": "answers"},
     }
-    yield Scene(app, site, values, people, hers)
+    yield Scene(app, site, values, people, hers, builders.project(site, account_id=ada))
 
 
 def test_T26_every_route_is_in_one_of_the_tables(site: Site) -> None:
-    listed = PUBLIC | {endpoint for _, endpoint in (*OWNERS, *PROJECTS)}
+    listed = PUBLIC | {endpoint for _, endpoint in (*OWNERS, *PROJECTS, *TOKENS)}
     assert {rule.endpoint for rule in create_app(site=site).url_map.iter_rules()} == listed
 
 
@@ -194,6 +244,29 @@ def test_T26_each_reaches_a_project_as_far_as_their_role_goes(scene: Scene) -> N
         for role in ROLES[:-1]:
             wanted[role] = status if is_enough(role, needed) else 403
         assert found == wanted, f"{method} {endpoint}"
+
+
+def test_T26_a_program_reaches_a_project_as_far_as_token_and_account_do(scene: Scene) -> None:
+    emails = {who: f"{who}@example.org" for who in scene.people if who not in ("nobody", "volunteer")}
+    given = {who: scene.bearer(email, "manage") for who, email in emails.items()}
+    given |= {"nobody": "", "wrong": "Bearer mt_" + "x" * 43, "basic": "Basic YWRhOng="}
+    given |= {"other project": scene.bearer("ada@example.org", "manage", str(scene.other.slug))}
+    for (method, endpoint), (scope, needed, status) in TOKENS.items():
+        found = {who: scene.program(method, endpoint, header) for who, header in given.items()}
+        wanted = {"nobody": 401, "wrong": 401, "basic": 401, "operator": status, "ada": status}
+        for role in ROLES[:-1]:
+            wanted[role] = status if is_enough(role, needed) else 403
+        anybody = endpoint == "token.list_my_projects"  # each sees their own
+        wanted |= dict.fromkeys(("ben", "other project"), 200 if anybody else 404)
+        assert found == wanted, f"{method} {endpoint}"
+        for small in SCOPES[: SCOPES.index(scope)]:
+            header = scene.bearer("ada@example.org", small)
+            assert scene.program(method, endpoint, header) == 403, f"{method} {endpoint} {small}"
+        cookie = scene.people["ada"].client.open(
+            scene.path(rule_of(scene.app, method, endpoint)), method=method
+        )
+        assert cookie.status_code == 401, "a cookie is no token: another site's page could send it"
+        assert cookie.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 def test_T26_foreign_and_unknown_are_told_alike(scene: Scene) -> None:
@@ -255,9 +328,11 @@ def test_T16_every_unsafe_route_wants_a_token_and_our_own_origin(scene: Scene) -
             {"data": "{}", "content_type": "text/plain"},
         ):
             answer = ada.client.open(path, method=method, **options)  # type: ignore[arg-type]
-            # 415: the API reads JSON only, which another site cannot send
-            assert answer.status_code == 403 or (
-                rule.endpoint.startswith("api.") and answer.status_code == 415
+            # 415: the API reads JSON only, which another site cannot send; or it wants a token, and it cannot
+            # send that either
+            assert answer.status_code == 403 or (rule.endpoint.partition(".")[0], answer.status_code) in (
+                ("api", 415),
+                ("token", 401),
             )
 
 

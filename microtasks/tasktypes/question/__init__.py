@@ -336,6 +336,10 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         """Several choices are joined by `|`; a blank is None."""
         return tuple(_cell(value.get(item.id) if value else None) for item in config.fields)
 
+    def picks(self, config: QuestionConfig) -> tuple[str, ...]:
+        """Each field by its id."""
+        return tuple(item.id for item in config.fields)
+
     def columns(self, config: QuestionConfig) -> tuple[Column, ...]:
         """Three columns a field, then how the vote and the model differ, where a model was used."""
         columns: list[Column] = []

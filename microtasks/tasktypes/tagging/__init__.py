@@ -294,6 +294,10 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
         """Tags joined by `|`; None for "I can't tell"."""
         return (None if value is None else "|".join(value["tags"]),)
 
+    def picks(self, config: TaggingConfig) -> tuple[str, ...]:
+        """The tags."""
+        return ("tags",)
+
     def columns(self, config: TaggingConfig) -> tuple[Column, ...]:
         """One row a tag of the list, and an own tag that anybody gave."""
         return (

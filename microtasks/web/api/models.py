@@ -102,6 +102,14 @@ class ReportIn(In):
     )
 
 
+class FeedbackIn(In):
+    """Ask how own answers turned out. An answer that you were told about can no longer be corrected."""
+
+    leases: list[LeaseToken] = Field(min_length=1, max_length=MAX_LEASES)
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"leases": ["k3J..."]}]})
+
+
 class RevisionIn(In):
     """Correct an answer of your own."""
 
@@ -241,3 +249,33 @@ class ProjectsOut(Out):
     """The projects that take answers now."""
 
     projects: list[ProjectOut]
+
+
+class FeedbackItemOut(Out):
+    """One part of an answer beside what is right."""
+
+    outcome: Literal["matched", "missed", "extra", "right", "other"]
+    part: str | None = Field(None, description="Tells the parts of what is right apart.")
+    label: str | None = Field(None, description="What the part is: a field, a tag, a square.")
+    said: str | None = Field(None, description="Your value, in words.")
+    right: str | None = Field(None, description="The right one, in words.")
+    mark: dict[str, Any] | None = Field(None, description="Your mark.")
+    target: dict[str, Any] | None = Field(None, description="The mark that is there.")
+    cell: list[float] | None = Field(None, description="Left, top, right, bottom of a square in pixels.")
+    n_same: int | None = Field(None, description="People who said the same as the consensus here.")
+    n_people: int | None = Field(None, description="People who answered.")
+
+
+class TaskFeedbackOut(Out):
+    """How one answer turned out."""
+
+    task: int
+    source: Literal["known", "consensus"] = Field(description="What it is compared with.")
+    is_tied: bool = Field(description="People did not agree on anything.")
+    items: list[FeedbackItemOut]
+
+
+class FeedbackOut(Out):
+    """Only of tasks that there is something to tell of, and only where the project's owner allows it."""
+
+    feedback: list[TaskFeedbackOut]

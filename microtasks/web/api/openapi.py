@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -10,14 +9,18 @@ from pydantic.json_schema import models_json_schema
 
 from microtasks import __version__
 from microtasks.web.api import models
+from microtasks.web.api.operation import Operation
+from microtasks.web.api.token_operations import TOKEN
 
 REF = "#/components/schemas/{model}"
 
 PROBLEMS = {
     304: "Not modified: the ETag you sent still holds.",
     400: "The request cannot be used; `details` says where and why.",
+    401: "The API token is missing, wrong, old or revoked.",
     403: "Not from this site's own pages, or not allowed.",
     404: "There is nothing by that name.",
+    409: "Something is in the way now: not ready, archived, too many.",
     413: "The body is too large.",
     415: "The body is not sent as application/json.",
     429: "Too many requests: wait as long as Retry-After says.",
@@ -27,21 +30,7 @@ READ = (503,)
 WRITE = (400, 403, 413, 415, 429, 503)
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One route. `problems`: error statuses besides those that its kind (read or write) always has."""
-
-    method: str
-    path: str  # as OpenAPI writes it: /projects/{slug}
-    id: str
-    summary: str
-    reply: type[BaseModel] | None
-    body: type[BaseModel] | None = None
-    problems: tuple[int, ...] = ()
-    query: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-
-OPERATIONS = (
+VOLUNTEER = (
     Operation(
         "get",
         "/projects",
@@ -94,6 +83,14 @@ OPERATIONS = (
         problems=(404,),
     ),
     Operation(
+        "post",
+        "/feedback",
+        "tellFeedback",
+        "Be told how your own answers turned out",
+        models.FeedbackOut,
+        models.FeedbackIn,
+    ),
+    Operation(
         "get",
         "/projects/{slug}/recent",
         "recentAnswers",
@@ -105,11 +102,18 @@ OPERATIONS = (
     Operation("get", "/openapi.json", "openapi", "This document", None, problems=(304,)),
 )
 
+#: Every route of the API.
+OPERATIONS = (*VOLUNTEER, *TOKEN)
+
 DESCRIPTION = """\
 Help with projects from a program of your own. No account and no key: the first reply sets a cookie, and \
 whoever keeps it is one contributor. Each task is handed out with a lease that keeps a seat for you until it \
 expires; an answer sent before that counts. Sending the same answer again changes nothing. Replies may gain \
-fields and kinds one day: ignore what you do not know."""
+fields and kinds one day: ignore what you do not know.
+
+What lies under /my is for owners and researchers: it wants an API token (Authorization: Bearer mt_...), \
+made on the page Account, API tokens. Lists are read a page at a time: as long as `next` is not null, ask \
+again with after=next."""
 
 
 def document() -> dict[str, Any]:
@@ -126,7 +130,7 @@ def document() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "microtasks: volunteer API",
+            "title": "microtasks",
             "version": __version__,
             "description": DESCRIPTION,
             "license": {"name": "MIT", "identifier": "MIT"},
@@ -142,7 +146,12 @@ def document() -> dict[str, Any]:
                     "in": "cookie",
                     "name": "mt",
                     "description": "Set with the first reply (__Host-mt where the site is served by https).",
-                }
+                },
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API token: mt_ and 43 characters. Scopes: read, import, manage.",
+                },
             },
         },
     }
@@ -151,12 +160,14 @@ def document() -> dict[str, Any]:
 def _operation(operation: Operation) -> dict[str, Any]:
     statuses = sorted({*operation.problems, *(WRITE if operation.method == "post" else READ)})
     content = (
-        _json(operation.reply) if operation.reply else {"application/json": {"schema": {"type": "object"}}}
+        _json(operation.reply) if operation.reply else {operation.mime: {"schema": _any(operation.mime)}}
     )
+    if operation.example is not None:
+        content["application/json"]["example"] = operation.example
     described: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
-        "responses": {"200": {"description": _first_line(operation.reply), "content": content}}
+        "responses": {operation.status: {"description": _first_line(operation.reply), "content": content}}
         | {str(status): _problem(status) for status in statuses},
     }
     parameters = [
@@ -174,10 +185,23 @@ def _operation(operation: Operation) -> dict[str, Any]:
                 "schema": {"type": "string"},
             },
         )
+    parameters += [
+        {"name": name, "in": "path", "required": True, "schema": schema}
+        for name, schema in operation.path_parameters.items()
+    ]
+    if operation.scope:
+        described["security"] = [{"token": []}]
+        described["tags"] = ["With an API token"]
+        described["description"] = f"Scope: {operation.scope}. Role in the project: {operation.role}."
     if parameters:
         described["parameters"] = parameters
     if operation.body:
         described["requestBody"] = {"required": True, "content": _json(operation.body)}
+    elif operation.form:
+        described["requestBody"] = {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": operation.form}},
+        }
     return described
 
 
@@ -192,6 +216,10 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _json(model: type[BaseModel]) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": REF.format(model=model.__name__)}}}
+
+
+def _any(mime: str) -> dict[str, str]:
+    return {"type": "object"} if mime == "application/json" else {"type": "string", "format": "binary"}
 
 
 def _first_line(model: type[BaseModel] | None) -> str:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from microtasks.core import jsonstrict
 from microtasks.core.errors import InputError, TooMany
 from microtasks.core.tasktype import problems
-from microtasks.engine import serve, submit
+from microtasks.engine import feedback, serve, submit
 from microtasks.store import limits, media, projects
 from microtasks.web import sentences
 from microtasks.web.api import models, openapi
@@ -85,6 +85,13 @@ def revise_answer() -> Response:
     body = _read(models.RevisionIn)
     receipt = submit.revise(current_site(), contributor(), body.lease, body.kind, body.value)
     return _reply(receipt.to_json())
+
+
+@blueprint.post("/feedback")
+def tell_feedback() -> Response:
+    body = _read(models.FeedbackIn)
+    told = feedback.tell(current_site(), contributor(), body.leases)
+    return _reply({"feedback": [it.to_json() for it in told]})
 
 
 @blueprint.get("/projects/<slug>/recent")

@@ -209,7 +209,11 @@ async function send() {
 
 function received(receipt, sent) {
   if (receipt.status === "surplus") { toast(texts.surplus); store.set("told", texts.surplus); }
-  if (receipt.status !== "rejected") { store.set(`draft:${sent.task.task.id}`, null); return; }
+  if (receipt.status !== "rejected") {
+    store.set(`draft:${sent.task.task.id}`, null);
+    if (form.dataset.feedback && sent.kind !== "skip") import(form.dataset.feedback).then(it => it.tell(form, $("told"), sent.lease)).catch(() => {});
+    return;
+  }
   // The answer did not fit after all: back to that task, with what was said and why it cannot be taken.
   gone.delete(sent.task.task.id);
   if (sent.kind !== "skip") done--;
@@ -229,7 +233,7 @@ async function answer(kind) {
     value = presenter.read();
     if (presenter.isEmpty?.()) return wrong(texts.nothing);
   } else if (kind === "empty") {
-    value = emptied(presenter.read());
+    value = presenter.empty?.() ?? emptied(presenter.read());
     kind = "value";
   }
   if (isBack) return revise(kind, value);
@@ -392,6 +396,7 @@ if (isKept && held) {
 ({mount: mountType} = await import(form.dataset.presenter));
 show(current, current.value ?? store.get(`draft:${current.task.id}`));
 document.body.dataset.ready = "1";
+performance.mark("usable");
 if (isKept) toast(current.isLate ? texts.late : texts.offline_kept);
 const sending = send();
 if (gone.has(current.task.id)) advance(sending);

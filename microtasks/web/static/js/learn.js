@@ -1,0 +1,23 @@
+// A try of the tutorial: the task type's own presenter; what it reads goes into the form, which the page sends.
+
+const form = document.getElementById("work"), wrong = document.getElementById("wrong");
+const {task} = JSON.parse(document.getElementById("task").textContent);
+const strings = JSON.parse(document.getElementById("texts").textContent);
+const {mount} = await import(form.dataset.presenter);
+
+const presenter = mount(document.getElementById("presenter"), {
+  payload: task.payload, config: task.config, media: task.media, strings, draft: null,
+  onchange() { wrong.textContent = ""; },
+});
+form.noValidate = true;
+form.addEventListener("submit", event => {
+  if ((event.submitter?.value ?? "value") === "value" || event.submitter.name !== "_kind") {
+    if (presenter.problem?.()) return event.preventDefault();
+    if (presenter.isEmpty?.()) { event.preventDefault(); wrong.textContent = strings.nothing; return; }
+    form.elements._value.value = JSON.stringify(presenter.read());
+  }
+});
+document.addEventListener("keydown", event => {
+  if (event.ctrlKey && event.key === "Enter") { event.preventDefault(); document.getElementById("done")?.click(); }
+});
+document.body.dataset.ready = "1";
