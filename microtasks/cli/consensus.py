@@ -35,7 +35,8 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--gold",
     type=FILE,
     metavar="GOLD.csv",
-    help="Known right answers (task,label): the model learns from them.",
+    help="Known right answers (task,label): the model learns from them. Marking: right marks (task,x,y,r); "
+    "from 20 on, the 95 % regions become as wide as they need.",
 )
 @click.option("--possible", is_flag=True, help="Marking: list also what only few saw (status: possible).")
 @click.option("--out", default="-", metavar="FILE", help="Where the result goes; - is standard output.")

@@ -260,6 +260,16 @@ class QuestionFile(Plain):
         yield name, value, detail["agreement"], detail["confidence"], result.n_answers, tied, *beside
 
 
+def _number(rows: Rows, cell: str) -> float:
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise rows.fail(f"{cell!r} is not a number.")
+    return number
+
+
 class TaggingFile(Plain):
     """Tags joined by | in the column `tags`."""
 
@@ -340,10 +350,10 @@ class MarkingFile(Plain):
             if (not row[x] and not row[y]) or cells in given:  # the same row twice says nothing new
                 continue
             given.add(cells)
-            mark: dict[str, Any] = {"x": self._number(row[x]), "y": self._number(row[y])}
+            mark: dict[str, Any] = {"x": _number(rows, row[x]), "y": _number(rows, row[y])}
             for name, place in places.items():
                 if place is not None and row[place]:
-                    mark[name] = self._number(row[place])
+                    mark[name] = _number(rows, row[place])
                     if mark[name] <= 0:
                         raise rows.fail(f"{name} must be greater than 0.")
                     used.add(name)
@@ -356,15 +366,6 @@ class MarkingFile(Plain):
             raise Failure(f"{rows.name} has circles (r) and boxes (width, height): please give one of them.")
         return used
 
-    def _number(self, cell: str) -> float:
-        try:
-            number = float(cell)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise self.rows.fail(f"{cell!r} is not a number.")
-        return number
-
     def _views(self, rows: Rows | None) -> Iterator[tuple[str, str]]:
         if rows is None:
             return
@@ -375,6 +376,21 @@ class MarkingFile(Plain):
                 continue  # no viewer
             if status is None or row[status] == "counted":
                 yield row[task], row[worker]
+
+    def read_gold(self, rows: Rows) -> dict[int, dict[str, Any]]:
+        """The right marks: a row a mark, in the columns of the answers."""
+        task, x, y = (cast(int, rows.column(name)) for name in ("task", "x", "y"))
+        places = {name: cast(int, rows.column(name)) for name in self.config.measures}
+        place = {name: number for number, name in enumerate(self.names)}
+        right: dict[int, dict[str, Any]] = {}
+        for row in rows:
+            if row[task] in place and row[x]:
+                mark = {"x": _number(rows, row[x]), "y": _number(rows, row[y])}
+                mark |= {name: _number(rows, row[at]) for name, at in places.items()}
+                if any(mark[name] <= 0 for name in places):
+                    raise rows.fail(f"{', '.join(places)} must be greater than 0.")
+                right.setdefault(place[row[task]], {"marks": []})["marks"].append(mark)
+        return right
 
     def header(self, method: str) -> list[str]:
         measures = self.config.measures or ("r",)

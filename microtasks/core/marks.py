@@ -9,7 +9,8 @@ The method, in arrays (one row a mark):
 3. Marks joined by near pairs of different people are split by average linkage in which two marks of one
    view may never meet: an object holds at most one mark of a person.
 4. An object's place and size are a robust (Huber) mean; its standard deviation is the scatter that was
-   seen, shrunk to the scatter to be expected, over the effective number of marks, and a part they share.
+   seen, shrunk to the scatter to be expected, over the effective number of marks, and a part that no
+   number of marks makes smaller (`Scale`): it says where a careful expert's mark would lie.
 5. An object exists with a probability that counts those who marked it and those who saw the place and
    did not (`existence.py`).
 
@@ -56,9 +57,6 @@ NEVER = 1e4
 HUBER_K, HUBER_ROUNDS = 1.8, 4
 #: The expected scatter weighs as much as this many marks.
 SCATTER_PRIOR_MARKS = 4.0
-#: People share a part of their error (an unsharp rim, a shadow), as this share of one mark's variance:
-#: more marks do not make it smaller. From points whose true place is known.
-SHARED_ERROR = 0.03
 #: A mark cut off by the edge of its view counts so little that whole ones decide where the object is.
 CUT_OFF_WEIGHT = 1e-6
 
@@ -91,6 +89,7 @@ def consensus(marks: Marks, views: Views, scale: Scale | None = None, adapts: bo
         found.size[rows],
         found.position_sd[rows],
         found.log_size_sd[rows],
+        found.n_effective[rows],
         n_marked[rows],
         n_saw[rows],
         probability[rows],
@@ -213,20 +212,24 @@ def _describe(marks: Marks, views: Views, label: Ints, scale: Scale) -> Found:
     total = np.bincount(label, weights=weight, minlength=n_objects)
     n_effective = np.square(total) / np.bincount(label, weights=weight * weight, minlength=n_objects)
 
-    def sd(squares: Floats, expected: Floats, shared: float = 0.0) -> Floats:
+    def sd(squares: Floats, expected: Floats, floor: float) -> Floats:
         seen = np.bincount(label, weights=weight * squares, minlength=n_objects)
         variance = seen + SCATTER_PRIOR_MARKS * expected
         variance /= np.maximum(total - 1, 0) + SCATTER_PRIOR_MARKS
-        return np.sqrt(variance * (1 / n_effective + shared))
+        return np.sqrt(variance * (1 / n_effective + floor))
 
     moved = np.square(marks.x - x[label]) + np.square(marks.y - y[label])
-    size_sds = [sd(np.square(logs[:, k] - log_size[label, k]), scale.size_var(r)) for k in range(n_sizes)]
+    size_sds = [
+        sd(np.square(logs[:, k] - log_size[label, k]), scale.size_var(r), scale.size_floor)
+        for k in range(n_sizes)
+    ]
     first = np.unique(label, return_index=True)[1]
     return Found(
         marks.image[first],
         x,
         y,
         np.exp(log_size),
-        sd(moved / 2, scale.position_var(r), SHARED_ERROR),
+        sd(moved / 2, scale.position_var(r), scale.position_floor),
         np.column_stack(size_sds) if size_sds else np.empty((n_objects, 0)),
+        n_effective,
     )

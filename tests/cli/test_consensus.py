@@ -331,3 +331,23 @@ def test_what_was_exported_gives_what_the_server_exports(cli, site: Site, tmp_pa
         for name in names:
             same = one[name] == other[name] or float(one[name]) == float(other[name])
             assert same, name
+
+
+def test_right_marks_tell_how_wide_a_region_must_be(tmp_path: Path):
+    rng = random.Random(5)
+    true = [(f"i{k % 3}", 60 + 80 * (k // 3 % 6), 60 + 80 * (k // 18), 12) for k in range(60)]
+    marks = [
+        (task, worker, x + rng.gauss(0, 1), y + rng.gauss(0, 1), r + rng.gauss(0, 0.5))
+        for task, x, y, r in true
+        for worker in "abcde"
+    ]
+    path = write(tmp_path / "marks.csv", "task,worker,x,y,r", marks)
+    gold = write(tmp_path / "gold.csv", "task,x,y,r", true)
+    plain, learnt = (rows(run("--type", "marking", *more, path)) for more in ((), ("--gold", gold)))
+    assert [row["x"] for row in plain] == [row["x"] for row in learnt]
+    narrower = [float(b["region_95"]) < float(a["region_95"]) for a, b in zip(plain, learnt, strict=True)]
+    assert len(narrower) == 60 and all(narrower)
+    bad = run(
+        "--type", "marking", "--gold", write(tmp_path / "b.csv", "task,x,y,r", [("i0", 1, 1, "wide")]), path
+    )
+    assert bad.exit_code != 0 and "'wide' is not a number" in bad.output

@@ -120,6 +120,9 @@ class MarkingValue(Frozen):
         return self
 
 
+_SD_MEANS = "Standard deviation of the place, each axis: how far a careful expert's mark may lie from it."
+
+
 class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
     """Marks on an image."""
 
@@ -226,9 +229,10 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
     ) -> Iterator[tuple[int, Consensus]]:
         """Fold all images at once: how well each volunteer finds things is learnt from all of them.
 
-        The same for every method: marks have no plain vote.
+        The same for every method: marks have no plain vote. Where gold is enough, the 95 % regions become as
+        wide as its marks need.
         """
-        return self._reduce(tasks, config, None)
+        return self._reduce(tasks, config, None, gold)
 
     def merge_tiles(self, tiles: Sequence[Seen], config: MarkingConfig) -> Consensus | None:
         """Fold the marks on all tiles of a big image, in its pixels.
@@ -245,10 +249,11 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         tasks: Iterable[tuple[int, Sequence[Answer]]],
         config: MarkingConfig,
         skills: Mapping[str, float] | None,
+        gold: Mapping[int, Mapping[str, Any]] | None = None,
     ) -> Iterator[tuple[int, Consensus]]:
         from microtasks.tasktypes.marking import reducer
 
-        return reducer.reduce(self.reducer, tasks, config, skills)
+        return reducer.reduce(self.reducer, tasks, config, skills, gold)
 
     def parts(self, config: MarkingConfig) -> tuple[Part, ...]:
         """The marks."""
@@ -339,8 +344,8 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
             Column("probability", "number", "Probability that the object exists.", "0..1"),
             Column("n_marked", "integer", "Viewers who marked it."),
             Column("n_saw", "integer", "Viewers of the image: answers other than 'I can't tell'."),
-            Column("x_sd", "number", "Standard deviation of the position, each axis.", "px"),
-            Column("y_sd", "number", "Standard deviation of the position, each axis.", "px"),
+            Column("x_sd", "number", _SD_MEANS, "px"),
+            Column("y_sd", "number", _SD_MEANS, "px"),
             *(Column(f"{name}_sd", "number", f"Standard deviation of {name}.", "px") for name in names),
             Column(
                 "class_share",
@@ -349,7 +354,10 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
                 "0..1",
             ),
             Column(
-                "region_95", "number", "The true centre lies within this radius in 95 of 100 cases.", "px"
+                "region_95",
+                "number",
+                "A careful expert's centre lies within this radius in 95 of 100 cases.",
+                "px",
             ),
         )
 

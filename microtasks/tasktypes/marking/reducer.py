@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from microtasks.core import goldmarks
 from microtasks.core import marks as core
 from microtasks.core.tasktype import Answer, Consensus
 from microtasks.core.tiling import Edges, Seen
@@ -23,13 +24,16 @@ if TYPE_CHECKING:
     from microtasks.tasktypes.marking import MarkingConfig
 
 
+#: What people share of their error in points whose true place is known; see `core.Scale`.
+POINT_FLOOR = 0.03
 WHOLE: Edges = (-math.inf, -math.inf, math.inf, math.inf)
 
 
 def scale_of(config: MarkingConfig) -> core.Scale:
     """The expected scatter of a project's marks."""
     if config.shape == "point":
-        return core.Scale(position_share=0.0, position_px=config.scatter_px)
+        # A point has no rim to judge: nearly all of the error is each volunteer's own.
+        return core.Scale(position_share=0.0, position_px=config.scatter_px, position_floor=POINT_FLOOR)
     return core.Scale()
 
 
@@ -38,8 +42,12 @@ def reduce(
     tasks: Iterable[tuple[int, Sequence[Answer]]],
     config: MarkingConfig,
     skills: Mapping[str, float] | None,
+    gold: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> Iterator[tuple[int, Consensus]]:
-    """Fold all tasks together, and yield each task's consensus in the order given."""
+    """Fold all tasks together, and yield each task's consensus in the order given.
+
+    gold: the right marks of some tasks; where they are enough, regions become as wide as they need.
+    """
     task_ids: list[int] = []
     n_answers: list[int] = []
     squares: list[dict[str, Any] | None] = []
@@ -50,6 +58,8 @@ def reduce(
         squares.append(grid.shares(said for answer in answers if (said := _weighing(answer, skills))))
         table.add(image, answers, skills=skills)
     objects, given = table.fold()
+    if gold:
+        objects = _fitted(objects, {task: image for image, task in enumerate(task_ids)}, gold, config)
     starts = np.searchsorted(objects.image, np.arange(len(task_ids) + 1))
     n_viewers = Counter(table.image)
     for image, task in enumerate(task_ids):
@@ -59,6 +69,24 @@ def reduce(
             detail = {**found.detail, "cells": squares[image]}
             found = replace(found, value=None, agreement=0.0, confidence=None, detail=detail)
         yield task, found
+
+
+def _fitted(
+    objects: core.Objects,
+    image_of: Mapping[int, int],
+    gold: Mapping[int, Mapping[str, Any]],
+    config: MarkingConfig,
+) -> core.Objects:
+    """The objects with regions as wide as the right marks need."""
+    images, numbers = [], []
+    for task, value in gold.items():
+        for mark in value["marks"]:
+            if task in image_of and all(name in mark for name in config.measures):
+                x, y, _ = centre_and_radius(mark, config.shape)
+                images.append(image_of[task])
+                numbers.append((x, y, *(mark[name] for name in config.measures)))
+    right = np.array(numbers, float).reshape(-1, 2 + len(config.measures))
+    return goldmarks.fitted(objects, np.array(images, np.int64), right[:, 0], right[:, 1], right[:, 2:])
 
 
 def merge(reducer: str, tiles: Sequence[Seen], config: MarkingConfig) -> Consensus:
