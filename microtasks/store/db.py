@@ -96,12 +96,15 @@ class Database:
         values: its parameters as text, $1 first; None: null. Straight to libpq: a cursor, its adapters and
         its waiting loop cost the web process more than all else that an answer needs.
         """
-        with _unavailable_when_away():
+        try:
             connection = self._borrow()
             try:
                 return _call(connection, statement, values)
             finally:
                 self.pool.putconn(connection)
+        except psycopg.OperationalError as error:  # not by the context manager: it costs more than it does
+            _raise_if_away(error)
+            raise
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -141,12 +144,16 @@ def _unavailable_when_away() -> Iterator[None]:
     try:
         yield
     except (psycopg.OperationalError, DBAPIError) as error:
-        original = error.orig if isinstance(error, DBAPIError) else error
-        if isinstance(original, psycopg.OperationalError) and (
-            original.sqlstate is None or original.sqlstate.startswith(CONNECTION_STATES)
-        ):
-            raise Unavailable("The database does not answer at the moment. Please try again.") from error
+        _raise_if_away(error)
         raise
+
+
+def _raise_if_away(error: psycopg.OperationalError | DBAPIError) -> None:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, psycopg.OperationalError) and (
+        original.sqlstate is None or original.sqlstate.startswith(CONNECTION_STATES)
+    ):
+        raise Unavailable("The database does not answer at the moment. Please try again.") from error
 
 
 def now() -> datetime:

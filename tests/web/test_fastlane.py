@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import builders as b
@@ -112,9 +113,24 @@ def test_an_error_inside_is_told_as_by_the_views(
     assert fast[0] >= 500 and b"strangers" not in fast[2]
 
 
+def test_a_cookie_that_was_good_is_known_again_and_one_letter_changed_is_not(
+    app: Flask, project: b.ProjectRow
+) -> None:
+    client = app.test_client()
+    leases = f"/api/v1/projects/{project.slug}/leases"
+    post(client, leases, {})
+    cookie = client.get_cookie("mt")
+    assert cookie is not None
+    held = [post(client, leases, {})[2] for _ in range(2)]
+    assert held[0] == held[1]
+    client.set_cookie("mt", ("B" if cookie.value[0] == "A" else "A") + cookie.value[1:])
+    status, headers, other = post(client, leases, {})
+    assert status == 200 and "mt=" in headers["Set-Cookie"] and other != held[0]
+
+
 def test_with_a_public_address_other_hosts_are_refused(site: Site, project: b.ProjectRow) -> None:
     settings = site.settings.model_copy(update={"base_url": "http://tasks.example.org"})
-    site = type(site)(settings, site.db, site.files, site.bell)
+    site = replace(site, settings=settings)
     client = create_app(site=site).test_client()
     leases = f"/api/v1/projects/{project.slug}/leases"
     for host, status in (("tasks.example.org", 200), ("localhost:8000", 200), ("evil.example", 400)):
