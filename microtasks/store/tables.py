@@ -569,6 +569,7 @@ class ProjectQuality(SQLModel, table=True):
     project_id: int = _big("project.id", primary=True)
     agreement: dict[str, Any] = _json()
     model: dict[str, Any] = _json()  # by field: labels, crowd, log_prior; n_answers, n_tasks
+    replay: dict[str, Any] = _json()  # what other settings would have needed: engine/replay.py
     made_at: datetime | None = _time(now=True)
 
 

@@ -294,15 +294,27 @@ def upgrade() -> None:
         op.f("fk_project_trial_of"), "project", "project", ["trial_of"], ["id"], ondelete="CASCADE"
     )
     op.add_column(
+        "project_quality",
+        sa.Column(
+            "replay",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
+    op.add_column(
         "stopping", sa.Column("n_reopened", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
 
 
 def downgrade() -> None:
+    op.create_foreign_key(
+        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
+    )
     op.create_foreign_key(
         op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
     )
@@ -315,12 +327,10 @@ def downgrade() -> None:
         ondelete="CASCADE",
     )
     op.create_foreign_key(
-        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
-    )
-    op.create_foreign_key(
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
     )
     op.drop_column("stopping", "n_reopened")
+    op.drop_column("project_quality", "replay")
     op.drop_constraint(op.f("fk_project_trial_of"), "project", type_="foreignkey")
     op.drop_index(
         "ix_project_trial_of", table_name="project", postgresql_where=sa.text("trial_of IS NOT NULL")
