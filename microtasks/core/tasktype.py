@@ -279,6 +279,10 @@ class TaskType(ABC, Generic[C, P, V]):
         """What is asked, for the formats of other tools; () for a type that has no words for it there."""
         return ()
 
+    def poll(self, config: C) -> Part | None:
+        """The one choice whose votes are shown to who has given theirs; None for all that is no poll."""
+        return None
+
     def sure_when(self, consensus: Consensus, config: C) -> Sure | None:
         """Say what "stop when sure" has to be sure of; None: nothing here may stop early.
 
@@ -309,6 +313,13 @@ class TaskType(ABC, Generic[C, P, V]):
     @abstractmethod
     def answer_row(self, value: Mapping[str, Any] | None, config: C) -> tuple[Any, ...]:
         """One answer's values for `answer_columns` (value is None for `cant_tell`)."""
+
+    def picks(self, config: C) -> tuple[str, ...] | None:
+        """The key in an answer's value of each of `answer_columns`, lists joined by |; None: `answer_row` says.
+
+        For exports of very many answers, which then read these alone, many at a time.
+        """
+        return None
 
     @abstractmethod
     def columns(self, config: C) -> tuple[Column, ...]:

@@ -154,6 +154,31 @@ def sentences(
     return made
 
 
+def poll(site: Site, **fields: Any) -> builders.ProjectRow:
+    """One question to very many people, asked about two towns."""
+    ways = [("foot", "On foot"), ("bus", "By bus"), ("car", "By car")]
+    config = {
+        "fields": [
+            {
+                "id": "way",
+                "kind": "choice",
+                "label": "How would you go to school here?",
+                "choices": [{"id": name, "label": label} for name, label in ways],
+            }
+        ],
+        "poll": True,
+    }
+    texts = {"name": "The way to school", "purpose": "What towns should build first.", "topic": "Towns"}
+    made = _project(site, "question", config, **{"slug": "poll", "redundancy": 100} | texts | fields)
+    for text in (
+        "A village with one street, 2 km to the school.",
+        "A town with a ring road, 4 km to the school.",
+    ):
+        [task] = builders.tasks(site, made)
+        _payload(site, task, {"text": text})
+    return made
+
+
 def _project(site: Site, kind: str, config: dict[str, Any], **fields: Any) -> builders.ProjectRow:
     with site.db.connection() as connection:
         now = connection.execute("SELECT now()").fetchone()

@@ -453,3 +453,22 @@ def test_states_without_a_task_are_said_kindly(site: Site, visitors: Visitors) -
     second.get_by_role("link", name="Look again").click()
     expect(second.get_by_role("heading", level=1)).to_have_text("Everything here is done")
     assert second.goto("/p/nothing/work").status == 404  # type: ignore[union-attr]
+
+
+def test_a_poll_shows_its_result_right_after_the_answer(site: Site, visitors: Visitors) -> None:
+    poll = scene.poll(site)
+    first = visitors.open("/p/poll/work", java_script_enabled=False)
+    assert "everybody" not in first.content()
+    first.get_by_role("button", name="On foot").click()
+    expect(first.get_by_text("What everybody says")).to_be_visible()
+    page = visitors.open("/p/poll/work", **PHONE)
+    ready(page)
+    expect(page.get_by_text("What everybody says")).to_have_count(0)
+    page.get_by_role("button", name="By bus").click()
+    result = page.get_by_role("region", name="What everybody says")
+    expect(result).to_contain_text("On foot")
+    expect(result.locator(".mine")).to_contain_text("By bus your answer")
+    page.get_by_role("button", name="On foot").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("2 tasks")
+    expect(result).to_contain_text("100%")
+    assert len(said(site, poll)) == 3

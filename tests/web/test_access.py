@@ -31,6 +31,7 @@ PUBLIC = {
         "api.recent_answers",
     ),
     *("api.report_task", "api.revise_answer", "api.send_answers"),
+    "polls.result",
     *("api.tell_feedback", "tutorial.attempt", "tutorial.learn", "tutorial.leave", "tutorial.told"),
     *("assets.get", "assets.service_worker", "health.alive", "health.ready", "media.derived"),
     *("volunteer.answer", "volunteer.home", "volunteer.last", "volunteer.project", "volunteer.report"),
@@ -42,6 +43,10 @@ PUBLIC = {
         "volunteer.thank",
         "volunteer.work",
     ),
+    *("me.ask", "me.certificate", "me.certificate_file", "me.create_team", "me.delete_certificate"),
+    *("me.disconnect", "me.find_team", "me.forget", "me.issue", "me.join_team", "me.keep", "me.keep_by_code"),
+    *("me.keep_by_link", "me.leave_team", "me.link", "me.mine", "me.my_teams", "me.new_certificate"),
+    *("me.rate", "me.team"),
     *("owner.sign_in", "owner.sign_in_by_password", "owner.link", "owner.sign_in_by_link", "owner.sign_out"),
     *("owner.invitation", "owner.accept_invitation"),
 }
@@ -53,12 +58,14 @@ OWNERS = {
     ("POST", "owner.create"): 200,  # without the save button the form is drawn again
     ("POST", "owner.keep_draft"): 400,  # of no page
     ("GET", "owner.account_page"): 200,
-    ("POST", "owner.set_password"): 400,  # an empty one
-    ("POST", "owner.set_email"): 400,  # an empty one
-    ("POST", "owner.sign_out_everywhere"): 303,
+    ("GET", "owner.mail"): 404,  # an operator's
+    ("POST", "owner.send_again"): 404,
     ("GET", "owner.tokens"): 200,
     ("POST", "owner.make_token"): 400,  # without a name
     ("POST", "owner.revoke_token"): 404,  # none of theirs
+    ("POST", "owner.set_password"): 400,  # an empty one
+    ("POST", "owner.set_email"): 400,  # an empty one
+    ("POST", "owner.sign_out_everywhere"): 303,
 }
 #: Those who have at least that role in the project: (method, endpoint) -> (role, status for them). A smaller
 #: role gets 403; everybody else 404, as for a project that is not there.
@@ -87,6 +94,7 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "owner.batch_progress"): ("researcher", 200),
     ("GET", "owner.batch_failures"): ("researcher", 200),
     ("GET", "owner.dashboard"): ("researcher", 200),
+    ("POST", "owner.show_teams"): ("collaborator", 303),
     ("GET", "owner.dashboard_file"): ("researcher", 200),
     ("GET", "owner.people"): ("researcher", 200),
     ("POST", "owner.invite"): ("owner", 200),
@@ -226,8 +234,10 @@ def scene(site: Site) -> Iterator[Scene]:
         **{"what": "answers", "format": "csv", "token": "no-such-token", "code": "ar", "back": 1},
         **{"pseudonym": standing.name(site, cy)},
         **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
+        **{"mail_id": 1, "certificate_id": "no-such-id"},
         **{"task_id": task, "source": "plate", "chart": "agreement"},
         **{"account_id": dan, "invitation_id": 1, "token_id": 1, "export_id": 1, "table": "answers"},
+        **{"step": "task"},
     }
     yield Scene(app, site, values, people, hers, builders.project(site, account_id=ada))
 

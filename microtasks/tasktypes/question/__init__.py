@@ -196,6 +196,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 "fields": {name: _plain(verdict) for name, verdict in verdicts.items()},
                 "n_cant_tell": n_cant_tell,
                 "lead": min((verdict.lead for verdict in asked), default=0.0),
+                "entropy": max((verdict.detail.get("entropy", 0.0) for verdict in asked), default=0.0),
             },
             reducer=self.reducer,
         )
@@ -228,6 +229,10 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
             )
             for item in config.fields
         )
+
+    def poll(self, config: QuestionConfig) -> Part | None:
+        """The only field, where the owner wants its votes shown."""
+        return self.parts(config)[0] if config.poll else None
 
     def scales(self, config: QuestionConfig) -> dict[str, LabelScale]:
         """Choices by name, scales by rank; each of several choices is a yes or no (`field.choice`)."""
@@ -365,6 +370,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                     f"{item.id}_model_confidence", "number", "The model's own probability for it.", "0..1"
                 ),
                 Column(f"{item.id}_differs", "boolean", "The vote and the model differ: look at this row."),
+                Column(f"{item.id}_entropy", "number", _ENTROPY, "0..1"),
             ]
         return tuple(columns)
 
@@ -383,6 +389,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 _cell(detail.get("model")),
                 detail.get("model_confidence"),
                 detail.get("differs"),
+                detail.get("entropy"),
             ]
         yield (*first, *second)
 
@@ -402,7 +409,8 @@ def decide(item: QuestionField, said: Sequence[tuple[Any, float]], against: floa
     said = [(v, weight) for v, weight in said if weight > 0 and (v == BLANK or isinstance(v, _IS[item.kind]))]
     if item.kind in ("choice", "scale"):
         support = voting.tally((str(value), weight) for value, weight in said)
-        verdict = voting.plurality(support, len(item.choice_ids) + (not item.required), against)
+        n_choices = len(item.choice_ids) + (not item.required)
+        verdict = voting.plurality(support, n_choices, against)
         votes = {name: support[name] for name in sorted(support)}
         if item.kind == "scale":
             verdict = replace(
@@ -410,7 +418,7 @@ def decide(item: QuestionField, said: Sequence[tuple[Any, float]], against: floa
                 value=verdict.value if verdict.value in (None, BLANK) else int(verdict.value),
                 tied=tuple(t if t == BLANK else int(t) for t in verdict.tied),
             )
-        return replace(verdict, detail={"votes": votes})
+        return replace(verdict, detail={"votes": votes, "entropy": voting.entropy(support, n_choices)})
     blank = math.fsum(weight for value, weight in said if value == BLANK)
     given = [(value, weight) for value, weight in said if value != BLANK]
     weight_given = math.fsum(weight for _, weight in given)
@@ -427,13 +435,18 @@ def decide(item: QuestionField, said: Sequence[tuple[Any, float]], against: floa
     if item.kind == "choices":
         chosen = voting.tally((choice, weight) for value, weight in given for choice in set(value))
         verdict = voting.each(chosen, weight_given, against=against + blank, candidates=item.choice_ids)
-        return replace(verdict, detail=verdict.detail | {"votes": {k: chosen[k] for k in sorted(chosen)}})
+        spread = max((one["entropy"] for one in verdict.detail["choices"].values()), default=0.0)
+        votes = {k: chosen[k] for k in sorted(chosen)}
+        return replace(verdict, detail=verdict.detail | {"votes": votes, "entropy": spread})
     if item.kind == "number":
         verdict = numbers.consensus([value for value, _ in given], against + blank, item.tolerance)
         return replace(verdict, value=whole(verdict.value), detail={"votes": verdict.detail})
     verdict = text.consensus([v for v, _ in given], [w for _, w in given], against + blank)
     spellings = voting.tally(given)
-    return replace(verdict, detail=verdict.detail | {"votes": {k: spellings[k] for k in sorted(spellings)}})
+    alike = voting.tally((text.normalise(v), w) for v, w in given)
+    spread = voting.entropy(alike, len(given))
+    votes = {k: spellings[k] for k in sorted(spellings)}
+    return replace(verdict, detail=verdict.detail | {"votes": votes, "entropy": spread})
 
 
 def _plain(verdict: Verdict) -> dict[str, Any]:
@@ -490,6 +503,10 @@ def _score(item: QuestionField, value: Any, gold: Any) -> float:
     return float(value == gold)
 
 
+_ENTROPY = (
+    "How spread the answers are: 0 all the same, 1 evenly over all choices (of choices: of the least clear "
+    "one; of texts: over the answers given; of numbers: empty)."
+)
 _SHARE = "Share of the answers to this field that support the value; 'I can't tell' counts against it."
 _AGREEMENT: dict[Kind, str] = {
     "choice": _SHARE,

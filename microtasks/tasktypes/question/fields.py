@@ -120,6 +120,11 @@ class QuestionConfig(Frozen):
     fields: tuple[QuestionField, ...] = Field(
         title="Fields", description="The questions, in order.", min_length=1, max_length=10
     )
+    poll: bool = Field(
+        False,
+        title="Poll",
+        description="Show how everybody answers, right after the own answer. For one question with one choice.",
+    )
 
     @model_validator(mode="after")
     def _check_known(self) -> QuestionConfig:
@@ -142,6 +147,8 @@ class QuestionConfig(Frozen):
                         f"{parent.id} can never be {item.show_if.equals}, so {item.id} is never asked."
                     )
             seen[item.id] = item
+        if self.poll and (len(self.fields) > 1 or self.fields[0].kind != "choice"):
+            raise ValueError("A poll asks one question, with one of several choices as the answer.")
         return self
 
 

@@ -211,6 +211,7 @@ function received(receipt, sent) {
   if (receipt.status === "surplus") { toast(texts.surplus); store.set("told", texts.surplus); }
   if (receipt.status !== "rejected") {
     store.set(`draft:${sent.task.task.id}`, null);
+    if (form.dataset.poll && sent.kind !== "skip") import(form.dataset.poll).then(it => it.show($("told"), `/p/${slug}/poll`)).catch(() => {});
     if (form.dataset.feedback && sent.kind !== "skip") import(form.dataset.feedback).then(it => it.tell(form, $("told"), sent.lease)).catch(() => {});
     return;
   }
