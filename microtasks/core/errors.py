@@ -11,6 +11,7 @@ MicrotasksError
 ├── NotFound                there is nothing by that name, or it is not yours
 ├── Forbidden               you may not do this
 ├── SignInRequired          sign in first
+│   └── TokenRequired       send a good API token
 ├── Conflict                it is already so, or something else is in the way
 │   └── ProjectNotReady     the project cannot be published yet
 ├── TooMany                 slow down
@@ -92,6 +93,12 @@ class SignInRequired(MicrotasksError):
     """Please sign in first."""
 
     code = "sign_in_required"
+
+
+class TokenRequired(SignInRequired):
+    """Send an API token, as Authorization: Bearer mt_... This one is missing, wrong, too old or revoked."""
+
+    code = "token_required"
 
 
 class Conflict(MicrotasksError):

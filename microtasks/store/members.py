@@ -52,6 +52,22 @@ def reached(
     return project, cast(Role, role)
 
 
+def roles(
+    session: Session, account_id: int, is_operator: bool, projects: Sequence[Project]
+) -> dict[int, Role]:
+    """The role of this account in each of these projects that it reaches."""
+    given = dict(
+        session.exec(
+            select(ProjectMember.project_id, ProjectMember.role).where(ProjectMember.account_id == account_id)
+        ).all()
+    )
+    return {
+        one.id: "owner" if is_operator or one.account_id == account_id else cast(Role, given[one.id])
+        for one in projects
+        if one.id is not None and (is_operator or one.account_id == account_id or one.id in given)
+    }
+
+
 def _a(role: Role) -> str:
     return "its owner" if role == "owner" else f"a {role}"
 

@@ -11,6 +11,7 @@ from microtasks.engine import exporting, packaging
 from microtasks.engine.exporting import FORMATS
 from microtasks.engine.formats import gzipped, zipped
 from microtasks.store import exports
+from microtasks.store.tables import Project
 from microtasks.web.owner.frame import PAGE, after, id_of, mine, private
 from microtasks.web.request import current_site, owner_required
 
@@ -29,7 +30,7 @@ def results(slug: str) -> ResponseReturnValue:
     return render_template(
         "research/results.html",
         project=project,
-        whats=exporting.whats(project),
+        whats=exporting.whats(current_site(), project),
         formats=exporting.formats(current_site(), project),
         licences=packaging.LICENCES,
         rows=shown,
@@ -45,6 +46,11 @@ def download(slug: str, what: str, format: str) -> ResponseReturnValue:
     project = mine(slug, "researcher")
     if what not in exporting.WHATS or format not in FORMATS:
         raise NotFound("There is no such download.")
+    return table_file(project, what, format)
+
+
+def table_file(project: Project, what: str, format: str) -> Response:
+    """One table in one format as a response, streamed. InputError for what cannot be given."""
     found = exporting.files(current_site(), project, what, format)
     chunks = zipped(found) if FORMATS[format].is_archive else found[0].chunks
     response = Response(content_type=FORMATS[format].mime)
