@@ -177,6 +177,8 @@ class Project(SQLModel, table=True):
     trial_of: int | None = _big("project.id", null=True)
     # the walk: new contributors start here (nothing before it is open)
     head_pos: int = Field(default=-1, sa_column=Column(BigInteger, nullable=False, server_default="-1"))
+    # few tasks are open: those are handed out by need; kept by store/hotpath.advance_heads
+    is_ending: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     # what volunteers learn from: {"steps": [...], "guide": [...]}; engine/tutorial.py
     tutorial: dict[str, Any] = _json()
     # are volunteers told how they did on known tasks, and what others said on tasks that are done?
@@ -490,6 +492,11 @@ class Cursor(SQLModel, table=True):
     project_id: int = _big(primary=True)
     pos: int = _big()
     lap: int = Field(default=-1, sa_column=Column(BigInteger, nullable=False, server_default="-1"))
+    # where in the tasks that lack one answer only, below position 0
+    soon: int = Field(
+        default=-END_OF_ORDER - 1,
+        sa_column=Column(BigInteger, nullable=False, server_default=text(str(-END_OF_ORDER - 1))),
+    )
     n_served: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     n_gold: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})  # of these, known tasks
     gold_draw: float | None = Field(default=None)  # how far in the order of gold; None: not begun

@@ -265,9 +265,16 @@ def upgrade() -> None:
     )
     op.add_column("answer", sa.Column("told_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
+        "cursor",
+        sa.Column("soon", sa.BigInteger(), server_default=sa.text("-4611686018427387905"), nullable=False),
+    )
+    op.add_column(
         "project", sa.Column("shows_teams", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
     op.add_column("project", sa.Column("trial_of", sa.BigInteger(), autoincrement=False, nullable=True))
+    op.add_column(
+        "project", sa.Column("is_ending", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
     op.add_column(
         "project",
         sa.Column(
@@ -338,8 +345,10 @@ def downgrade() -> None:
     op.drop_column("project", "tells_consensus")
     op.drop_column("project", "tells_known")
     op.drop_column("project", "tutorial")
+    op.drop_column("project", "is_ending")
     op.drop_column("project", "trial_of")
     op.drop_column("project", "shows_teams")
+    op.drop_column("cursor", "soon")
     op.drop_column("answer", "told_at")
     op.drop_index(
         "uq_team_member_present", table_name="team_member", postgresql_where=sa.text("left_at IS NULL")
