@@ -5,6 +5,7 @@
 CREATE OR REPLACE FUNCTION project_gone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM task USING gone WHERE task.project_id = gone.id;
+    DELETE FROM cursor USING gone WHERE cursor.project_id = gone.id;
     RETURN NULL;
 END $$;
 

@@ -85,6 +85,7 @@ def test_a_question_from_the_link_to_a_live_project(
     page = sign_in(site, visit, **screen)
     page.get_by_role("link", name="New project").first.click()
     wanted(page)
+    page.get_by_text("From nothing, or from an example").click()
     page.get_by_role("link", name="Start empty Question").click()
     page.get_by_label("Name of the project").fill("Old letters")
     page.get_by_label("Question", exact=True).fill("Who wrote it?")
