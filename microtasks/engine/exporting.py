@@ -6,25 +6,26 @@ in short transactions, so memory is flat and volunteers do not notice.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
+import numpy as np
 import orjson
 
 from microtasks import tasktypes
 from microtasks.core.errors import InputError
 from microtasks.core.tasktype import Column, Consensus
+from microtasks.engine import snapshots
 from microtasks.engine.formats import PLAIN, File, Format, Source, Table, write_csv
 from microtasks.engine.interchange import TOOLS
 from microtasks.engine.site import Site
-from microtasks.store import exports
+from microtasks.engine.snapshots import Bounds, Snapshot, View
+from microtasks.engine.vectors import Block, Moments, Same, Vector, rows
+from microtasks.store import answer_columns, exports
+from microtasks.store.cuts import Cut
 from microtasks.store.tables import Project
-
-#: How a table's rows are read: site, project, what to read, the name of its key.
-Walk = Callable[[Site, Project, exports.Read, str], Iterator[exports.Row]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +35,37 @@ class What:
     name: str
     label: str
     use: str  # "use this if ..."
-    read: Callable[[Site, Project, Walk | None], Table]
+    read: Callable[[View], Table]
     key: tuple[str, ...] = ()  # columns that tell its rows apart
 
 
 def export(
-    site: Site, project: Project, what: str | None, format: str = "csv", *, raw: bool = False
+    site: Site,
+    project: Project,
+    what: str | None,
+    format: str = "csv",
+    *,
+    raw: bool = False,
+    snapshot: Snapshot | None = None,
 ) -> Iterator[bytes]:
     """Stream one table of a project in one format: the first of its `files`."""
-    return files(site, project, what, format, raw=raw)[0].chunks
+    return files(site, project, what, format, raw=raw, snapshot=snapshot)[0].chunks
 
 
 def files(
-    site: Site, project: Project, what: str | None, format: str = "csv", *, raw: bool = False
+    site: Site,
+    project: Project,
+    what: str | None,
+    format: str = "csv",
+    *,
+    raw: bool = False,
+    snapshot: Snapshot | None = None,
 ) -> list[File]:
     """The files of one export, streamed, the main one first. InputError at once for what cannot be given.
 
     what: None for the format's own. raw: leave texts in CSV exactly as they are; otherwise those that a
-    spreadsheet would take for a formula get a ' in front (`defuse`).
+    spreadsheet would take for a formula get a ' in front (`defuse`). snapshot: which state; None: the
+    present one.
     """
     writer = FORMATS.get(format)
     if writer is None:
@@ -70,10 +84,10 @@ def files(
         raise InputError(f"The format {format} is for: {', '.join(writer.whats)}; not for {what}.")
     if lack := writer.lacks(site, _id(project)):
         raise InputError(lack)
+    view = View(site, project, snapshot or snapshots.take(site, project))
     if writer.files is not None:
-        name = _pseudonyms(site)
-        return writer.files(Source(site, project, _id(project), config, parts, what, raw, name))
-    found = table.read(site, project, None)
+        return writer.files(Source(view, _id(project), config, parts, what, raw))
+    found = table.read(view)
     chunks = write_csv(found, raw=raw) if format == "csv" else _writer(writer)(found)
     columns = found.columns if writer.name != "crowdkit" else ()
     return [File(f"{project.slug}-{what}{writer.suffix}", writer.mime, chunks, what, columns)]
@@ -91,23 +105,16 @@ class Page:
 def page(site: Site, project: Project, what: str, after: Any, limit: int) -> Page:
     """The rows of a table that belong to `limit` keys behind `after` (None: from its beginning).
 
-    Keys are answers, tasks, contributors or big images: one may give several rows, or none. InputError.
+    Keys are answers, tasks, contributors or big images: one may give several rows, or none. Each page is the
+    present state, but no later one can hold an answer with a smaller number: who reads on misses none.
+    Contributors have the same names in every page. InputError.
     """
-    following: Any = None
-
-    def walk(site: Site, project: Project, read: exports.Read, key: str) -> Iterator[exports.Row]:
-        nonlocal following
-        with site.db.connection() as connection:
-            chunk = read(connection, _id(project), after, limit + 1)
-        if len(chunk) > limit:
-            following = chunk[limit - 1][key]
-        return iter(chunk[:limit])
-
     if what not in WHATS:
         raise InputError(f"There is no table called {what!r}. There are: {', '.join(WHATS)}.")
-    table = WHATS[what].read(site, project, walk)
+    bounds = Bounds(after, limit)
+    table = WHATS[what].read(View(site, project, snapshots.take(site, project, same_names=True), bounds))
     rows = list(table.rows)
-    return Page(table.columns, rows, following)
+    return Page(table.columns, rows, bounds.next)
 
 
 def usual(format: str) -> str:
@@ -141,9 +148,8 @@ def _writer(format: Format) -> Callable[[Table], Iterator[bytes]]:
 
 def code_book(site: Site, project: Project) -> dict[str, tuple[Column, ...]]:
     """The columns of every table of this project, with type, unit and meaning."""
-    return {
-        name: what.read(site, project, None).columns for name, what in WHATS.items() if _has(project, name)
-    }
+    view = View(site, project, snapshots.of_cut(site, Cut(_id(project), 0, datetime.now(UTC), "0")))
+    return {what.name: what.read(view).columns for what in whats(site, project)}
 
 
 def code_book_csv(site: Site, project: Project) -> bytes:
@@ -157,9 +163,15 @@ def code_book_csv(site: Site, project: Project) -> bytes:
     return b"".join(write_csv(Table(columns, rows)))
 
 
-def whats(project: Project) -> list[What]:
-    """The tables that make sense for this project's type."""
-    return [what for what in WHATS.values() if _has(project, what.name)]
+def whats(site: Site, project: Project) -> list[What]:
+    """The tables that make sense for this project: marks and big images only where there are such."""
+    task_type, config = _type(project)
+    left_out: set[str] = set()
+    if not task_type.mark_columns(config):
+        left_out = {"marks", "sources"}
+    elif not _has_sources(site, project):
+        left_out = {"sources"}
+    return [what for what in WHATS.values() if what.name not in left_out]
 
 
 # -- what ---------------------------------------------------------------------------------------------
@@ -177,6 +189,17 @@ TILE = (
 )
 
 
+DECISION = (
+    Column(
+        "decision",
+        "string",
+        "What an expert decided after a look, beside the crowd's value: consensus (it is right), answer "
+        "(what one volunteer said), none (none of them); empty if nobody decided.",
+    ),
+    Column("decision_value", "string", "The value that the expert decided for, in short."),
+    Column("decided_by_role", "string", "What the expert is in the project: owner, collaborator, reviewer."),
+    Column("decided_at", "datetime", "When the expert decided, UTC; the last decision counts."),
+)
 ANSWER_COLUMNS = (
     PROJECT,
     TASK,
@@ -199,56 +222,84 @@ ANSWER_COLUMNS = (
 )
 
 
-def answers(site: Site, project: Project, walk: Walk | None = None) -> Table:
+def answers(view: View) -> Table:
     """Every answer as it was given, surplus ones and checks included (see `status`)."""
-    task_type, config = _type(project)
-    name = _pseudonyms(site)
+    task_type, config = _type(view.project)
     columns = (
         *ANSWER_COLUMNS,
         *task_type.answer_columns(config),
         Column("revised_at", "datetime", "When the volunteer last corrected the answer, UTC."),
         Column("config_version", "integer", "Which version of the project's wording was shown."),
     )
-    rows = (
-        (
-            *(project.slug, row["task_id"], row["external_id"], name(row["contributor_id"]), row["kind"]),
-            *(row["status"], row["created_at"], row["seconds_spent"], row["revision"]),
+    keys = task_type.picks(config)
+
+    def own(found: answer_columns.Answers) -> list[Vector]:
+        """The type's own columns."""
+        if keys is None:
+            made = [task_type.answer_row(value, config) for value in found.picked[0]]
+            return [list(column) for column in zip(*made, strict=True)]
+        return [
+            ["|".join(item) if type(item) is list else item for item in column] for column in found.picked
+        ]
+
+    def some(row: exports.Row) -> tuple[Any, ...]:
+        """A row as the blocks hold it, for one page."""
+        name = view.snapshot.name(row["contributor_id"])
+        return (
+            *(view.project.slug, row["task_id"], row["external_id"], name, row["kind"], row["status"]),
+            *(row["created_at"], row["seconds_spent"], row["revision"]),
             *task_type.answer_row(row["value"], config),
             *(row["revised_at"], row["config_version"]),
         )
-        for row in (walk or _walk)(site, project, exports.answers, "id")
-    )
-    return Table(_distinct(columns), rows)
+
+    if view.bounds is not None:
+        return Table(_distinct(columns), map(some, view.walk(exports.answers, "id")))
+
+    def blocks() -> Iterator[Block]:
+        for found in answer_columns.walk(view.site.db, view.snapshot.cut, keys):
+            seconds: list[float | None] = found.seconds.tolist()
+            for place in np.flatnonzero(np.isnan(found.seconds)):
+                seconds[place] = None
+            yield (
+                *(Same(view.project.slug, found.n), found.tasks, found.external_ids),
+                list(map(view.snapshot.names.__getitem__, found.contributors)),
+                *(found.kinds, found.statuses, Moments(found.created), seconds, found.revisions),
+                *own(found),
+                *(Moments(found.revised), found.config_versions),
+            )
+
+    made = blocks()
+    return Table(_distinct(columns), rows(made), made)
 
 
-def marks(site: Site, project: Project, walk: Walk | None = None) -> Table:
+def marks(view: View) -> Table:
     """Every mark of every answer, one a row, in pixels of the task's own image."""
-    task_type, config = _type(project)
+    task_type, config = _type(view.project)
     columns = task_type.mark_columns(config)
     if not columns:
         raise InputError("This project's tasks have no marks to export.")
-    name = _pseudonyms(site)
-    tile = _tile_columns(site, project)
+    name = view.snapshot.name
+    tile = _tile_columns(view)
     all_columns = (
         *(PROJECT, TASK, EXTERNAL_ID, CONTRIBUTOR, *columns, *tile),
         Column("status", "string", "The status of the answer: counted, surplus or check."),
     )
     rows = (
         (
-            *(project.slug, row["task_id"], row["external_id"], name(row["contributor_id"]), *mark),
+            *(view.project.slug, row["task_id"], row["external_id"], name(row["contributor_id"]), *mark),
             *_tile(row, tile),
             row["status"],
         )
-        for row in (walk or _walk)(site, project, exports.answers, "id")
+        for row in view.walk(exports.answers, "id")
         for mark in task_type.mark_rows(row["value"], config)
     )
     return Table(_distinct(all_columns), rows)
 
 
-def consensus(site: Site, project: Project, walk: Walk | None = None) -> Table:
+def consensus(view: View) -> Table:
     """What the answers add up to, as the type writes it: a row a task, a tag or a mark."""
-    task_type, config = _type(project)
-    tile = _tile_columns(site, project)
+    task_type, config = _type(view.project)
+    tile = _tile_columns(view)
     columns = (
         PROJECT,
         TASK,
@@ -275,40 +326,49 @@ def consensus(site: Site, project: Project, walk: Walk | None = None) -> Table:
         ),
         Column("is_audit", "boolean", "It was sure and got all answers all the same, as an audit."),
         *tile,
+        *DECISION,
     )
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for row in (walk or _walk)(site, project, exports.consensus, "task_id"):
+        for row in view.walk(exports.consensus, "task_id"):
+            if row["n_reduced"] is None:
+                continue  # its first answers are later than the snapshot
             found = Consensus(
                 value=row["value"],
                 agreement=row["agreement"],
                 confidence=row["confidence"],
-                n_answers=row["n_answers"],
+                n_answers=row["n_reduced"],
                 is_tied=row["is_tied"],
                 detail=row["detail"],
                 reducer=row["reducer"],
                 parameters=row["parameters"],
             )
             common = (
-                *(project.slug, row["task_id"], row["external_id"], in_short(row["value"]), row["agreement"]),
+                *(
+                    view.project.slug,
+                    row["task_id"],
+                    row["external_id"],
+                    in_short(row["value"]),
+                    row["agreement"],
+                ),
                 *(
                     row["confidence"],
-                    row["n_answers"],
+                    row["n_reduced"],
                     row["retired_at"],
                     row["retirement_reason"],
                     row["reducer"],
                 ),
             )
             for own in task_type.rows(found, config):
-                yield (*common, *own, row["stopped"], row["is_audit"], *_tile(row, tile))
+                yield (*common, *own, row["stopped"], row["is_audit"], *_tile(row, tile), *_decision(row))
 
     return Table(_distinct(columns), rows())
 
 
-def tasks(site: Site, project: Project, walk: Walk | None = None) -> Table:
+def tasks(view: View) -> Table:
     """Every task: content and state. The owner's own columns follow as meta_, hidden_ and after_."""
-    with site.db.connection() as connection:
-        own = exports.metadata_names(connection, _id(project))
+    with view.site.db.connection() as connection:
+        own = exports.metadata_names(connection, _id(view.project))
     columns = (
         PROJECT,
         TASK,
@@ -340,7 +400,7 @@ def tasks(site: Site, project: Project, walk: Walk | None = None) -> Table:
     )
     rows = (
         (
-            *(project.slug, row["task_id"], row["external_id"], row["batch_id"]),
+            *(view.project.slug, row["task_id"], row["external_id"], row["batch_id"]),
             "open" if row["retired_at"] is None else "retired",
             *(row["n_answers"], row["redundancy"], row["retired_at"], row["retirement_reason"]),
             *(row["agreement"], row["confidence"], row["is_gold"]),
@@ -350,14 +410,14 @@ def tasks(site: Site, project: Project, walk: Walk | None = None) -> Table:
             *(row["hidden"].get(name) for name in own["hidden"]),
             *(row["after"].get(name) for name in own["after"]),
         )
-        for row in (walk or _walk)(site, project, exports.tasks, "task_id")
+        for row in view.walk(exports.tasks, "task_id")
     )
     return Table(_distinct(columns), rows)
 
 
-def contributors(site: Site, project: Project, walk: Walk | None = None) -> Table:
+def contributors(view: View) -> Table:
     """What each anonymous volunteer gave; nothing here says who they are."""
-    name = _pseudonyms(site)
+    name = view.snapshot.name
     columns = (
         PROJECT,
         CONTRIBUTOR,
@@ -375,7 +435,7 @@ def contributors(site: Site, project: Project, walk: Walk | None = None) -> Tabl
     rows = (
         (
             *(
-                project.slug,
+                view.project.slug,
                 name(row["contributor_id"]),
                 row["n_answers"],
                 row["n_counted"],
@@ -384,14 +444,14 @@ def contributors(site: Site, project: Project, walk: Walk | None = None) -> Tabl
             *(row["seconds_spent"], row["first_at"], row["last_at"]),
             *(row["skill"], row["gold_score"], "|".join(row["habits"] or ()), bool(row["is_excluded"])),
         )
-        for row in (walk or _walk)(site, project, exports.contributors, "contributor_id")
+        for row in view.walk(exports.contributors, "contributor_id")
     )
     return Table(columns, rows)
 
 
-def sources(site: Site, project: Project, walk: Walk | None = None) -> Table:
+def sources(view: View) -> Table:
     """Consensus marks of tiled images, merged across the tiles' borders, in the big image's pixels."""
-    task_type, config = _type(project)
+    task_type, config = _type(view.project)
     own = task_type.columns(config)
     columns = (
         PROJECT,
@@ -402,10 +462,10 @@ def sources(site: Site, project: Project, walk: Walk | None = None) -> Table:
     )
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for row in (walk or _walk)(site, project, exports.sources, "source"):
+        for row in view.walk(exports.sources, "source"):
             found = Consensus(None, 0.0, None, 0, detail=row["detail"], reducer=row["reducer"])
             for mark in task_type.rows(found, config):
-                yield (project.slug, row["source"], *mark, row["reducer"], row["updated_at"])
+                yield (view.project.slug, row["source"], *mark, row["reducer"], row["updated_at"])
 
     return Table(_distinct(columns), rows())
 
@@ -480,11 +540,9 @@ def _distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def _has(project: Project, what: str) -> bool:
-    if what not in ("marks", "sources"):
-        return True
-    task_type, config = _type(project)
-    return bool(task_type.mark_columns(config))
+def _has_sources(site: Site, project: Project) -> bool:
+    with site.db.connection() as connection:
+        return exports.has_sources(connection, _id(project))
 
 
 def _type(project: Project) -> tuple[Any, Any]:
@@ -498,19 +556,14 @@ def _id(project: Project) -> int:
     return project.id
 
 
-def _walk(site: Site, project: Project, read: exports.Read, key: str) -> Iterator[exports.Row]:
-    return exports.walk(site.db, read, _id(project), key)
+def _decision(row: exports.Row) -> tuple[Any, ...]:
+    return (row["decision"], in_short(row["decided"]), row["decided_by_role"], row["decided_at"])
 
 
-def _tile_columns(site: Site, project: Project) -> tuple[Column, ...]:
-    with site.db.connection() as connection:
-        return TILE if exports.has_tiles(connection, _id(project)) else ()
+def _tile_columns(view: View) -> tuple[Column, ...]:
+    with view.site.db.connection() as connection:
+        return TILE if exports.has_tiles(connection, _id(view.project)) else ()
 
 
 def _tile(row: exports.Row, columns: tuple[Column, ...]) -> tuple[Any, ...]:
     return (row["source"], row["source_x"], row["source_y"]) if columns else ()
-
-
-def _pseudonyms(site: Site) -> Callable[[UUID], str]:
-    key = site.settings.key("pseudonym")
-    return lambda contributor: hashlib.blake2b(contributor.bytes, key=key, digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""Exports as jobs: asked for, written in the background as one file, downloaded when ready, kept for some days.
+"""Exports as jobs: asked for, written in the background as one file, downloaded when ready, kept for days.
 
 Streamed downloads, written while they are read, are in `exporting`; packages in `packaging`.
 """

@@ -24,9 +24,11 @@ import orjson
 
 from microtasks.core.errors import InputError
 from microtasks.core.tasktype import Column, Part
+from microtasks.engine.vectors import Block, csv_block, json_block
 
 if TYPE_CHECKING:
     from microtasks.engine.site import Site
+    from microtasks.engine.snapshots import View
     from microtasks.store.tables import Project
 
 #: Bytes gathered before they are passed on.
@@ -36,10 +38,14 @@ CSV = "text/csv; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns, and rows that have one plain value for each."""
+    """Columns, and rows that have one plain value for each; blocks: the same rows, many at a time.
+
+    Either is read, once, not both.
+    """
 
     columns: tuple[Column, ...]
     rows: Iterator[tuple[Any, ...]]
+    blocks: Iterator[Block] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +63,24 @@ class File:
 class Source:
     """What the files of another tool are made from. raw: texts in CSV as they are, formulas too."""
 
-    site: Site
-    project: Project
+    view: View
     project_id: int
     config: Any
     parts: tuple[Part, ...]
     what: str
     raw: bool
-    name: Callable[[UUID], str]  # the pseudonym of a contributor
+
+    @property
+    def site(self) -> Site:
+        return self.view.site
+
+    @property
+    def project(self) -> Project:
+        return self.view.project
+
+    def name(self, contributor: UUID) -> str:
+        """The pseudonym of a contributor."""
+        return self.view.snapshot.name(contributor)
 
     def file(self, suffix: str, mime: str, chunks: Iterator[bytes]) -> File:
         """A file named after the project."""
@@ -127,6 +143,11 @@ def write_csv(table: Table, *, raw: bool = False) -> Iterator[bytes]:
     writer = csv.writer(buffer, lineterminator="\r\n")
     guard: Callable[[str], str] = str if raw else defuse
     writer.writerow([guard(column.name) for column in table.columns])
+    if table.blocks is not None:
+        yield buffer.getvalue().encode()
+        for block in table.blocks:
+            yield csv_block(block, lambda value: _cell(value, guard), guard).encode()
+        return
     for row in table.rows:
         writer.writerow([cell if type(cell) in _NUMBERS else _cell(cell, guard) for cell in row])
         if buffer.tell() >= BUFFER:
@@ -153,6 +174,10 @@ def _cell(value: Any, guard: Callable[[str], str]) -> Any:
 def write_jsonl(table: Table) -> Iterator[bytes]:
     """Write one JSON object a line, keys as the CSV's columns; texts exactly as they are."""
     names = [column.name for column in table.columns]
+    if table.blocks is not None:
+        for block in table.blocks:
+            yield json_block(block, names, _plain, _JSONL & ~orjson.OPT_APPEND_NEWLINE)
+        return
     lines: list[bytes] = []
     size = 0
     for row in table.rows:

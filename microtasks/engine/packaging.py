@@ -17,9 +17,10 @@ from typing import Any
 import microtasks
 from microtasks import tasktypes
 from microtasks.core.errors import InputError
-from microtasks.engine import exporting
+from microtasks.engine import exporting, snapshots
 from microtasks.engine.formats import CSV, File, to_json
 from microtasks.engine.site import Site
+from microtasks.engine.snapshots import Snapshot
 from microtasks.store.tables import Project
 
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
@@ -52,14 +53,17 @@ class _Written:
     sha256: str = ""
 
 
-def whole(site: Site, project: Project, format: str = "csv", *, raw: bool = False) -> list[File]:
-    """Every table that the project's type has and the format can give, for a package of all."""
+def whole(
+    site: Site, project: Project, format: str = "csv", *, raw: bool = False, snapshot: Snapshot | None = None
+) -> list[File]:
+    """Every table that the project has and the format can give, all of one state: for a package of all."""
+    snapshot = snapshot or snapshots.take(site, project)
     given = exporting.FORMATS[format].whats if format in exporting.FORMATS else ()
     return [
         file
-        for what in exporting.whats(project)
+        for what in exporting.whats(site, project)
         if not given or what.name in given
-        for file in exporting.files(site, project, what.name, format, raw=raw)
+        for file in exporting.files(site, project, what.name, format, raw=raw, snapshot=snapshot)
     ]
 
 

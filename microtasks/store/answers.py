@@ -104,8 +104,9 @@ def revise(connection: Connection, answer_id: int, kind: str, value: dict[str, A
     if kept.rowcount == 0:
         return False
     connection.execute(
-        "UPDATE answer SET kind = %s, value = %s::jsonb, revision = revision + 1, revised_at = now()"
-        " WHERE id = %s",
+        # the moment itself, not the transaction's: store/cuts.py
+        "UPDATE answer SET kind = %s, value = %s::jsonb, revision = revision + 1,"
+        " revised_at = clock_timestamp() WHERE id = %s",
         (kind, None if value is None else orjson.dumps(value).decode(), answer_id),
     )
     return True

@@ -11,7 +11,7 @@ import pytest
 from builders import NO, YES, answers, contributor, media, project, tasks
 
 from microtasks.core.errors import NotFound
-from microtasks.engine import exporting, jobs, standing
+from microtasks.engine import exporting, jobs, snapshots, standing
 from microtasks.engine.aggregate import aggregate, reduce_task, refresh
 from microtasks.engine.checking import check
 from microtasks.engine.site import Site
@@ -162,7 +162,8 @@ def test_an_export_says_whose_answers_weigh_nothing(site: Site) -> None:
     def rows(what: str) -> list[dict]:
         with site.db.session() as session:
             found = projects.by_slug(session, of.slug)
-        text = b"".join(exporting.export(site, found, what, "jsonl")).decode()
+        same = snapshots.take(site, found, same_names=True)
+        text = b"".join(exporting.export(site, found, what, "jsonl", snapshot=same)).decode()
         return [json.loads(line) for line in text.splitlines()]
 
     of, _, _, spam = crowd(site)

@@ -73,7 +73,8 @@ def test_all_tables_come_as_one_package(ada: Person, site: Site) -> None:
     answer = ada.get(f"/research/{made.slug}/package.zip?licence=CC0-1.0")
     assert answer.headers["Content-Type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
-        assert {f"{made.slug}-{what}.csv" for what in exporting.WHATS} <= set(archive.namelist())
+        there = set(exporting.WHATS) - {"sources"}  # it has no tiles
+        assert {f"{made.slug}-{what}.csv" for what in there} <= set(archive.namelist())
         assert json.loads(archive.read("datapackage.json"))["licenses"][0]["name"] == "CC0-1.0"
     assert ada.get(f"/research/{made.slug}/package.zip?licence=none").status_code == 400
 
@@ -118,7 +119,7 @@ def test_the_code_book_names_every_column(ada: Person, site: Site) -> None:
     page = ada.get(f"/research/{made.slug}/code-book").text
     file = ada.get(f"/research/{made.slug}/code-book.csv")
     listed = list(csv.DictReader(io.StringIO(file.text)))
-    assert {row["table"] for row in listed} == set(exporting.WHATS)
+    assert {row["table"] for row in listed} == set(exporting.WHATS) - {"sources"}
     assert all(row["column"] in page and row["meaning"] for row in listed)
 
 

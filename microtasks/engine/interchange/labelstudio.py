@@ -39,7 +39,7 @@ def files(source: Source) -> list[File]:
 
 def _tasks(source: Source) -> Iterator[dict[str, Any]]:
     base = source.site.settings.base_url.rstrip("/")
-    for row, answers in exports.items_with_answers(source.site.db, source.project_id):
+    for row, answers in exports.items_with_answers(source.site.db, source.view.snapshot.cut):
         payload = row["payload"]
         image = f"{base}/media/{row['derivatives'][-1]['sha256']}.webp" if row["derivatives"] else ""
         task: dict[str, Any] = {

@@ -55,20 +55,19 @@ def part_of(source: Source) -> Part:
 
 def pictures(source: Source) -> Iterator[tuple[Picture, list[Placed]]]:
     """Each picture that was judged, with its marks: also those on which there is nothing."""
-    db, project_id = source.site.db, source.project_id
     if source.what == "sources":
-        for row in exports.walk(db, exports.source_items, project_id, "source"):
+        for row in source.view.walk(exports.source_items, "source"):
             size = row["sha256"], row["width"], row["height"]
             picture = Picture(row["task_id"], row["source"], *size, own_columns(row))
             yield picture, _objects(row["task_id"], row["detail"].get("marks", ()))
     elif source.what == "marks":
-        for row, answers in exports.items_with_answers(db, project_id):
+        for row, answers in exports.items_with_answers(source.site.db, source.view.snapshot.cut):
             # Who answered by squares drew nothing, and has not said that there is nothing.
             seen = [it for it in answers if it["value"] is not None and "cells" not in it["value"]]
             if seen:
                 yield _picture(row), [mark for answer in seen for mark in _given(source, answer)]
     else:
-        for row in exports.walk(db, exports.items, project_id, "task_id"):
+        for row in source.view.walk(exports.items, "task_id"):
             if row["detail"] is not None:
                 yield _picture(row), _objects(row["task_id"], row["detail"].get("marks", ()))
 

@@ -60,7 +60,7 @@ def _classifications(source: Source) -> Iterator[tuple[Any, ...]]:
     with source.site.db.connection() as connection:
         versions = exports.configs(connection, source.project_id)
     parts = {version: task_type.parts(task_type.parse_config(config)) for version, config in versions}
-    for row in exports.walk(source.site.db, exports.classifications, source.project_id, "id"):
+    for row in source.view.walk(exports.classifications, "id"):
         version, task = row["config_version"], row["task_id"]
         asked = parts.get(version, source.parts)
         name = source.name(row["contributor_id"])
@@ -198,7 +198,7 @@ def _tasks(parts: tuple[Part, ...]) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _subjects(source: Source) -> Iterator[tuple[Any, ...]]:
     base = source.site.settings.base_url.rstrip("/")
-    for row in exports.walk(source.site.db, exports.items, source.project_id, "task_id"):
+    for row in source.view.walk(exports.items, "task_id"):
         address = f"{base}/media/{row['derivatives'][-1]['sha256']}.webp" if row["derivatives"] else None
         yield (
             *(row["task_id"], source.project_id, source.project_id, row["batch_id"]),

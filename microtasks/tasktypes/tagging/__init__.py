@@ -229,6 +229,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
                 "tied": list(verdict.tied),
                 "n_saw": n_answers - n_cant_tell,
                 "lead": verdict.lead,
+                "entropy": max((detail["entropy"] for detail in details.values()), default=0.0),
             },
             reducer=self.reducer,
             parameters={"accept_share": config.accept_share},
@@ -321,6 +322,12 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
             Column("model", "boolean", "What the model says that weighs volunteers by their record."),
             Column("model_probability", "number", "The model's probability that the item shows it.", "0..1"),
             Column("differs", "boolean", "The vote and the model differ: look at this row."),
+            Column(
+                "entropy",
+                "number",
+                "How spread the viewers are: 0 all say the same, 1 half and half.",
+                "0..1",
+            ),
         )
 
     def rows(self, consensus: Consensus, config: TaggingConfig) -> Iterable[tuple[Any, ...]]:
@@ -336,6 +343,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
                 detail.get("model"),
                 detail.get("model_probability"),
                 detail.get("differs"),
+                detail.get("entropy"),
             )
 
 

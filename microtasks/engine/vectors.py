@@ -1,0 +1,124 @@
+"""Tables in blocks: a chunk of rows as columns of plain values, written a column at a time.
+
+What is written is to the byte what writing row by row gives (`formats`); a test compares them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import repeat
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+NO_TIME = np.iinfo(np.int64).min
+_1970 = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """A column of one value."""
+
+    value: Any
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """A column of times: microseconds of Unix time; NO_TIME where there is none."""
+
+    values: NDArray[np.int64]
+
+    def texts(self) -> list[str]:
+        """ISO 8601 in UTC to the millisecond, as 2026-01-02T03:04:05.678Z; empty where there is none."""
+        if self.values.size and (self.values == NO_TIME).all():
+            return [""] * self.values.size
+        milliseconds = np.floor_divide(self.values, 1000).astype("datetime64[ms]")
+        texts: list[str] = np.datetime_as_string(milliseconds, unit="ms", timezone="UTC").tolist()
+        for place in np.flatnonzero(self.values == NO_TIME):
+            texts[place] = ""
+        return texts
+
+    def plain(self) -> list[datetime | None]:
+        return [
+            None if value == NO_TIME else _1970 + timedelta(microseconds=value)
+            for value in self.values.tolist()
+        ]
+
+
+Vector = list[Any] | Same | Moments
+Block = Sequence[Vector]
+
+
+def plain(vector: Vector) -> Iterable[Any]:
+    """The values of a column, one by one."""
+    if isinstance(vector, Same):
+        return repeat(vector.value, vector.n)
+    return vector.plain() if isinstance(vector, Moments) else vector
+
+
+def rows(blocks: Iterable[Block]) -> Iterator[tuple[Any, ...]]:
+    """The rows of all blocks."""
+    for block in blocks:
+        yield from zip(*map(plain, block), strict=True)
+
+
+#: A cell that must be quoted (RFC 4180).
+_QUOTED = re.compile('[",\r\n]')
+
+
+def csv_block(block: Block, cell: Callable[[Any], Any], guard: Callable[[str], str]) -> str:
+    """The block's rows as CSV. cell: what is written for a value that is no text; guard: for a text."""
+    columns = [_csv(vector, cell, guard) for vector in block]
+    return "\r\n".join([*map(",".join, zip(*columns, strict=True)), ""])
+
+
+def _csv(vector: Vector, cell: Callable[[Any], Any], guard: Callable[[str], str]) -> Iterable[str]:
+    def written(value: Any) -> str:
+        text = guard(value) if isinstance(value, str) else cell(value)
+        text = "" if text is None else str(text)
+        return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+
+    if isinstance(vector, Same):
+        return repeat(written(vector.value), vector.n)
+    if isinstance(vector, Moments):
+        return vector.texts()
+    kinds = set(map(type, vector))
+    if kinds == {int} or kinds == {float}:
+        return repr(vector)[1:-1].split(", ")
+    if kinds <= {str, type(None), int}:
+        known = {value: written(value) for value in set(vector)}
+        return map(known.__getitem__, vector)
+    return map(written, vector)
+
+
+def json_block(block: Block, names: Sequence[str], default: Callable[[Any], Any], option: int) -> bytes:
+    """The block's rows as JSON, one object a line."""
+    pieces: list[Iterable[bytes]] = []
+    before = b"{"
+    for name, vector in zip(names, block, strict=True):
+        pieces += [repeat(before + orjson.dumps(name) + b":"), _json(vector, default, option)]
+        before = b","
+    return b"".join(map(b"".join, zip(*pieces, repeat(b"}\n"), strict=False)))
+
+
+def _json(vector: Vector, default: Callable[[Any], Any], option: int) -> Iterable[bytes]:
+    def written(value: Any) -> bytes:
+        return orjson.dumps(value, default=default, option=option)
+
+    if isinstance(vector, Same):
+        return repeat(written(vector.value), vector.n)
+    if isinstance(vector, Moments):
+        return [b'"%b"' % text.encode() if text else b"null" for text in vector.texts()]
+    kinds = set(map(type, vector))
+    if kinds <= {int, float, type(None)}:
+        return written(vector)[1:-1].split(b",")
+    if kinds <= {str, type(None)}:
+        known = {value: written(value) for value in set(vector)}
+        return map(known.__getitem__, vector)
+    return map(written, vector)

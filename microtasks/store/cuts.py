@@ -1,0 +1,166 @@
+"""One state of a project's answers, read in many short statements while more answers come in.
+
+A cut is a number and a moment: the answers up to that number, each in the version that it had at that moment.
+Both are read at once; then we wait, without a lock or a transaction of our own, until every transaction that
+was writing answers then has ended. From there on nothing that belongs to the cut can still appear: an answer
+takes its number, and a revision its time (`clock_timestamp()`), only while its transaction holds the table's
+write lock, which `pg_locks` shows. An answer that somebody gave knowing another one has a greater number, so
+the cut never holds a later word without the earlier one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
+
+from microtasks.core.errors import Unavailable
+from microtasks.store.db import Connection, Database
+
+#: How long a transaction that writes answers may keep us waiting. Ours take milliseconds.
+WAIT_SECONDS = 20.0
+POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One state of a project's answers.
+
+    answer_max: the greatest number of an answer in it. at: the moment, by the database's clock. horizon:
+    every row that a later transaction wrote has a transaction number from here on. excluded: whose answers
+    weigh nothing.
+    """
+
+    project_id: int
+    answer_max: int
+    at: datetime
+    horizon: str
+    excluded: tuple[UUID, ...] = ()
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the statements of an export call it."""
+        return {
+            "project": self.project_id,
+            "answer_max": self.answer_max,
+            "at": self.at,
+            "horizon": self.horizon,
+            "excluded": list(self.excluded),
+        }
+
+
+def take(db: Database, project_id: int, wait_seconds: float = WAIT_SECONDS) -> Cut:
+    """The state of the project's answers now. Errors: Unavailable when somebody writes answers for too long.
+
+    1. Read horizon, number and moment, in this order. 2. Wait for whoever writes answers now. 3. Read what
+    then stands: the project's own greatest number below, and who is left out.
+    """
+    with db.connection() as connection:
+        horizon, highest, at = connection.execute(
+            """SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
+                      coalesce(pg_sequence_last_value(pg_get_serial_sequence('answer', 'id')), 0),
+                      clock_timestamp()"""
+        ).fetchone() or ("", 0, None)
+    until = time.monotonic() + wait_seconds
+    with db.connection() as connection:
+        writers = _writers(connection)
+    while writers:
+        if time.monotonic() > until:
+            raise Unavailable("Another process is writing answers. Please try the export again later.")
+        time.sleep(POLL_SECONDS)
+        with db.connection() as connection:
+            writers &= _writers(connection)
+    with db.connection() as connection:
+        row = connection.execute(
+            "SELECT coalesce(max(id), 0) FROM answer WHERE project_id = %s AND id <= %s",
+            (project_id, highest),
+        ).fetchone()
+        excluded = connection.execute(
+            "SELECT contributor_id FROM contributor_record WHERE project_id = %s AND is_excluded ORDER BY 1",
+            (project_id,),
+        ).fetchall()
+    return Cut(project_id, row[0] if row else 0, at, horizon, tuple(who for (who,) in excluded))
+
+
+def _writers(connection: Connection) -> set[str]:
+    """The transactions of others that may be writing answers."""
+    return {
+        str(name)
+        for (name,) in connection.execute(
+            """SELECT virtualtransaction FROM pg_locks
+               WHERE locktype = 'relation' AND relation = 'answer'::regclass AND granted
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                 AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                              'AccessExclusiveLock')
+                 AND pid IS DISTINCT FROM pg_backend_pid()"""
+        )
+    }
+
+
+#: An answer's earlier version, where the present one is later than the cut. Joined to `answer a` as `o`.
+EARLIER = """LEFT JOIN LATERAL (
+                 SELECT r.kind, r.value, r.revision, r.created_at FROM answer_revision r
+                 WHERE a.revised_at > %(at)s AND r.answer_id = a.id AND r.created_at <= %(at)s
+                 ORDER BY r.revision DESC LIMIT 1) AS o ON true"""
+#: What changes with a revision, as it was at the cut. A version's time is in `answer_revision.created_at`.
+VERSION = """CASE WHEN a.revised_at > %(at)s THEN o.kind ELSE a.kind END AS kind,
+             CASE WHEN a.revised_at > %(at)s THEN o.value ELSE a.value END AS value,
+             CASE WHEN a.revised_at > %(at)s THEN o.revision ELSE a.revision END AS revision,
+             CASE WHEN a.revised_at > %(at)s
+                  THEN CASE WHEN o.revision > 1 THEN o.created_at END ELSE a.revised_at END AS revised_at"""
+#: May what these rows of `task t` and `consensus s` say be later than the cut? Tells no change from a change
+#: that does not matter, but never misses one.
+IS_LATER = """least(age(t.xmin), age(coalesce(s.xmin, '2'::xid)))
+              <= age(%(horizon)s::text::xid8::xid)"""
+#: The same of a row of `source_consensus s`.
+IS_SOURCE_LATER = "age(s.xmin) <= age(%(horizon)s::text::xid8::xid)"
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """What a task's answers were at the cut. counted: (contributor, kind, value) of those that weigh.
+
+    n_counted: with those of contributors who were left out. is_changed: there are later answers or versions.
+    later: when the answers that are later arrived.
+    """
+
+    counted: list[tuple[str, str, Any]]
+    n_counted: int
+    is_changed: bool
+    later: list[datetime]
+
+
+def then(connection: Connection, cut: Cut, task_ids: Sequence[int]) -> dict[int, Then]:
+    """What the answers of these tasks were at the cut; every task has an entry."""
+    found = {task_id: Then([], 0, False, []) for task_id in task_ids}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        set_json_loads(orjson.loads, cursor)
+        rows = cursor.execute(
+            f"""SELECT a.task_id, a.contributor_id, {VERSION}, a.created_at, a.status,
+                       a.id > %(answer_max)s AS is_new,
+                       coalesce(a.revised_at > %(at)s, false) AS is_revised,
+                       a.contributor_id = ANY(%(excluded)s) AS is_excluded
+                FROM answer a {EARLIER} WHERE a.task_id = ANY(%(tasks)s) ORDER BY a.id""",  # noqa: S608  (ours)
+            {**cut.parameters, "tasks": list(task_ids)},
+        ).fetchall()
+    for row in rows:
+        now = found[row["task_id"]]
+        if row["is_new"]:
+            now.later.append(row["created_at"])
+        is_in = not row["is_new"] and row["status"] == "counted"
+        if is_in and not row["is_excluded"]:
+            now.counted.append((row["contributor_id"].hex, row["kind"], row["value"]))
+        found[row["task_id"]] = Then(
+            now.counted,
+            now.n_counted + is_in,
+            now.is_changed or row["is_new"] or row["is_revised"],
+            now.later,
+        )
+    return found
