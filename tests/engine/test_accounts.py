@@ -265,3 +265,13 @@ def test_lifetimes_come_from_the_settings(site: Site) -> None:
     assert row is not None
     assert abs(row[0] - timedelta(days=site.settings.session_days)) < timedelta(minutes=1)
     assert abs(row[1] - timedelta(minutes=site.settings.signin_link_minutes)) < timedelta(minutes=1)
+
+
+def test_T25_the_3000_most_common_passwords_of_that_length_are_refused() -> None:
+    common = accounts._common()
+    assert len(common) >= 3000
+    assert all(len(word) >= accounts.PASSWORD_MIN for word in common)
+    for word in ("password", "Football", "1qaz2wsx", "qwertyuiop", "microtasks", *sorted(common)[::100]):
+        with pytest.raises(InputError):
+            accounts.check_password(word)
+    accounts.check_password("seven grey herons")
