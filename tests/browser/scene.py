@@ -154,6 +154,20 @@ def sentences(
     return made
 
 
+def lines(site: Site, n: int = 2, **fields: Any) -> builders.ProjectRow:
+    """Lines to copy from a picture."""
+    line = {
+        "id": "line",
+        "kind": "text",
+        "max_length": 200,
+        "label": "What does it say?",
+        "transcription": True,
+    }
+    made = _project(site, "question", {"fields": [line]}, **{"slug": "lines", "name": "Old lines"} | fields)
+    _pictures(site, made, "landforms", n)
+    return made
+
+
 def poll(site: Site, **fields: Any) -> builders.ProjectRow:
     """One question to very many people, asked about two towns."""
     ways = [("foot", "On foot"), ("bus", "By bus"), ("car", "By car")]

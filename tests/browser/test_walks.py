@@ -472,3 +472,37 @@ def test_a_poll_shows_its_result_right_after_the_answer(site: Site, visitors: Vi
     expect(page.get_by_role("heading", level=1)).to_contain_text("2 tasks")
     expect(result).to_contain_text("100%")
     assert len(said(site, poll)) == 3
+
+
+def test_a_line_is_copied_with_what_cannot_be_read(site: Site, visitors: Visitors) -> None:
+    made = scene.lines(site, 3)
+    page = visitors.open("/p/lines/work", **PHONE)
+    ready(page)
+    field = page.get_by_role("textbox")
+    field.fill("Calm, and the the sea")
+    field.evaluate("it => it.setSelectionRange(10, 14)")  # one "the" too many
+    page.get_by_role("button", name="A word I can’t read").click()
+    expect(field).to_have_value("Calm, and [illegible] the sea")
+    expect(field).to_be_focused()
+    page.set_viewport_size({"width": 390, "height": 400})  # as the keyboard leaves it
+    for shown in (field, page.locator("[data-pictures] img")):
+        expect(shown).to_be_in_viewport(ratio=0.9)
+    assert field.evaluate(
+        "it => { const {x, y, width, height} = it.getBoundingClientRect();"
+        " return document.elementFromPoint(x + width / 2, y + height / 2) === it; }"
+    )
+    page.set_viewport_size({"width": 390, "height": 780})
+    before = task_id(page)
+    field.press("Enter")
+    next_task(page, before)
+    before = task_id(page)
+    page.get_by_role("button", name="Nothing is written here").click()
+    page.get_by_role("button", name="Done").click()
+    next_task(page, before)
+    settled(page)
+    plain = visitors.open("/p/lines/work", java_script_enabled=False)
+    expect(plain.get_by_text("where nothing is written [blank]")).to_be_visible()
+    assert said(site, made) == [
+        ("value", {"line": "Calm, and [illegible] the sea"}),
+        ("value", {"line": "[blank]"}),
+    ]

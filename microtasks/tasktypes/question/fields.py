@@ -18,6 +18,10 @@ FORM_TOKEN = "csrf_token"  # noqa: S105  (a name, no secret)
 BLANK = "\x00blank"
 
 
+#: In a transcription: a word that cannot be read, and that nothing is written here.
+ILLEGIBLE_TOKEN, BLANK_TOKEN = "[illegible]", "[blank]"
+
+
 class Choice(Frozen):
     """One answer to choose."""
 
@@ -80,6 +84,11 @@ class QuestionField(Frozen):
     max_length: int = Field(
         500, title="Longest text", description="For text, in characters.", ge=1, le=10_000
     )
+    transcription: bool = Field(
+        False,
+        title="Transcription",
+        description="For text that is copied from the picture: buttons for what cannot be read or is blank.",
+    )
 
     @model_validator(mode="after")
     def _check_whole(self) -> QuestionField:
@@ -95,6 +104,11 @@ class QuestionField(Frozen):
         ):
             raise ValueError(f"The scale {self.id} needs whole numbers, at most 100 steps apart.")
         return self
+
+    @property
+    def tokens(self) -> tuple[str, str]:
+        """What a transcription says in place of text: a word that cannot be read; nothing is written."""
+        return ILLEGIBLE_TOKEN, BLANK_TOKEN
 
     @property
     def low(self) -> float:
@@ -123,7 +137,7 @@ class QuestionConfig(Frozen):
     poll: bool = Field(
         False,
         title="Poll",
-        description="Show how everybody answers, right after the own answer. For one question with one choice.",
+        description="Show how everybody answers, right after the own answer. For one choice alone.",
     )
 
     @model_validator(mode="after")

@@ -1,5 +1,11 @@
 // A question's fields: reads them, shows those that are asked, says which one lacks an answer.
 
+// The keyboard of a phone comes after the focus: what is typed into must not lie behind it.
+globalThis.visualViewport?.addEventListener("resize", () => {
+  const field = document.activeElement;
+  if (field?.matches("[data-fields] :is(textarea,input)")) field.scrollIntoView({block: "nearest"});
+});
+
 export function mount(element, {config, strings, draft, onchange}) {
   const root = element.querySelector("[data-fields]");
   const fields = config.fields.map(field => ({
@@ -51,6 +57,22 @@ export function mount(element, {config, strings, draft, onchange}) {
     }
   };
 
+  // What stands for a word that cannot be read goes where the caret is; "nothing is written" is the whole text.
+  for (const bar of root.querySelectorAll("[data-tokens]")) {
+    const text = bar.parentElement.querySelector("input,textarea");
+    bar.hidden = false;
+    bar.addEventListener("pointerdown", event => event.preventDefault()); // the keyboard stays, and so does the caret
+    bar.addEventListener("click", event => {
+      const {insert, whole} = event.target.closest("button")?.dataset ?? {};
+      if (whole) text.value = whole;
+      else if (insert) {
+        const before = text.value.slice(0, text.selectionStart), after = text.value.slice(text.selectionEnd);
+        text.setRangeText(`${/\S$/.test(before) ? " " : ""}${insert}${/^\S/.test(after) ? " " : ""}`, text.selectionStart, text.selectionEnd, "end");
+      } else return;
+      text.focus();
+      text.dispatchEvent(new Event("input", {bubbles: true}));
+    });
+  }
   if (draft) for (const field of fields) put(field, draft[field.id]);
   showAsked();
   root.addEventListener("input", () => {
