@@ -5,10 +5,12 @@ What is written is to the byte what writing row by row gives (`formats`); a test
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import repeat
 from typing import Any
 
@@ -18,6 +20,12 @@ from numpy.typing import NDArray
 
 NO_TIME = np.iinfo(np.int64).min
 _1970 = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@cache
+def _ends() -> list[str]:
+    """The seconds of a time, for each millisecond of a minute."""
+    return [f":{second:02}.{rest:03}Z" for second in range(60) for rest in range(1000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +46,11 @@ class Moments:
         """ISO 8601 in UTC to the millisecond, as 2026-01-02T03:04:05.678Z; empty where there is none."""
         if self.values.size and (self.values == NO_TIME).all():
             return [""] * self.values.size
-        milliseconds = np.floor_divide(self.values, 1000).astype("datetime64[ms]")
-        texts: list[str] = np.datetime_as_string(milliseconds, unit="ms", timezone="UTC").tolist()
+        minutes, rest = np.divmod(np.floor_divide(self.values, 1000), 60_000)
+        different, which = np.unique(minutes, return_inverse=True)
+        names: list[str] = np.datetime_as_string(different.astype("datetime64[m]")).tolist()
+        beginnings, ends = map(names.__getitem__, which.tolist()), map(_ends().__getitem__, rest.tolist())
+        texts = list(map(operator.add, beginnings, ends))
         for place in np.flatnonzero(self.values == NO_TIME):
             texts[place] = ""
         return texts
@@ -89,12 +100,31 @@ def _csv(vector: Vector, cell: Callable[[Any], Any], guard: Callable[[str], str]
     if isinstance(vector, Moments):
         return vector.texts()
     kinds = set(map(type, vector))
-    if kinds == {int} or kinds == {float}:
+    if kinds == {float}:
         return repr(vector)[1:-1].split(", ")
+    if kinds == {str} and _are_plain(vector):
+        return vector
     if kinds <= {str, type(None), int}:
-        known = {value: written(value) for value in set(vector)}
+        different = set(vector)
+        if kinds == {int} and len(different) > len(vector) / 10:
+            return repr(vector)[1:-1].split(", ")
+        known = {value: written(value) for value in different}
         return map(known.__getitem__, vector)
     return map(written, vector)
+
+
+#: What a text may hold that is written as it is, wherever it stands; - is a formula at the beginning alone.
+_PLAIN = (
+    bytes(range(ord("0"), ord("9") + 1)) + b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_./:() -"
+)
+
+
+def _are_plain(texts: list[str]) -> bool:
+    """Do all of these need neither quotes nor a guard, as ids and names of files do? False: look at each."""
+    packed = "\n".join(["", *texts]).encode()
+    if packed.translate(None, _PLAIN + b"\n") or b"\n-" in packed:
+        return False
+    return packed.count(b"\n") == len(texts)  # no text of two lines
 
 
 def json_block(block: Block, names: Sequence[str], default: Callable[[Any], Any], option: int) -> bytes:
@@ -118,6 +148,8 @@ def _json(vector: Vector, default: Callable[[Any], Any], option: int) -> Iterabl
     kinds = set(map(type, vector))
     if kinds <= {int, float, type(None)}:
         return written(vector)[1:-1].split(b",")
+    if kinds == {str} and _are_plain(vector):
+        return ('"' + '"\n"'.join(vector) + '"').encode().split(b"\n")
     if kinds <= {str, type(None)}:
         known = {value: written(value) for value in set(vector)}
         return map(known.__getitem__, vector)
