@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from microtasks.cli import main, open_cli_site
+from microtasks.cli import Failure, main, open_cli_site
+
+if TYPE_CHECKING:
+    from microtasks.engine.replay import Setting
 
 
 @main.command("quality")
@@ -17,16 +21,25 @@ from microtasks.cli import main, open_cli_site
     "--leave-out", multiple=True, metavar="NAME", help="A volunteer whose answers shall weigh nothing."
 )
 @click.option("--take-in", multiple=True, metavar="NAME", help="A volunteer whose answers shall weigh again.")
-def quality(slug: str, as_json: bool, leave_out: tuple[str, ...], take_in: tuple[str, ...]) -> None:
+@click.option(
+    "--what-if",
+    multiple=True,
+    metavar="N[:SURE]",
+    help="What N answers a task, or at most N and until SURE (as 0.9), would have needed and changed.",
+)
+def quality(
+    slug: str, as_json: bool, leave_out: tuple[str, ...], take_in: tuple[str, ...], what_if: tuple[str, ...]
+) -> None:
     """Look through all answers of project SLUG: agreement, reliability, volunteers.
 
     Volunteers go by their pseudonyms, as in exports. Whose way of answering cannot be real work (always the
     same, too fast, far too many marks) weighs nothing in the consensus from now on; their answers stay, and
     --take-in is the last word.
     """
-    from microtasks.engine import standing
+    from microtasks.engine import replay, standing
     from microtasks.store import projects
 
+    settings = [_setting(text) for text in what_if]
     with open_cli_site() as site:
         with site.db.session() as session:
             found = projects.by_slug(session, slug)
@@ -38,8 +51,16 @@ def quality(slug: str, as_json: bool, leave_out: tuple[str, ...], take_in: tuple
         if leave_out or take_in:
             standing.review(site, found.id)
         overview = standing.overview(site, found.id, limit=1_000_000)
+        asked = (
+            [asdict(each) | {"saved": each.saved} for each in replay.replay(site, found.id, settings)]
+            if settings
+            else []
+        )
     facts: dict[str, Any] = {
+        "alpha": overview.agreement,
         "agreement": overview.quality.agreement if overview.quality else {},
+        "for_reviewers": overview.n_disputed,
+        "what_if": asked or (overview.quality.replay.get("settings", []) if overview.quality else []),
         "stopping": {**overview.stops._asdict(), "flip_rate": overview.flip_rate},
         "volunteers": [
             {"name": name, **{k: v for k, v in one._asdict().items() if k != "contributor"}}
@@ -52,6 +73,20 @@ def quality(slug: str, as_json: bool, leave_out: tuple[str, ...], take_in: tuple
     _print(facts)
 
 
+def _setting(text: str) -> Setting:
+    """`5` or `10:0.9`."""
+    from microtasks.engine.replay import Setting
+
+    n, colon, level = text.partition(":")
+    try:
+        setting = Setting(int(n), float(level) if colon else None)
+    except ValueError:
+        raise Failure(f"{text!r} is no setting: give a number of answers, or as 10:0.9.") from None
+    if setting.redundancy < 1 or not 0.5 <= (1.0 if setting.sure is None else setting.sure) <= 1:
+        raise Failure(f"{text!r}: at least one answer, and a level from 0.5 to 1.")
+    return setting
+
+
 def _print(facts: dict[str, Any]) -> None:
     def show(title: str, rows: list[dict[str, Any]]) -> None:
         lines = [[name.replace("_", " ") for name in rows[0]]] + [[*map(_cell, row.values())] for row in rows]
@@ -61,10 +96,14 @@ def _print(facts: dict[str, Any]) -> None:
             cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
             click.echo(("  " + "  ".join(cells)).rstrip())
 
+    click.echo(f"Agreement in the project (alpha): {_cell(facts['alpha'])}")
+    click.echo(f"Tasks that wait for a reviewer: {facts['for_reviewers']}")
     if facts["agreement"]:
         show("Agreement", [{"what": name, **found} for name, found in facts["agreement"].items()])
     if any(facts["stopping"].values()):
         show("Stopping when sure", [facts["stopping"]])
+    if facts["what_if"]:
+        show("With another setting", facts["what_if"])
     if facts["volunteers"]:
         show("Volunteers", facts["volunteers"])
 

@@ -87,6 +87,19 @@ def confidence(support: Mapping[Key, float], value: Key, n_choices: int) -> floa
     return round(1 / (1 + odds_against), 6)
 
 
+def entropy(support: Mapping[Key, float], n_choices: int) -> float:
+    """Return how spread the votes are, 0 (all the same) to 1 (evenly over all choices); Shannon 1948.
+
+    0 without votes. Rounded to 6 places.
+    """
+    total = math.fsum(support.values())
+    if total <= 0:
+        return 0.0
+    shares = sorted(s / total for s in support.values() if s > 0)
+    spread = -math.fsum(share * math.log(share) for share in shares)
+    return round(max(spread, 0.0) / math.log(max(n_choices, len(support), 2)), 6)
+
+
 def each(
     chosen: Mapping[str, float],
     total: float,
@@ -98,7 +111,8 @@ def each(
 
     chosen: weight of the voters who chose it; total: weight of all voters (who chose none of them too).
     At one half exactly it is a tie. A threshold below one half is reached at equality, and knows no ties.
-    agreement: of the least agreed choice. detail["choices"]: share, confidence and is_accepted of each.
+    agreement: of the least agreed choice. detail["choices"]: share, confidence, is_accepted and entropy of
+    each.
     """
     if total <= 0:
         return Verdict(None, 0.0, None)
@@ -112,7 +126,8 @@ def each(
         is_tied = threshold == 0.5 and abs(2 * yes - total) <= SAME
         is_in = not is_tied and (share > 0.5 if threshold == 0.5 else share >= threshold - SAME)
         sure = confidence({"yes": yes, "no": total - yes}, "yes" if is_in else "no", 2)
-        choices[choice] = {"share": share, "confidence": sure, "is_accepted": is_in}
+        spread = entropy({"yes": yes, "no": total - yes}, 2)
+        choices[choice] = {"share": share, "confidence": sure, "is_accepted": is_in, "entropy": spread}
         if is_tied:
             tied.append(choice)
         elif is_in:

@@ -16,11 +16,11 @@ from microtasks import tasktypes
 from microtasks.core.errors import NotFound
 from microtasks.core.stopping import COLD_ANSWERS, COLD_TASKS
 from microtasks.core.tasktype import TaskType
-from microtasks.engine import aggregate, audit, quality, reopening
+from microtasks.engine import aggregate, audit, quality, reopening, replay
 from microtasks.engine.aggregate import Aggregated
 from microtasks.engine.site import Site
 from microtasks.store import consensus as stored
-from microtasks.store import jobs, standing
+from microtasks.store import explorer, jobs, standing
 from microtasks.store.standing import Judged, Quality, Record, Stops
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def review(site: Site, project_id: int) -> Aggregated:
             [_judged(one, tables.get(one.contributor, {}), lost.get(one.contributor, ())) for one in seen],
         )
         standing.put_quality(connection, project_id, agreement, model)
+        made = standing.quality(connection, project_id)
+    if made is None or replay.is_due(made.replay):
+        replay.keep(site, project_id)
     if found and weighing and fitted.posteriors:
         about = _facts(site, project_id)
         reopening.reopen(
@@ -101,11 +104,16 @@ def name(site: Site, contributor: UUID) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What the last review found. flip_rate: share of the audited tasks that changed; None: none yet."""
+    """What the last review found. flip_rate: share of the audited tasks that changed; None: none yet.
+
+    agreement: one figure for the project. n_disputed: tasks that wait for somebody to decide.
+    """
 
     quality: Quality | None
+    agreement: float | None
     stops: Stops
     flip_rate: float | None
+    n_disputed: int
     records: list[tuple[str, Record]]
 
 
@@ -114,9 +122,12 @@ def overview(site: Site, project_id: int, skip: int = 0, limit: int = 50) -> Ove
     with site.db.connection() as connection:
         found = standing.quality(connection, project_id)
         stops = standing.stops(connection, project_id)
+        n_disputed = explorer.n_disputed(connection, project_id)
         rows = standing.page(connection, project_id, skip, limit)
+    one = quality.overall(found.agreement) if found else None
     rate = stops.n_flipped / stops.n_audited if stops.n_audited else None
-    return Overview(found, stops, rate, [(name(site, row.contributor), row) for row in rows])
+    records = [(name(site, row.contributor), row) for row in rows]
+    return Overview(found, one, stops, rate, n_disputed, records)
 
 
 def _all(connection: Any, project_id: int) -> Iterator[Record]:

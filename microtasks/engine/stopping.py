@@ -7,7 +7,7 @@ many additions as there are choices for each of them. No numpy: this runs in the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -84,7 +84,8 @@ def decide(
         return "consensus"
     if n_answers >= facts.redundancy:
         wants_all = goes_on or is_gold
-        standing.open_seats(connection, facts.task_id, answers_max if wants_all else n_answers + 1)
+        seats = answers_max if wants_all else n_answers + 1
+        standing.open_seats(connection, facts.task_id, seats, is_soon=not wants_all)
     return None
 
 
@@ -103,24 +104,38 @@ def _asked(
     said = [
         (a.contributor, {} if a.value is None else about.type.labels(a.value, about.config)) for a in answers
     ]
-    scales = about.type.scales(about.config)
+    labels = {name: scale.labels for name, scale in about.type.scales(about.config).items()}
+    tables = {name: known_tables(model.get(name), labels[name], name, people) for name in wanted}
+    return add_up(said, wanted, labels, tables, lost)
+
+
+def add_up(
+    said: Sequence[tuple[str, Mapping[str, str]]],
+    wanted: Mapping[str, str],
+    labels: Mapping[str, Sequence[str]],
+    tables: Mapping[str, Tables],
+    lost: Mapping[str, Collection[str]],
+) -> list[Asked]:
+    """The evidence in what was said (contributor, label by scale) on each scale that must be sure.
+
+    wanted: the consensus' label of each; labels: all there are. lost: scales in which a contributor is lost.
+    """
     found = []
     for name, label in wanted.items():
-        places = {each: place for place, each in enumerate(scales[name].labels)}
-        tables = _tables(model.get(name), tuple(places), name, people)
+        places = {each: place for place, each in enumerate(labels[name])}
         evidence = no_evidence(len(places))
-        for who, labels in said:
-            place = places.get(labels.get(name, ""))
+        for who, given in said:
+            place = places.get(given.get(name, ""))
             if place is None:  # can't tell, not asked, or no longer offered
                 evidence = evidence.plus_cant_tell()
             else:
-                evidence = evidence.plus(tables.row(who, place), place)
+                evidence = evidence.plus(tables[name].row(who, place), place)
         n_lost = sum(name in lost.get(who, ()) for who, _ in said)
-        found.append(Asked(evidence, tables, places[label], n_lost))
+        found.append(Asked(evidence, tables[name], places[label], n_lost))
     return found
 
 
-def _tables(
+def known_tables(
     fitted: Mapping[str, Any] | None,
     labels: tuple[str, ...],
     name: str,

@@ -160,6 +160,36 @@ def answered(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[Answ
         after = ids[-1]
 
 
+def sample(connection: Connection, project_id: int, n: int) -> list[int]:
+    """Up to n tasks that have all their answers, two at least: spread evenly over the project."""
+    return [
+        int(row[0])
+        for row in connection.execute(
+            """WITH done AS (SELECT id, row_number() OVER (ORDER BY id) - 1 AS nth, count(*) OVER () AS n
+                             FROM task WHERE project_id = %(project)s AND n_answers >= 2
+                               AND retirement_reason IN ('consensus', 'redundancy'))
+               SELECT id FROM done WHERE nth * %(wanted)s / n <> (nth - 1) * %(wanted)s / n OR nth = 0
+               ORDER BY id LIMIT %(wanted)s""",
+            {"project": project_id, "wanted": n},
+        )
+    ]
+
+
+def in_order(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[Said]]:
+    """Counted answers of these tasks that weigh, each task's in the order in which they came."""
+    found: dict[int, list[Said]] = {}
+    for task_id, contributor, kind, value in connection.execute(
+        "SELECT a.task_id, a.contributor_id, a.kind, a.value FROM answer a"
+        " LEFT JOIN contributor_record r"
+        " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
+        " WHERE a.task_id = ANY(%s) AND a.status = 'counted' AND r.is_excluded IS NOT TRUE"
+        " ORDER BY a.task_id, a.id",
+        (list(task_ids),),
+    ):
+        found.setdefault(task_id, []).append((contributor.hex, kind, value))
+    return found
+
+
 def of_task(connection: Connection, task_id: int) -> Answered:
     """One task's counted answers."""
     found = _counted(connection, [task_id])
@@ -296,6 +326,8 @@ class Facts(NamedTuple):
     source: str | None = None
     stop_rule: str = "redundancy"
     stop_threshold: float = 0.95
+    redundancy: int = 5
+    answers_min: int = 5
 
 
 def facts_of_task(connection: Connection, task_id: int) -> Facts | None:
@@ -311,7 +343,8 @@ def facts_of_task(connection: Connection, task_id: int) -> Facts | None:
 def facts_of_project(connection: Connection, project_id: int) -> Facts | None:
     """The project; None when there is none."""
     row = connection.execute(
-        "SELECT id, task_type, config, method, NULL, stop_rule, stop_threshold FROM project WHERE id = %s",
+        "SELECT id, task_type, config, method, NULL, stop_rule, stop_threshold, redundancy, answers_min"
+        " FROM project WHERE id = %s",
         (project_id,),
     ).fetchone()
     return Facts(*row) if row else None

@@ -18,6 +18,19 @@ from microtasks.store.db import Connection
 Row = dict[str, Any]
 #: A task's answers and a big image's tiles on one page, at most.
 MOST_ANSWERS, MOST_TILES = 1_000, 2_000
+#: Disputed tasks are counted up to this many.
+MOST_DISPUTED = 10_000
+
+#: Tasks that need no more answers and are not clear: a tie, or not sure after the most that may be asked.
+#: What an expert decided is settled.
+_DISPUTED = """
+    SELECT r.id FROM task r
+    WHERE r.id IN (SELECT d.task_id FROM stopping d
+                   WHERE d.project_id = %(project)s AND d.outcome = 'disputed'
+                   UNION SELECT c.task_id FROM consensus c WHERE c.project_id = %(project)s AND c.is_tied)
+      AND r.project_id = %(project)s AND r.retirement_reason IN ('consensus', 'redundancy')
+      AND NOT EXISTS (SELECT 1 FROM expert_decision x WHERE x.task_id = r.id)
+"""
 
 
 class Key(NamedTuple):
@@ -37,6 +50,7 @@ class Filter:
     at_least: float | None = None
     at_most: float | None = None
     is_tied: bool = False
+    is_disputed: bool = False  # has all its answers, and waits for somebody to decide: see `_DISPUTED`
     state: Literal["", "open", "retired"] = ""
     batch_id: int | None = None
     contains: Mapping[str, Any] | None = None
@@ -68,6 +82,15 @@ def page(
             ORDER BY {"s.agreement " + way + ", " if wanted.order == "least" else ""}t.id {way}""",  # noqa: S608  (ours)
         parameters,
     )
+
+
+def n_disputed(connection: Connection, project_id: int) -> int:
+    """How many tasks wait for a reviewer, up to MOST_DISPUTED."""
+    row = connection.execute(
+        f"SELECT count(*) FROM ({_DISPUTED} LIMIT %(most)s) AS found",  # noqa: S608  (ours)
+        {"project": project_id, "most": MOST_DISPUTED},
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def beside(
@@ -228,6 +251,8 @@ def _picked(
         tests.append("s.agreement <= %(at_most)s")
     if wanted.is_tied:
         tests.append("s.is_tied")
+    if wanted.is_disputed:
+        tests.append(f"{task} IN ({_DISPUTED})")
     if wanted.state:
         tests.append(f"t.retired_at IS {'NULL' if wanted.state == 'open' else 'NOT NULL'}")
     if wanted.batch_id is not None:

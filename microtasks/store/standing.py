@@ -136,12 +136,13 @@ class Quality(NamedTuple):
 
     agreement: dict[str, Any]
     made_at: datetime
+    replay: dict[str, Any]
 
 
 def quality(connection: Connection, project_id: int) -> Quality | None:
     """The last review; None before the first."""
     row = connection.execute(
-        "SELECT agreement, made_at FROM project_quality WHERE project_id = %s", (project_id,)
+        "SELECT agreement, made_at, replay FROM project_quality WHERE project_id = %s", (project_id,)
     ).fetchone()
     return Quality(*row) if row else None
 
@@ -155,6 +156,13 @@ def put_quality(
            ON CONFLICT (project_id) DO UPDATE
            SET agreement = excluded.agreement, model = excluded.model, made_at = clock_timestamp()""",
         (project_id, Jsonb(agreement), Jsonb(model)),
+    )
+
+
+def put_replay(connection: Connection, project_id: int, replay: Mapping[str, Any]) -> None:
+    """Store what other settings would have needed, in a project that was reviewed."""
+    connection.execute(
+        "UPDATE project_quality SET replay = %s WHERE project_id = %s", (Jsonb(replay), project_id)
     )
 
 
@@ -178,12 +186,15 @@ def model(connection: Connection, project_id: int, task_id: int, known: datetime
     return Model(*row) if row else Model(None, None, 0, False)
 
 
-def open_seats(connection: Connection, task_id: int, redundancy: int) -> None:
-    """Let the task have so many answers; it goes to the end of the order, so that every walk meets it."""
+def open_seats(connection: Connection, task_id: int, redundancy: int, *, is_soon: bool) -> None:
+    """Let the task have so many answers. is_soon: it is served before others (hotpath.sql: hot_needed), because
+    it lacks one answer only; otherwise it goes to the end of the order, so that every walk meets it.
+    """
     connection.execute(
-        "UPDATE task SET redundancy = %s, pos = nextval('task_pos')"
-        " WHERE id = %s AND retired_at IS NULL AND redundancy < %s",
-        (redundancy, task_id, redundancy),
+        """UPDATE task SET redundancy = %(r)s,
+                  pos = CASE WHEN %(soon)s THEN nextval('task_soon') ELSE nextval('task_pos') END
+           WHERE id = %(task)s AND retired_at IS NULL AND redundancy < %(r)s""",
+        {"r": redundancy, "task": task_id, "soon": is_soon},
     )
 
 
@@ -242,14 +253,14 @@ def reopen(connection: Connection, project_id: int, tasks: Mapping[int, int]) ->
     """Open these tasks for one answer more; tasks: the version of the answers that this was decided on.
 
     Locked first, in order. What has got an answer since, or is no longer stopped, is left alone. A task goes
-    to the end of the order, so that every walk meets it. It is disputed until it has been decided again.
+    to those that are served before others. It is disputed until it has been decided again.
     Return how many are open again.
     """
     ids = sorted(tasks)
     connection.execute("SELECT 1 FROM task WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE", (ids,))
     return connection.execute(
         """WITH again AS (
-               UPDATE task t SET retired_at = NULL, retirement_reason = NULL, pos = nextval('task_pos'),
+               UPDATE task t SET retired_at = NULL, retirement_reason = NULL, pos = nextval('task_soon'),
                       redundancy = greatest(t.redundancy, least(p.redundancy, t.n_answers + t.n_leases + 1))
                FROM project p, unnest(%(ids)s::bigint[], %(versions)s::bigint[]) AS u (id, version)
                WHERE t.id = u.id AND p.id = %(project)s AND t.project_id = p.id

@@ -27,7 +27,7 @@ PAGE = 24
 #: Contributors with a switch of their own; the style sheet has a rule for each.
 SWITCHES = 24
 #: Parameters of the filter in the address.
-NAMES = ("from", "to", "tied", "state", "batch", "value", "decided", "order")
+NAMES = ("from", "to", "tied", "disputed", "state", "batch", "value", "decided", "order")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,7 @@ def _asked(parts: tuple[Part, ...]) -> Asked:
             at_least=_share(given.get("from")),
             at_most=_share(given.get("to")),
             is_tied="tied" in given,
+            is_disputed="disputed" in given,
             state=cast(Any, state),
             batch_id=_number(given.get("batch")),
             contains=_contains(parts, given.get("value")),

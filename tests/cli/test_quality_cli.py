@@ -42,3 +42,16 @@ def test_a_project_stops_when_sure_only_if_told_to(site: Site, cli: Callable[...
     assert (sure.stop_rule, sure.redundancy, sure.answers_min, sure.stop_threshold) == (
         ("confidence", 10, 2, 0.95)
     )
+
+
+def test_quality_says_what_another_setting_would_have_needed(site: Site, cli: Callable[..., Result]) -> None:
+    of = project(site, redundancy=4)
+    people = [contributor() for _ in range(4)]
+    for number, task in enumerate(tasks(site, of, 20)):
+        answers(site, of, task, [YES if number % 2 else NO] * 4, contributors=people)
+    found = json.loads(cli("quality", of.slug, "--json", "--what-if", "2", "--what-if", "4:0.9").stdout)
+    assert [found["what_if"][0][name] for name in ("n_needed", "n_changed")] == [40, 0]
+    assert found["alpha"] == 1.0
+    assert found["for_reviewers"] == 0
+    for wrong in ("many", "0", "3:2"):
+        assert cli("quality", of.slug, "--what-if", wrong).exit_code != 0

@@ -102,3 +102,12 @@ def test_each_choice_is_in_by_more_than_half_and_tied_at_half(yes, no):
 def test_a_threshold_below_half_is_reached_at_equality():
     assert voting.each({"x": 1.0}, 3.0, threshold=1 / 3).value == ["x"]
     assert voting.each({"x": 1.0}, 4.0, threshold=1 / 3).value == []
+
+
+def test_entropy_is_nothing_when_all_agree_and_one_when_evenly_spread():
+    assert voting.entropy({"a": 5}, 3) == 0.0
+    assert voting.entropy({}, 3) == 0.0
+    assert voting.entropy({"a": 2, "b": 2, "c": 2}, 3) == 1.0
+    assert voting.entropy({"a": 2, "b": 2}, 2) == 1.0
+    assert 0 < voting.entropy({"a": 4, "b": 1}, 2) < voting.entropy({"a": 3, "b": 2}, 2) < 1
+    assert voting.entropy({"a": 1, "b": 2}, 2) == voting.entropy({"b": 2, "a": 1}, 2)

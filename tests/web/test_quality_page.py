@@ -79,3 +79,51 @@ def test_the_page_shows_agreement_and_volunteers_by_pseudonym(ada: Person, site:
     assert "Left out" not in ada.get(address).text
     assert ada.post(take_in, {"weigh": "sideways"}).status_code == 400
     assert ada.post(f"/owner/projects/{of.slug}/volunteers/0123", {"weigh": "in"}).status_code == 404
+
+
+def test_disputed_tasks_wait_for_a_reviewer_until_one_has_decided(ada: Person, site: Site) -> None:
+    with site.db.connection() as connection:
+        (who,) = connection.execute("SELECT id FROM account").fetchone()
+    of = project(site, account_id=who, redundancy=2)
+    tied, clear, going = tasks(site, of, 3)
+    answers(site, of, tied, [YES, NO])
+    answers(site, of, clear, [YES, YES])
+    answers(site, of, going, [NO])
+    unsure = tasks(site, of)[0]
+    answers(site, of, unsure, [YES, YES])
+    standing.review(site, of.id)
+    with site.db.connection() as connection:
+        connection.execute(
+            "INSERT INTO stopping (task_id, project_id, outcome, n_answers) VALUES (%s, %s, 'disputed', 2)",
+            (unsure, of.id),
+        )
+    listed = f"/research/{of.slug}/tasks?disputed=1&order=number"
+
+    def waiting() -> list[int]:
+        return [int(n) for n in re.findall(r"/tasks/([0-9]+)\?", ada.get(listed).text)]
+
+    assert waiting() == [tied, unsure]
+    page = ada.get(f"/owner/projects/{of.slug}/quality").text
+    assert re.search(r"<b>2</b>.*tasks wait for a reviewer", page)
+    assert "disputed=1" in page
+    ada.post(f"/research/{of.slug}/tasks/{unsure}/decision", {"choice": "none"})
+    assert waiting() == [tied]
+    assert standing.overview(site, of.id).n_disputed == 1
+    ada.post(f"/research/{of.slug}/tasks/{tied}/more", {"n": "1"})  # open again: not the reviewer's turn
+    assert waiting() == []
+
+
+def test_the_page_says_in_plain_words_what_another_setting_would_have_needed(ada: Person, site: Site) -> None:
+    with site.db.connection() as connection:
+        (who,) = connection.execute("SELECT id FROM account").fetchone()
+    of = project(site, account_id=who, redundancy=5)
+    for number, task in enumerate(tasks(site, of, 20)):
+        answers(site, of, task, [NO, NO, YES, YES, YES] if number == 0 else [YES] * 5)
+    standing.review(site, of.id)
+    page = re.sub(r"<[^>]+>", " ", ada.get(f"/owner/projects/{of.slug}/quality").text)
+    assert re.search(r"3 answers for each task\s+40 % fewer answers\s+1 of 20 results", page)
+    assert re.search(r"Answers per task\s+5", page)
+    with site.db.connection() as connection:
+        connection.execute("UPDATE project SET stop_rule = 'confidence', answers_min = 2, redundancy = 10")
+    page = re.sub(r"<[^>]+>", " ", ada.get(f"/owner/projects/{of.slug}/quality").text)
+    assert re.search(r"Ask more when disputed\s+up to 10, then a reviewer decides", page)
