@@ -1,12 +1,13 @@
-"""A poll's result as it stands, for who has answered: beside the next task, and with the thanks."""
+"""What others said, where it can sway nobody: a poll's result after the own answer; tags in common use."""
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from flask import Blueprint, abort, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
 from microtasks.engine import polls
-from microtasks.store import projects
+from microtasks.store import projects, vocabulary
+from microtasks.store.db import raw
 from microtasks.store.tables import Project
 from microtasks.web.request import current_site, known_contributor
 
@@ -20,6 +21,18 @@ def result(slug: str) -> ResponseReturnValue:
         found = projects.visible_by_slug(database, slug)
     page = render_template("volunteer/_poll.html", project=found, polls=poll_results(found))
     return page, {"Cache-Control": "no-store"}
+
+
+@blueprint.get("/p/<slug>/tags")
+def tags(slug: str) -> ResponseReturnValue:
+    """Own tags to choose from while one is typed: used by many, for many tasks; or by this person before."""
+    with current_site().db.session() as database:
+        found = projects.visible_by_slug(database, slug)
+        if found.id is None or not found.config.get("allow_own_tags"):
+            abort(404)
+        listed = [tag["id"] for tag in found.config.get("tags", ())]
+        used = vocabulary.used_tags(raw(database), found.id, listed, known_contributor())
+    return jsonify(tags=used), {"Cache-Control": "private, max-age=300"}
 
 
 @blueprint.app_template_global()

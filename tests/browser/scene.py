@@ -127,13 +127,15 @@ def craters(site: Site, n: int = 3, **fields: Any) -> builders.ProjectRow:
     return made
 
 
-def landforms(site: Site, n: int = 3, **fields: Any) -> builders.ProjectRow:
+def landforms(
+    site: Site, n: int = 3, config: dict[str, Any] | None = None, **fields: Any
+) -> builders.ProjectRow:
     texts = {
         "name": "Landforms from above",
         "purpose": "What shaped this ground? Choose all that you see.",
         "topic": "Space",
     }
-    made = _project(site, "tagging", LANDFORMS, **texts | fields)
+    made = _project(site, "tagging", config or LANDFORMS, **texts | fields)
     _pictures(site, made, "landforms", n)
     return made
 

@@ -506,3 +506,65 @@ def test_a_line_is_copied_with_what_cannot_be_read(site: Site, visitors: Visitor
         ("value", {"line": "Calm, and [illegible] the sea"}),
         ("value", {"line": "[blank]"}),
     ]
+
+
+def test_long_lists_are_searched_and_own_tags_suggested(site: Site, visitors: Visitors) -> None:
+    long = [{"id": f"t{n}", "label": f"Tag {n}"} for n in range(20)] + [{"id": "mud", "label": "Crème"}]
+    made = scene.landforms(site, 5, {"tags": long, "allow_own_tags": True}, redundancy=9)
+    with site.db.connection() as connection:
+        tasks = [row[0] for row in connection.execute("SELECT id FROM task ORDER BY id")]
+    for task in tasks[:3]:  # three people, three tasks: a word of the project's
+        builders.answers(site, made, task, [{"tags": ["ripples"]}] * 3)
+    builders.answers(site, made, tasks[3], [{"tags": ["secret"]}] * 3)  # of one item alone: not told
+    page = visitors.open("/p/landforms/work", **PHONE)
+    ready(page)
+    search = page.get_by_label("Search the list")
+    search.fill("tag 1")
+    expect(page.locator(".chip:visible")).to_have_count(11)
+    search.fill("creme")
+    expect(page.locator(".chip:visible")).to_have_text(["Crème"])
+    search.press("Enter")  # takes the one that was found, and sends nothing
+    expect(page.get_by_label("Crème")).to_be_checked()
+    own = page.get_by_label("Your own tags")
+    with page.expect_response("**/tags"):
+        own.focus()
+    expect(page.locator("datalist option")).to_have_count(1)
+    assert page.locator("datalist option").get_attribute("value") == "ripples"
+    own.fill("gullies")
+    before = task_id(page)
+    own.press("Enter")
+    page.get_by_role("button", name="Done").click()
+    next_task(page, before)
+    settled(page)
+    assert said(site, made)[-1] == ("value", {"tags": ["mud", "gullies"]})
+    tags = page.evaluate("fetch('/p/landforms/tags', {cache: 'reload'}).then(it => it.json())")
+    assert tags == {"tags": ["ripples", "gullies"]}  # others' common words, and one's own
+
+
+def test_fields_below_one_of_several_choices_and_numbers_with_a_unit(
+    site: Site, visit: Callable[..., Page]
+) -> None:
+    config = {
+        "fields": [
+            {"id": "seen", "kind": "choices", "choices": [{"id": "birds"}, {"id": "ships"}, {"id": "ice"}]},
+            {"id": "n", "kind": "number", "min": 1, "max": 99, "unit": "birds"}
+            | {"show_if": {"field": "seen", "is": "birds"}},
+        ]
+    }
+    log = scene.sentences(site, 2, config)
+    page = visit("/p/log/work")
+    ready(page)
+    number = page.get_by_role("spinbutton")
+    page.get_by_label("ships").check()
+    expect(number).to_be_hidden()
+    page.get_by_label("birds").check()
+    expect(number).to_be_visible()
+    number.fill("100")
+    page.get_by_role("button", name="Done").click()
+    expect(page.locator(".wrong:visible")).to_contain_text("99")
+    number.fill("12")
+    before = task_id(page)
+    number.press("Enter")
+    next_task(page, before)
+    settled(page)
+    assert said(site, log) == [("value", {"seen": ["birds", "ships"], "n": 12})]

@@ -31,7 +31,7 @@ PUBLIC = {
         "api.recent_answers",
     ),
     *("api.report_task", "api.revise_answer", "api.send_answers"),
-    "polls.result",
+    *("polls.result", "polls.tags"),
     *("api.tell_feedback", "tutorial.attempt", "tutorial.learn", "tutorial.leave", "tutorial.told"),
     *("assets.get", "assets.service_worker", "health.alive", "health.ready", "media.derived"),
     *("volunteer.answer", "volunteer.home", "volunteer.last", "volunteer.project", "volunteer.report"),

@@ -37,7 +37,7 @@ export function mount(element, {config, strings, draft, onchange}) {
     for (const field of fields) {
       if (!field.show_if) continue;
       const parent = fields.find(other => other.id === field.show_if.field);
-      const isAsked = String(valueOf(parent)) === String(field.show_if.is);
+      const isAsked = [valueOf(parent)].flat().map(String).includes(String(field.show_if.is));
       field.box.hidden = field.box.disabled = !isAsked;
     }
   };
@@ -100,7 +100,7 @@ export function mount(element, {config, strings, draft, onchange}) {
         const lacks = field.required !== false && valueOf(field) === null;
         if (!bad && !lacks) continue;
         line.hidden = false;
-        line.textContent = lacks ? strings.required : bad.validationMessage;
+        line.textContent = bad && !bad.validity.valueMissing ? bad.validationMessage : strings.required;
         (bad ?? field.box.querySelector("input,textarea,button"))?.focus();
         return true;
       }

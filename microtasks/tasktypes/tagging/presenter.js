@@ -7,6 +7,7 @@ export function mount(element, {config, draft, onchange}) {
   const shelf = root.querySelector("[data-own]");
   const search = root.querySelector("[data-search]");
   const model = root.querySelector("template");
+  const plain = text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim(); // Müller is found by muller
   const split = text => text.split(/[,;\n]/).map(tag => tag.trim()).filter(Boolean);
   let mine = [];
 
@@ -26,7 +27,7 @@ export function mount(element, {config, draft, onchange}) {
   const addOwn = () => {
     for (const tag of split(own.value)) {
       const listed = boxes.find(box =>
-        [box.value, box.nextElementSibling.textContent].some(name => name.toLowerCase() === tag.toLowerCase()));
+        [box.value, box.nextElementSibling.textContent].some(name => name.trim().toLowerCase() === tag.toLowerCase()));
       if (listed) listed.checked = true;
       else if (!mine.includes(tag)) mine.push(tag);
     }
@@ -46,6 +47,11 @@ export function mount(element, {config, draft, onchange}) {
     const add = root.querySelector("[data-add]");
     add.hidden = false;
     add.addEventListener("click", () => { addOwn(); own.focus(); });
+    const list = root.querySelector("datalist"), slug = element.closest("form")?.dataset.slug;
+    if (slug) own.addEventListener("focus", async () => {
+      const said = await fetch(`/p/${slug}/tags`).then(it => (it.ok ? it.json() : {tags: []}), () => ({tags: []}));
+      list.replaceChildren(...said.tags.map(tag => Object.assign(document.createElement("option"), {value: tag})));
+    }, {once: true});
     own.addEventListener("keydown", event => {
       if (event.key === "," || (event.key === "Enter" && own.value.trim())) {
         event.preventDefault();
@@ -58,9 +64,18 @@ export function mount(element, {config, draft, onchange}) {
   if (search) {
     search.hidden = false;
     search.addEventListener("input", () => {
-      const wanted = search.value.trim().toLowerCase();
+      const wanted = plain(search.value);
       for (const box of boxes)
-        box.parentElement.hidden = !box.checked && !box.parentElement.textContent.toLowerCase().includes(wanted);
+        box.parentElement.hidden = !box.checked && !plain(box.nextElementSibling.textContent).includes(wanted);
+    });
+    search.addEventListener("keydown", event => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // it is no Done: it takes what was found, if that is one tag
+      const found = boxes.filter(box => !box.parentElement.hidden && !box.checked);
+      if (!search.value.trim() || found.length !== 1) return;
+      found[0].click();
+      search.value = "";
+      search.dispatchEvent(new Event("input"));
     });
   }
   root.addEventListener("change", onchange);
