@@ -6,8 +6,10 @@ Nothing is read at import: call `Settings()` once, at the edge, and pass it on.
 from __future__ import annotations
 
 import hashlib
+import re
+from email.utils import parseaddr
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -22,6 +24,14 @@ Network = IPv4Network | IPv6Network
 PRIVATE_NETWORKS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7,fe80::/10"
 #: Words from examples and documentation; no random secret holds one.
 KNOWN_SECRETS = ("secret", "changeme", "change-me", "password", "example", "microtasks", "foobar", "default")
+
+
+def _is_private(host: str) -> bool:
+    """Is it an address of this machine or its own network?"""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return "." not in host  # a name that only this network knows
 
 
 @cache
@@ -53,6 +63,16 @@ class Settings(BaseSettings):
         description="Redis or Valkey, as redis://host:6379/0. Empty: an embedded one is started.",
     )
     base_url: str = Field("", description="Public address of the site, used in links that leave it.")
+
+    # letters
+    smtp_url: SecretStr = Field(
+        SecretStr(""),
+        description="Mail server: smtp://user:password@host:587 (STARTTLS), smtps://...:465 (TLS), or "
+        "smtp+plain://... for a relay on this network. Empty: letters are written to the data folder.",
+    )
+    mail_from: str = Field(
+        "", description="Sender of letters: an address, or a name with it in angle brackets."
+    )
 
     # safety
     production: bool = Field(False, description="Refuse to start with settings that are not safe in public.")
@@ -121,6 +141,7 @@ class Settings(BaseSettings):
                 self.base_url and not (base.scheme in ("http", "https") and base.hostname)
             ),
         }
+        found |= self._mail_problems()
         if self.production:
             is_open = any(network.prefixlen == 0 for network in self.exempt_networks)
             found |= {
@@ -140,6 +161,32 @@ class Settings(BaseSettings):
                 "MICROTASKS_EXEMPT_NETWORKS holds the whole internet: nothing would be limited.": is_open,
             }
         return [sentence for sentence, is_so in found.items() if is_so]
+
+    def _mail_problems(self) -> dict[str, object]:
+        """What is wrong with the mail server, and whether it is."""
+        if not self.smtp_url.get_secret_value():
+            return {}
+        server = urlsplit(self.smtp_url.get_secret_value())
+        try:
+            is_address = server.scheme in ("smtp", "smtps", "smtp+plain") and bool(server.hostname)
+            is_address = is_address and server.port != 0
+        except ValueError:
+            is_address = False
+        is_near = is_address and (_is_private(server.hostname or ""))
+        sender = parseaddr(self.mail_from)[1]
+        return {
+            "MICROTASKS_SMTP_URL must be an address such as smtp://user:password@mail.example.org:587.": (
+                not is_address
+            ),
+            "MICROTASKS_SMTP_URL sends letters and the password unencrypted to another network: "
+            "use smtp:// or smtps://.": is_address and server.scheme == "smtp+plain" and not is_near,
+            "MICROTASKS_MAIL_FROM must be an address such as Microtasks <tasks@example.org>.": (
+                not re.fullmatch(r"[^@\s]+@[^@\s]+", sender) or not self.mail_from.isprintable()
+            ),
+            "MICROTASKS_BASE_URL is not set: links in letters need the site's public address.": (
+                not self.base_url and not self.production
+            ),
+        }
 
     def check(self) -> None:
         """Refuse settings that cannot work or are not safe. Errors: SettingsInvalid with every reason."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from microtasks import logs, settings
 from microtasks.core.errors import SettingsInvalid
-from microtasks.engine import aggregate, housekeeping, jobs, startup, sweep
+from microtasks.engine import aggregate, claims, housekeeping, jobs, mail, startup, sweep
 from microtasks.engine.site import Site, open_site
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,11 @@ def duties(site: Site) -> list[Duty]:
         Duty("beat", 5, housekeeping.beat),
         Duty("advance_heads", 10, sweep.advance_heads),
         Duty("ring_waiting", 15, jobs.ring_waiting),
+        Duty("queue_mail", 15, mail.queue_due),
+        Duty("join_stragglers", 60, claims.join_stragglers),
         Duty("refresh_models", 60, aggregate.refresh),
         Duty("clean", 3600, housekeeping.clean),
+        Duty("clean_mail", 3600, mail.clean),
     ]
 
 

@@ -17,12 +17,13 @@ from microtasks.core import tokens
 from microtasks.core.errors import LeaseInvalid, NotFound
 from microtasks.core.tasktype import TaskType
 from microtasks.engine.site import Site
-from microtasks.store import answers, hotpath, media
+from microtasks.store import answers, claims, hotpath, media
 from microtasks.store.db import Connection
 
 _TOKEN = struct.Struct(">qqi16s")  # project, task, config version, contributor
 _CACHE_MAX = 1000
 _CONTENTS_MAX = 4000
+_TICKETS_MAX = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +123,37 @@ def shown(task_id: int, about: Known, payload: dict[str, Any], images: list[list
     }
 
 
+# What was sealed here of late, so that it need not be unsealed: by token, the key, for whom, and the ticket.
+_tickets: OrderedDict[str, tuple[bytes, UUID, Ticket]] = OrderedDict()
+
+
 def token(site: Site, contributor: UUID, project_id: int, task_id: int, config_version: int) -> str:
     """Seal that this contributor was handed this task. No time in it: it outlives the lease."""
-    return tokens.seal(
-        site.settings.key("lease"), _TOKEN.pack(project_id, task_id, config_version, contributor.bytes)
-    )
+    key = site.settings.key("lease")
+    sealed = tokens.seal(key, _TOKEN.pack(project_id, task_id, config_version, contributor.bytes))
+    _tickets[sealed] = (key, contributor, Ticket(project_id, task_id, config_version))
+    if len(_tickets) > _TICKETS_MAX:
+        with suppress(KeyError):  # two threads at once
+            _tickets.popitem(last=False)
+    return sealed
 
 
 def open_token(site: Site, contributor: UUID, sealed: str) -> Ticket:
     """What the token says. Errors: LeaseInvalid if we did not seal it, or for someone else."""
-    payload = tokens.unseal(site.settings.key("lease"), sealed)
+    key = site.settings.key("lease")
+    made = _tickets.get(sealed)
+    if made and made[0] == key and made[1] == contributor:
+        return made[2]
+    payload = tokens.unseal(key, sealed)
     if payload is None or len(payload) != _TOKEN.size:
         raise LeaseInvalid
     project_id, task_id, config_version, who = _TOKEN.unpack(payload)
-    if who != contributor.bytes:
+    if who != contributor.bytes and not _is_joined(site, UUID(bytes=who), contributor):
         raise LeaseInvalid("This task was handed out to someone else.")
     return Ticket(project_id, task_id, config_version)
+
+
+def _is_joined(site: Site, device: UUID, contributor: UUID) -> bool:
+    """Was the device that held the lease joined to this person since? (engine/claims.py)"""
+    with site.db.connection() as connection:
+        return claims.person(connection, device) == contributor

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from microtasks.engine import aggregate, ingest, standing
+from microtasks.engine import aggregate, ingest, mail, standing
 from microtasks.engine.running import JobLost, JobStopped, Running
 from microtasks.engine.site import Site
 from microtasks.store import batches, jobs
@@ -67,6 +67,8 @@ def _work(site: Site, job: Running) -> None:
             aggregate.reduce_task(site, target)
         case "aggregate":
             standing.review(site, target)
+        case "mail":
+            mail.send(site, target)
         case name:
             raise LookupError(f"There is no job called {name!r}.")
 

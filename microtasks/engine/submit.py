@@ -17,7 +17,7 @@ from microtasks.engine import handout, serve, stopping
 from microtasks.engine.handout import Content, Known, Lease, Ticket, known, open_token, shown, token
 from microtasks.engine.site import Site
 from microtasks.store import answers as said
-from microtasks.store import consensus, hotpath, jobs, standing
+from microtasks.store import claims, consensus, hotpath, jobs, standing
 from microtasks.store.db import Connection
 from microtasks.store.hotpath import Due, Facts, Plain, Turn, Written
 
@@ -211,6 +211,10 @@ def _settle(
     all_facts = hotpath.facts(
         connection, contributor, [item.ticket.task_id for item in items], network, lock=True
     )
+    if any(one.holds_seat is None and one.answer_status is None for one in all_facts.values()):
+        person = claims.person(connection, contributor)
+        if person != contributor:  # joined to another device's work meanwhile: the lease is there
+            return _settle(site, connection, person, items, network)
     for item in items:
         task_id = item.ticket.task_id
         facts = all_facts.get(task_id)
@@ -410,6 +414,13 @@ def _reduce(
     if facts.stop_rule == "confidence":
         return stopping.decide(site, connection, facts, about, answers, n_answers, result), []
     return decide(policy, n_answers, result), []
+
+
+def reduce_again(
+    site: Site, connection: Connection, facts: Facts, counted: Sequence[said.Said]
+) -> tuple[str | None, list[int]]:
+    """Make the consensus of a task that lost a counted answer, under its lock; as `_reduce` does."""
+    return _reduce(site, connection, facts, facts.n_answers, counted)
 
 
 def _policy(task: Facts | Due) -> Policy:

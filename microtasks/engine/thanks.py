@@ -9,7 +9,7 @@ from uuid import UUID
 
 from microtasks import tasktypes
 from microtasks.engine.site import Site
-from microtasks.store import projects, visits
+from microtasks.store import claims, projects, teams, visits
 
 #: From this score on (TaskType.score against the consensus) an answer is said to agree with the others.
 AGREES_FROM = 0.6
@@ -20,7 +20,8 @@ class Visit:
     """One stay in a project.
 
     n_answers, seconds: since the visit began. values: what was answered, newest first, at most 500.
-    n_agree of n_compared: own answers on retired tasks that agree with the consensus, ever.
+    n_agree of n_compared: own answers on retired tasks that agree with the consensus, ever. rating: how they
+    liked it, 1 to 3; is_kept: an address stands for them; teams: names of those they are in.
     """
 
     n_answers: int
@@ -28,6 +29,9 @@ class Visit:
     values: list[dict[str, Any]]
     n_agree: int
     n_compared: int
+    rating: int | None
+    is_kept: bool
+    teams: list[tuple[str, str]]  # name, code
 
 
 def visit(site: Site, slug: str, contributor: UUID, since: datetime) -> Visit:
@@ -44,4 +48,16 @@ def visit(site: Site, slug: str, contributor: UUID, since: datetime) -> Visit:
             task_type.score(mine, theirs, config)
             for mine, theirs in visits.beside_consensus(connection, contributor, project.id)
         ]
-    return Visit(n_answers, seconds, values, sum(score >= AGREES_FROM for score in scores), len(scores))
+        rating = teams.rating(connection, project.id, contributor)
+        is_kept = bool(claims.emails(connection, contributor))
+        joined = [(team.name, team.code) for team in teams.of(connection, contributor)]
+    return Visit(
+        n_answers,
+        seconds,
+        values,
+        sum(score >= AGREES_FROM for score in scores),
+        len(scores),
+        rating,
+        is_kept,
+        joined,
+    )

@@ -106,6 +106,14 @@ ALL = (
         _TASK,
     ),
     Invariant(
+        # A tab left open may work on under the old id; the clock joins that, too.
+        "A device that was joined to a person counts with them alone.",
+        """SELECT 'contributor ' || j.old_id FROM contributor_alias j
+           WHERE EXISTS (SELECT 1 FROM contributor_alias n WHERE n.old_id = j.contributor_id)
+              OR EXISTS (SELECT 1 FROM answer a WHERE a.contributor_id = j.old_id AND a.status = 'counted'
+                         AND a.created_at < now() - interval '10 minutes')""",
+    ),
+    Invariant(
         "Nobody holds a lease on a task they answered.",
         """SELECT 'task ' || l.task_id || ', contributor ' || l.contributor_id
            FROM lease l JOIN answer a ON a.task_id = l.task_id AND a.contributor_id = l.contributor_id""",
@@ -156,7 +164,8 @@ ALL = (
     Invariant(
         "No open task lies before its project's head, where new contributors start.",
         """SELECT 'task ' || first.id FROM project p, LATERAL (
-               SELECT id, pos FROM task WHERE project_id = p.id AND open ORDER BY pos LIMIT 1) AS first
+               SELECT id, pos FROM task
+               WHERE project_id = p.id AND open AND pos >= 0 ORDER BY pos LIMIT 1) AS first
            WHERE first.pos <= p.head_pos""",
     ),
     Invariant(

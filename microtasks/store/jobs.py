@@ -14,7 +14,7 @@ from psycopg.errors import UniqueViolation
 from microtasks.store.db import Connection
 
 #: What a worker may run. A job names one of these, never a function.
-NAMES = ("import", "reduce", "aggregate")
+NAMES = ("import", "reduce", "aggregate", "mail")
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,13 +272,17 @@ class ProjectConfig(SQLModel, table=True):
     created_at: datetime | None = _time(now=True)
 
 
+#: staged: waits for the owner's word; undone: its tasks are gone, or withdrawn where they had answers.
+BATCH_STATES = ("staged", "queued", "running", "done", "failed", "undone")
+
+
 class Batch(SQLModel, table=True):
     """One upload; becomes tasks, or rows that failed with a reason each.
 
     `rows_done` is the restart point: rows before it are tasks or failures already.
     """
 
-    __table_args__ = (Index(None, "project_id"), _one_of("state", "queued", "running", "done", "failed"))
+    __table_args__ = (Index(None, "project_id"), _one_of("state", *BATCH_STATES))
     id: int | None = _id()
     project_id: int = _big("project.id")
     state: str = _text("queued")
@@ -286,6 +290,8 @@ class Batch(SQLModel, table=True):
     label: str = _text("")  # the owner's file name; never a path of ours
     upload: str = _text("")  # folder name below data/uploads
     options: dict[str, Any] = _json()  # tile_px, overlap_px, columns
+    look: dict[str, Any] | None = _json(null=True)  # of a staged one: engine/looking.py
+    started_at: datetime | None = _time(null=True)
     n_rows: int | None = Field(default=None)
     rows_done: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     n_tasks: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})

@@ -3,6 +3,7 @@
 from microtasks.web.owner import (
     batches,
     dashboard,
+    mail,
     people,
     projects,
     quality,
@@ -17,6 +18,7 @@ __all__ = [
     "batches",
     "blueprint",
     "dashboard",
+    "mail",
     "people",
     "projects",
     "quality",

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from flask import Response, render_template, url_for
+from flask import Response, redirect, render_template, url_for
+from flask import request as http
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from microtasks.core.errors import NotFound
 from microtasks.core.tasktype import Column
 from microtasks.engine import dashboard as engine
+from microtasks.engine import impact
 from microtasks.engine.dashboard import Dashboard
 from microtasks.engine.formats import Table, write_csv
 from microtasks.store.dashboard import BINS
 from microtasks.store.tables import Project
 from microtasks.web.charts import Chart
-from microtasks.web.owner.frame import blueprint, mine
+from microtasks.web.owner.frame import blueprint, id_of, mine, owner
 from microtasks.web.request import current_site, owner_required
 
 
@@ -27,8 +29,21 @@ def dashboard(slug: str) -> ResponseReturnValue:
     project = mine(slug, "researcher")
     found = engine.dashboard(current_site(), project)
     return render_template(
-        "owner/dashboard.html", project=project, board=found, charts=_charts(project, found)
+        "owner/dashboard.html",
+        project=project,
+        board=found,
+        charts=_charts(project, found),
+        impact=impact.impact(current_site(), project),
     )
+
+
+@blueprint.post("/projects/<slug>/teams")
+@owner_required
+def show_teams(slug: str) -> ResponseReturnValue:
+    """Show the totals of teams on the project's page, or no more."""
+    project = mine(slug, "collaborator")
+    impact.show_teams(current_site(), project, http.form.get("show") == "1", by=id_of(owner()))
+    return redirect(url_for("owner.dashboard", slug=slug) + "#impact", 303)
 
 
 @blueprint.get("/projects/<slug>/dashboard/<chart>.csv")
