@@ -335,6 +335,24 @@ def create(email: str) -> None:
     click.echo(f"{base.rstrip('/')}/owner/sign-in/{token}")
 
 
+@owner.command()
+@click.argument("email")
+@click.option("--name", required=True, help="What the token is for.")
+@click.option("--scope", type=click.Choice(["read", "import", "manage"]), default="read", show_default=True)
+@click.option("--project", "slug", default="", metavar="SLUG", help="For this project alone.")
+@click.option("--days", type=int, default=90, show_default=True, help="How long it is good.")
+def token(email: str, name: str, scope: str, slug: str, days: int) -> None:
+    """Make an API token of that account, and print it: it is never shown again."""
+    from microtasks.engine import accounts, tokens
+
+    with open_cli_site() as site:
+        account_id, is_operator = accounts.id_and_power(site, email)
+        made = tokens.make(
+            site, account_id, name=name, scope=scope, slug=slug, days=days, is_operator=is_operator
+        )
+    click.echo(made)
+
+
 @main.command()
 def check() -> None:
     """Look for unsafe settings, and for anything in the database that breaks a promise."""

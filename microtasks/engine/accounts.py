@@ -182,11 +182,16 @@ def needs_current_password(site: Site, session_token: str) -> bool:
 
 def id_of(site: Site, email: str) -> int:
     """The id of an owner's account; InputError if there is none."""
+    return id_and_power(site, email)[0]
+
+
+def id_and_power(site: Site, email: str) -> tuple[int, bool]:
+    """The id of an owner's account, and whether it is an operator's; InputError if there is none."""
     with site.db.session() as session:
         account = accounts.by_email(session, email.strip())
     if account is None:
         raise InputError(f"There is no account {email}. Make one: microtasks owner create {email}")
-    return _id(account)
+    return _id(account), account.is_operator
 
 
 def disable(site: Site, email: str) -> None:

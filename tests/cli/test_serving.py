@@ -20,6 +20,7 @@ import builders
 import pytest
 from click.testing import Result
 
+from microtasks.engine import tokens
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
 from microtasks.store import migrate
@@ -286,6 +287,15 @@ def test_check_lists_what_is_broken(site: Site, cli: Cli):
     done = cli("check")
     assert done.exit_code == 1
     assert "fsync=off" in done.stdout and "problem" in done.stderr
+
+
+def test_owner_token_prints_a_token_that_works(site: Site, cli: Cli):
+    cli("owner", "create", "ada@example.org")
+    made = cli("owner", "token", "ada@example.org", "--name", "nightly", "--scope", "import", "--days", 7)
+    bearer = tokens.who(site, made.stdout.strip())
+    assert bearer is not None and (bearer.email, bearer.scope) == ("ada@example.org", "import")
+    for wrong in (("ben@example.org", "--name", "x"), ("ada@example.org", "--name", "x", "--days", 0)):
+        assert cli("owner", "token", *wrong).exit_code == 1
 
 
 def test_owner_create_prints_a_link_and_refuses_what_is_no_address(cli: Cli):
