@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from microtasks.core.errors import AnswerInvalid, ConfigInvalid
 
 if TYPE_CHECKING:
-    from microtasks.core.columns import Columns
+    from microtasks.core.columnar import Columns
     from microtasks.core.tiling import Seen
 
 AnswerKind = Literal["value", "empty", "cant_tell"]

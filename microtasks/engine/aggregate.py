@@ -22,7 +22,7 @@ from microtasks.store.consensus import Facts, Reduced, Said, TileRow
 from microtasks.store.db import Connection
 
 if TYPE_CHECKING:
-    from microtasks.core.columns import Columns
+    from microtasks.core.columnar import Columns
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +138,7 @@ def weighing(site: Site, project_id: int, found: Read) -> Columns:
     """The answers that weigh, as task types take them: of all tasks, without who was left out."""
     import numpy as np
 
-    from microtasks.core.columns import Columns
+    from microtasks.core.columnar import Columns
 
     with site.db.connection() as connection:
         excluded = standing.excluded(connection, project_id)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from microtasks.core.agreement import Agreement
-    from microtasks.core.columns import Columns
+    from microtasks.core.columnar import Columns
 
 #: A newcomer counts as the average volunteer: the crowd's mean weighs as much as this many tasks.
 CROWD_TASKS = 4.0

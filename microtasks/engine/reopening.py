@@ -11,7 +11,7 @@ from microtasks.engine.site import Site
 from microtasks.store import hotpath, standing
 
 if TYPE_CHECKING:
-    from microtasks.core.columns import Columns
+    from microtasks.core.columnar import Columns
     from microtasks.core.skill import Floats
     from microtasks.store.columns import Read
 

@@ -183,9 +183,9 @@ def _tables(
     """The tables that a fit to all these answers gives; a cold start's where they are few."""
     import numpy as np
 
-    from microtasks.core import columns, skill
+    from microtasks.core import columnar, skill
 
-    found = columns.read(tasks.items())
+    found = columnar.read(tasks.items())
     said = [{} if one.value is None else task_type.labels(one.value, config) for one in found.spoken]
     tables = {}
     for name, scale in labels.items():

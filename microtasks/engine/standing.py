@@ -24,7 +24,7 @@ from microtasks.store import explorer, jobs, standing
 from microtasks.store.standing import Judged, Quality, Record, Stops
 
 if TYPE_CHECKING:
-    from microtasks.core.columns import Columns
+    from microtasks.core.columnar import Columns
 
 #: Logarithms are kept with so many places.
 PLACES = 6

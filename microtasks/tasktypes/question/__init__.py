@@ -41,7 +41,7 @@ from microtasks.tasktypes.question.fields import (
 )
 
 if TYPE_CHECKING:
-    from microtasks.core.columns import Columns
+    from microtasks.core.columnar import Columns
 
 __all__ = [
     "BLANK",
@@ -154,9 +154,9 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         """
         if method == "majority" and not compare:
             return super().reduce_project(tasks, config)
-        from microtasks.core import columns
+        from microtasks.core import columnar
 
-        return self.reduce_columns(columns.read(tasks), config, method, gold)
+        return self.reduce_columns(columnar.read(tasks), config, method, gold)
 
     def reduce_columns(
         self,

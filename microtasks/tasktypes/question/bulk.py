@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from microtasks.core import skill, text
-from microtasks.core.columns import CHUNK, Columns, Ints
+from microtasks.core.columnar import CHUNK, Columns, Ints
 from microtasks.core.tasktype import Answer, Consensus, Method
 from microtasks.core.voting import Verdict
 from microtasks.tasktypes.question.fields import BLANK, QuestionField, is_asked

@@ -28,7 +28,7 @@ from microtasks.core.tasktype import (
 from microtasks.core.tasktype import Payload as TaskPayload
 
 if TYPE_CHECKING:
-    from microtasks.core.columns import Columns
+    from microtasks.core.columnar import Columns
 
 OWN_TAG_LENGTH = 60
 #: Name of the field that holds own tags in a plain form.
@@ -184,9 +184,9 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
         """
         if method == "majority" and not compare:
             return super().reduce_project(tasks, config)
-        from microtasks.core import columns
+        from microtasks.core import columnar
 
-        return self.reduce_columns(columns.read(tasks), config, method, gold)
+        return self.reduce_columns(columnar.read(tasks), config, method, gold)
 
     def reduce_columns(
         self,

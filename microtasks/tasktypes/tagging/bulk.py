@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from microtasks.core import skill
-from microtasks.core.columns import CHUNK, Columns
+from microtasks.core.columnar import CHUNK, Columns
 from microtasks.core.tasktype import Consensus, Method
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from microtasks.core.columns import Columns, read
+from microtasks.core.columnar import Columns, read
 from microtasks.core.tasktype import Answer
 
 
