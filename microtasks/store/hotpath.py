@@ -19,6 +19,8 @@ from microtasks.core.tasktype import Consensus
 from microtasks.store.db import Connection, Database, Statement
 from microtasks.store.tables import END_OF_ORDER
 
+#: A project with so few open tasks is ending; two thirds of it where they may have a consensus (hot_lease).
+LAST = 24
 #: The whole transaction may be tried again after one of these.
 RETRY = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
@@ -280,7 +282,7 @@ def sweep(connection: Connection, limit: int = 500) -> int:
            seats AS (SELECT task_id, count(*) AS n FROM gone WHERE holds_seat GROUP BY task_id),
            freed AS (
                UPDATE task SET n_leases = n_leases - seats.n,
-                      pos = CASE WHEN open OR retired_at IS NOT NULL THEN pos ELSE nextval('task_pos') END
+                      pos = CASE WHEN open OR retired_at IS NOT NULL THEN pos ELSE hot_again(pos) END
                FROM seats WHERE task.id = seats.task_id)
            SELECT count(*) FROM gone""",
         {"tasks": tasks},
@@ -291,6 +293,7 @@ def sweep(connection: Connection, limit: int = 500) -> int:
 def advance_heads(connection: Connection) -> int:
     """Move each project's head up to its first open task, where newcomers start; return how many moved.
 
+    Notes also which projects are ending: then the few tasks that are left go out by need (hot_lease).
     The projects are locked first and the tasks read by a later statement, so that an import under way is
     either seen or sees this. The head stays before the end of the order: positions there are not committed
     in order.
@@ -300,14 +303,26 @@ def advance_heads(connection: Connection) -> int:
         "SELECT id FROM project WHERE state IN ('published', 'paused') ORDER BY id"
         " FOR NO KEY UPDATE SKIP LOCKED"
     ).fetchall()
-    return connection.execute(
+    ids = [row[0] for row in rows]
+    moved = connection.execute(
         """UPDATE project SET head_pos = first.pos - 1
            FROM project AS p, LATERAL (
                SELECT least(pos, %s) AS pos FROM task
                WHERE project_id = p.id AND open AND pos > p.head_pos ORDER BY pos LIMIT 1) AS first
            WHERE project.id = p.id AND p.id = ANY(%s) AND first.pos - 1 > p.head_pos""",
-        (END_OF_ORDER, [row[0] for row in rows]),
+        (END_OF_ORDER, ids),
     ).rowcount
+    connection.execute(
+        """UPDATE project SET is_ending = left_over.is_few
+           FROM project AS p, LATERAL (
+               SELECT count(*) <= CASE WHEN p.stop_rule = 'redundancy' AND p.answers_min = p.redundancy
+                                       THEN %(last)s ELSE %(last)s * 2 / 3 END AS is_few
+               FROM (SELECT 1 FROM task WHERE project_id = p.id AND open AND (pos > p.head_pos OR pos < 0)
+                     LIMIT %(last)s + 1) AS found) AS left_over
+           WHERE project.id = p.id AND p.id = ANY(%(ids)s) AND p.is_ending <> left_over.is_few""",
+        {"ids": ids, "last": LAST},
+    )
+    return moved
 
 
 def lower_head(connection: Connection, project_id: int) -> None:
@@ -318,7 +333,8 @@ def lower_head(connection: Connection, project_id: int) -> None:
     connection.execute("SELECT 1 FROM project WHERE id = %s FOR NO KEY UPDATE", (project_id,))
     connection.execute(
         """UPDATE project SET head_pos = first.pos - 1
-           FROM (SELECT pos FROM task WHERE project_id = %(project)s AND open ORDER BY pos LIMIT 1) AS first
+           FROM (SELECT pos FROM task
+                 WHERE project_id = %(project)s AND open AND pos >= 0 ORDER BY pos LIMIT 1) AS first
            WHERE id = %(project)s AND first.pos - 1 < head_pos""",
         {"project": project_id},
     )

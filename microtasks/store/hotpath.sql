@@ -6,10 +6,15 @@
 --
 -- Lock order everywhere: cursor, task, lease. READ COMMITTED. Tasks are picked with SKIP LOCKED: never a wait.
 
+-- Positions: random ones from 0 on with the owner's priority in their high bits (store/tasks.py); from task_pos on
+-- the end of the order; below 0 the tasks that lack one answer only (see hot_again).
 CREATE SEQUENCE IF NOT EXISTS task_pos START 4611686018427387904;  -- tables.END_OF_ORDER
+CREATE SEQUENCE IF NOT EXISTS task_soon MINVALUE -4611686018427387904 START -4611686018427387904;
 
 DROP FUNCTION IF EXISTS hot_lease;
 DROP FUNCTION IF EXISTS hot_walk;
+DROP FUNCTION IF EXISTS hot_needed;
+DROP FUNCTION IF EXISTS hot_again;
 DROP FUNCTION IF EXISTS hot_gold;
 DROP FUNCTION IF EXISTS hot_answer;
 DROP FUNCTION IF EXISTS hot_turn;
@@ -30,6 +35,13 @@ BEGIN
         (SELECT count(*) FROM answer WHERE task_id = in_task AND network = in_network AND status = 'counted')
       + (SELECT count(*) FROM lease WHERE task_id = in_task AND network = in_network AND holds_seat);
 END $$;
+
+-- Where a task goes that was full and has a free seat again, so that every cursor meets it: to the end of the order
+-- that it stands in. Those below 0 were opened for one more answer where tasks stop when sure: they are served first.
+CREATE FUNCTION hot_again(in_pos bigint) RETURNS bigint
+LANGUAGE sql VOLATILE AS $$
+    SELECT CASE WHEN in_pos < 0 THEN nextval('task_soon') ELSE nextval('task_pos') END
+$$;
 
 -- Lock up to in_wanted open tasks in (in_after, in_upto], in order, that this contributor has not met.
 -- Looks at no more than in_span tasks. reached: where it stopped; n_seen < in_span: nothing is left behind that.
@@ -59,6 +71,45 @@ BEGIN
     END IF;
 END $$;
 
+-- Lock up to in_wanted of the first in_span open tasks in (in_after, in_upto] that this contributor has not met, the
+-- most needed first: the owner's priority, then fewest answers missing, then what people agree on least (with
+-- in_is_judged; no consensus: nothing is agreed on), then at random. A task below 0 or at the end of the order was
+-- full once: the walk had come to it, so it ranks with the first. reached: the last of them, n_seen: how many.
+CREATE FUNCTION hot_needed(
+    in_project bigint, in_who uuid, in_network bytea, in_after bigint, in_upto bigint, in_span int, in_wanted int,
+    in_is_judged boolean, OUT picks bigint[], OUT reached bigint, OUT n_seen int)
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    held bigint[];
+    next_id bigint;
+    is_met boolean;
+BEGIN
+    picks := '{}';
+    SELECT coalesce(array_agg(l.task_id), '{}') INTO held FROM lease l
+    WHERE l.contributor_id = in_who AND l.project_id = in_project;
+    FOR is_met, next_id, reached, n_seen IN
+        SELECT x.id = ANY(held)
+               OR EXISTS (SELECT 1 FROM answer a WHERE a.task_id = x.id AND a.contributor_id = in_who)
+               OR EXISTS (SELECT 1 FROM skip s WHERE s.task_id = x.id AND s.contributor_id = in_who) AS is_met,
+               x.id, x.reached, x.n_seen
+        FROM (SELECT y.*, max(y.pos) OVER () AS reached, count(*) OVER () AS n_seen
+              FROM (SELECT z.id, z.pos, z.redundancy - z.n_answers AS missing FROM task z
+                    WHERE z.project_id = in_project AND z.open AND z.pos > in_after AND z.pos <= in_upto
+                    ORDER BY z.pos LIMIT in_span) y) x
+        LEFT JOIN consensus c ON in_is_judged AND c.task_id = x.id
+        ORDER BY is_met,
+                 CASE WHEN x.pos BETWEEN 0 AND 4611686018427387903 THEN x.pos >> 52 ELSE 0 END,
+                 x.missing, coalesce(1 - coalesce(c.confidence, c.agreement), 1) DESC, random()
+    LOOP
+        EXIT WHEN is_met OR cardinality(picks) >= in_wanted;
+        PERFORM 1 FROM task t WHERE t.id = next_id AND t.open
+          AND (in_network IS NULL OR hot_has_room(t.id, t.redundancy, in_network))
+        FOR NO KEY UPDATE SKIP LOCKED;
+        IF FOUND THEN picks := picks || next_id; END IF;
+    END LOOP;
+    n_seen := coalesce(n_seen, 0);
+END $$;
+
 -- The next known task for this contributor, in its random order (task_gold.draw), once around from in_start.
 -- draw: how far they are then, in_start..in_start + 1; chosen NULL: there is none left.
 CREATE FUNCTION hot_gold(
@@ -82,7 +133,8 @@ BEGIN
 END $$;
 
 -- Hand out tasks to one contributor until they hold in_wanted: first those they hold already, then in_gold known
--- tasks, then the next open ones of the walk, then those the walk had to pass by (one span a call).
+-- tasks, then those that lack one answer only (where tasks stop when sure), then the next open ones of the walk, then
+-- those the walk had to pass by (one span a call). Near the end of a project: the most needed ones.
 -- in_gold NULL: not decided yet; with a gold share the function then only says what the decision needs.
 -- leases: [[task_id, seconds since 1970, payload, [[width, height, derivatives], ...], drawn as gold?], ...].
 -- reason: why there are none; retry_after: seconds. project_id NULL: no such project.
@@ -96,10 +148,18 @@ LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
     span CONSTANT int := 100;  -- of the walk: kept in the cursor, so the same tasks are not passed by twice
     spans CONSTANT int := 5;
-    look_back CONSTANT int := 16;  -- of the second lap: what a call may cost someone who has met everything
+    look_back CONSTANT int := 12;  -- of the second lap: what a call may cost someone who has met everything
+    last CONSTANT int := 24;  -- tasks, a third less where each may have a consensus: see project.is_ending
+    lane CONSTANT bigint := -4611686018427387905;  -- before task_soon
     rest CONSTANT interval := '10 s';
     v_head bigint;
     v_seconds int;
+    v_begin bigint;
+    v_last int;
+    is_ending boolean;
+    is_sure boolean;  -- does the project stop when sure?
+    is_judged boolean;
+    is_seen boolean := false;  -- all that is open
     k "cursor"%ROWTYPE;
     walk record;
     gold record;
@@ -113,8 +173,10 @@ DECLARE
     is_resting boolean := false;
 BEGIN
     SELECT p.id, p.task_type, p.config_version, p.state, p.gold_share, p.head_pos,
-           coalesce(p.lease_seconds, in_seconds), false, '[]'::json
-    INTO project_id, task_type, config_version, state, gold_share, v_head, v_seconds, is_undecided, leases
+           coalesce(p.lease_seconds, in_seconds), false, '[]'::json,
+           p.is_ending, p.stop_rule = 'confidence', p.stop_rule <> 'redundancy' OR p.answers_min < p.redundancy
+    INTO project_id, task_type, config_version, state, gold_share, v_head, v_seconds, is_undecided, leases,
+         is_ending, is_sure, is_judged
     FROM project p WHERE p.slug = in_slug;
     IF state IS DISTINCT FROM 'published' THEN RETURN; END IF;
     -- A lease that a crash forgets frees a seat; only together with an answer must it wait for the disk.
@@ -165,13 +227,28 @@ BEGIN
             END LOOP;
         END IF;
 
-        -- The walk.
         walk := NULL;
         v_head := greatest(v_head, -1);
+        v_begin := CASE WHEN is_sure THEN lane ELSE v_head END;
+        v_last := CASE WHEN is_judged THEN last * 2 / 3 ELSE last END;
         DECLARE
             wanted int := in_wanted - n_held - cardinality(drawn);
             here bigint := k.pos;
         BEGIN
+            -- Near the end of a project: the most needed of the few that are left.
+            IF is_ending AND wanted > 0 THEN
+                walk := hot_needed(hot_lease.project_id, in_who, in_network, v_begin, 9223372036854775807,
+                                   v_last + 1, wanted, is_judged);
+                picks := walk.picks;
+                is_seen := cardinality(picks) > 0 OR walk.n_seen <= v_last;
+                wanted := CASE WHEN is_seen THEN 0 ELSE wanted END;
+            -- Of those that lack one answer only the few that became so first.
+            ELSIF is_sure AND wanted > 0 THEN
+                walk := hot_needed(hot_lease.project_id, in_who, in_network, k.soon, -2, look_back, wanted, true);
+                picks := walk.picks;
+                IF cardinality(picks) = 0 THEN k.soon := coalesce(walk.reached, k.soon); END IF;
+            END IF;
+            -- The walk.
             FOR i IN 1..spans LOOP
                 EXIT WHEN cardinality(picks) >= wanted;
                 walk := hot_walk(hot_lease.project_id, in_who, in_network, here, 9223372036854775807, span,
@@ -185,7 +262,8 @@ BEGIN
             IF wanted > 0 AND n_held + cardinality(drawn) + cardinality(picks) = 0 AND NOT is_unfinished THEN
                 is_resting := k.rest_until > clock_timestamp();
                 IF is_resting IS NOT TRUE THEN
-                    walk := hot_walk(hot_lease.project_id, in_who, in_network, greatest(k.lap, v_head), k.pos,
+                    walk := hot_walk(hot_lease.project_id, in_who, in_network,
+                                     CASE WHEN k.lap = -1 THEN v_begin ELSE greatest(k.lap, v_begin) END, k.pos,
                                      look_back, wanted);
                     picks := walk.picks;
                     is_unfinished := walk.n_seen = look_back;
@@ -209,7 +287,7 @@ BEGIN
                 + (SELECT count(*) FROM task_gold g WHERE g.task_id = ANY(picks));
         END IF;
         UPDATE cursor c
-        SET pos = k.pos, lap = k.lap, rest_until = k.rest_until, gold_draw = k.gold_draw,
+        SET pos = k.pos, soon = k.soon, lap = k.lap, rest_until = k.rest_until, gold_draw = k.gold_draw,
             n_served = k.n_served + cardinality(drawn) + cardinality(picks), n_gold = hot_lease.n_gold
         WHERE c.contributor_id = in_who AND c.project_id = hot_lease.project_id;
         given := given || drawn || picks;
@@ -229,7 +307,9 @@ BEGIN
     ELSIF is_unfinished THEN
         reason := 'none_for_you';
         retry_after := 1;
-    ELSIF EXISTS (SELECT 1 FROM task t WHERE t.project_id = hot_lease.project_id AND t.open AND t.pos > v_head) THEN
+    ELSIF EXISTS (SELECT 1 FROM task t WHERE t.project_id = hot_lease.project_id AND t.open AND t.pos > v_head)
+          OR is_sure AND EXISTS (
+              SELECT 1 FROM task t WHERE t.project_id = hot_lease.project_id AND t.open AND t.pos < 0) THEN
         reason := 'none_for_you';
         retry_after := CASE WHEN is_resting THEN 30 ELSE 2 END;
     ELSIF EXISTS (SELECT 1 FROM task t WHERE t.project_id = hot_lease.project_id AND t.retired_at IS NULL) THEN
@@ -441,7 +521,7 @@ BEGIN
         retired_at = CASE WHEN t.retired_at IS NULL AND i.retire IS NOT NULL THEN now() ELSE t.retired_at END,
         retirement_reason = coalesce(t.retirement_reason, i.retire),
         pos = CASE WHEN l.holds_seat AND i.status <> 'counted' AND NOT t.open AND t.retired_at IS NULL
-                   THEN nextval('task_pos') ELSE t.pos END
+                   THEN hot_again(t.pos) ELSE t.pos END
     FROM jsonb_to_recordset(in_items) AS i(task bigint, status text, retire text)
     LEFT JOIN lease l ON l.contributor_id = in_who AND l.task_id = i.task
     WHERE t.id = i.task;

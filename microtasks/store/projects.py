@@ -153,8 +153,9 @@ def change_stopping(session: Session, project: Project, before: str) -> None:
     connection.execute("UPDATE project SET head_pos = -1 WHERE id = %(project)s", parameters)
     connection.execute("UPDATE cursor SET pos = -1, lap = -1 WHERE project_id = %(project)s", parameters)
     connection.execute(
-        """UPDATE task SET redundancy = %(most)s
-           WHERE project_id = %(project)s AND retired_at IS NULL AND redundancy < %(most)s""",
+        """UPDATE task SET redundancy = greatest(redundancy, %(most)s),
+                  pos = CASE WHEN pos < 0 THEN -1 - pos ELSE pos END  -- none is served before others now
+           WHERE project_id = %(project)s AND retired_at IS NULL AND (redundancy < %(most)s OR pos < 0)""",
         parameters,
     )
 

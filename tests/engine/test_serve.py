@@ -171,8 +171,8 @@ def test_looking_back_over_much_is_paced(site: Site) -> None:
         connection.execute(
             "INSERT INTO cursor (contributor_id, project_id, pos) VALUES (%s, %s, -1)", (cy, project.id)
         )
-    waits = [serve.lease(site, project.slug, cy).retry_after_s for _ in range(6)]
-    assert waits == [2, 1, 1, 1, 1, 30]  # the walk; four spans of 16 and the rest; then a pause
+    waits = [serve.lease(site, project.slug, cy).retry_after_s for _ in range(7)]
+    assert waits == [2, 1, 1, 1, 1, 1, 30]  # the walk; five spans of 12 and the rest; then a pause
 
 
 # -- gold ---------------------------------------------------------------------------------------------

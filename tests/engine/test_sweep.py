@@ -100,7 +100,7 @@ def test_a_sweeper_waits_for_nobody(site: Site) -> None:
 
 def test_the_head_follows_the_first_open_task_and_new_contributors_start_there(site: Site) -> None:
     project = b.project(site, redundancy=1)
-    made = b.tasks(site, project, 5)
+    made = b.tasks(site, project, 30)
     cy = b.contributor()
     for lease in serve.lease(site, project.slug, cy, limit=3).leases:
         submit.submit(site, cy, [AnswerIn(lease.token, "value", b.YES)])

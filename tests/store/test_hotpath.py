@@ -98,7 +98,7 @@ def test_who_has_answered_all_that_is_open_costs_no_scan(site: Site) -> None:
     normal = typical(site, project, b.contributor)
     who = person_with_history(site, project, 1_000)
     with site.db.connection() as connection:
-        costs = [buffers(connection, project.slug, who) for _ in range(66)]
+        costs = [buffers(connection, project.slug, who) for _ in range(88)]
     assert max(costs) <= 5 * normal, (normal, max(costs))
     assert costs[-1] < normal  # and once all was looked at, next to nothing
 
