@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint format migration bench interop screenshots clean
+.PHONY: help install run test lint format migration bench interop sessions screenshots clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,6 +47,9 @@ interop: install  ## Let other people's tools read the exports; environments and
 
 bench: install  ## Measure this machine, each line beside its target; SIZE=1000000 for a million tasks
 	$(BIN)/python -m benchmarks $(ARGS)
+
+sessions: install  ## Drive a browser through 100 visits of ten minutes, and look for errors and lost answers
+	PYTHONPATH=tests $(BIN)/python tests/browser/sessions.py $(ARGS)
 
 screenshots: install  ## Take pictures of every screen into screenshots/
 	PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py $(ARGS)
