@@ -305,6 +305,20 @@ class Batch(SQLModel, table=True):
     finished_at: datetime | None = _time(null=True)
 
 
+class Sending(SQLModel, table=True):
+    """An upload that is on its way in pieces, and can go on after a break. `id` names its folder."""
+
+    __tablename__ = "upload"
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    project_id: int = _big("project.id")
+    account_id: int = _big("account.id")
+    # [{"name", "size", "received"}], in bytes
+    files: list[dict[str, Any]] = Field(
+        default=[], sa_column=Column(JSONB, nullable=False, server_default=text("'[]'"))
+    )
+    created_at: datetime | None = _time(now=True)
+
+
 class BatchFailure(SQLModel, table=True):
     """A row or file of a batch that did not become a task, and why, for a person."""
 

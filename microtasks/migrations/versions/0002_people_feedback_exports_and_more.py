@@ -263,7 +263,28 @@ def upgrade() -> None:
         unique=True,
         postgresql_where=sa.text("left_at IS NULL"),
     )
+    op.create_table(
+        "upload",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "files", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_upload_account_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_upload_project_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_upload")),
+    )
     op.add_column("answer", sa.Column("told_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "batch", sa.Column("look", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True)
+    )
+    op.add_column("batch", sa.Column("started_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
         "cursor",
         sa.Column("soon", sa.BigInteger(), server_default=sa.text("-4611686018427387905"), nullable=False),
@@ -313,15 +334,12 @@ def upgrade() -> None:
         "stopping", sa.Column("n_reopened", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
 
 
 def downgrade() -> None:
-    op.create_foreign_key(
-        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
-    )
     op.create_foreign_key(
         op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
     )
@@ -332,6 +350,9 @@ def downgrade() -> None:
         ["project_id"],
         ["id"],
         ondelete="CASCADE",
+    )
+    op.create_foreign_key(
+        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
@@ -349,7 +370,10 @@ def downgrade() -> None:
     op.drop_column("project", "trial_of")
     op.drop_column("project", "shows_teams")
     op.drop_column("cursor", "soon")
+    op.drop_column("batch", "started_at")
+    op.drop_column("batch", "look")
     op.drop_column("answer", "told_at")
+    op.drop_table("upload")
     op.drop_index(
         "uq_team_member_present", table_name="team_member", postgresql_where=sa.text("left_at IS NULL")
     )
