@@ -152,6 +152,8 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         if problems:
             raise AnswerInvalid(problems[0]["what"], problems=problems)
 
+    squares = staticmethod(grid.rows_for)
+
     def parse_value(
         self, raw: object, payload: TaskPayload, config: MarkingConfig, media: Sequence[Media] = ()
     ) -> dict[str, Any]:

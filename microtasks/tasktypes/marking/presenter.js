@@ -15,11 +15,12 @@ export function mount(element, {config, media, draft, onchange}) {
   const $ = name => element.querySelector(`[data-${name}]`);
   const texts = JSON.parse($("strings").textContent);
   const say = text => { $("live").textContent = text; };
-  const stage = $("stage"), svg = $("canvas"), base = $("base"), picture = $("image");
+  const stage = $("stage"), svg = $("canvas"), base = $("base"), picture = $("image"), table = $("squares");
   const {width: W, height: H, srcset = ""} = media[0];
   const shape = config.shape ?? "circle", classes = config.classes ?? [];
   const minimum = config.min_diameter_px ?? 0, most = config.max_marks ?? 500;
 
+  let turns = 0, stageSize = {w: 1, h: 1}; // quarter turns of the view; size is that of the stage before turning
   let marks = (draft?.marks ?? []).map(mark => ({...mark}));
   let selected = null, current = classes[0]?.id, undone = [];
   let view = {s: 1, x: 0, y: 0}, fitted = 1, size = {w: 1, h: 1};
@@ -31,10 +32,14 @@ export function mount(element, {config, media, draft, onchange}) {
 
   const toImage = point => ({x: view.x + point.x / view.s, y: view.y + point.y / view.s});
   const toStage = (x, y) => ({x: (x - view.x) * view.s, y: (y - view.y) * view.s});
-  const at = event => {
+  // The view may be turned: everything is reckoned on a stage that is not, and only what comes in and goes out is turned.
+  const unturned = ({x, y}) => [{x, y}, {x: y, y: stageSize.w - x}, {x: stageSize.w - x, y: stageSize.h - y}, {x: stageSize.h - y, y: x}][turns];
+  const turned = ({x, y}) => [{x, y}, {x: stageSize.w - y, y: x}, {x: stageSize.w - x, y: stageSize.h - y}, {x: y, y: stageSize.h - x}][turns];
+  const onStage = event => {
     const box = svg.getBoundingClientRect();
     return {x: event.clientX - box.left, y: event.clientY - box.top};
   };
+  const at = event => unturned(onStage(event));
 
   function clamp() {
     for (const [axis, length, span] of [["x", W, size.w], ["y", H, size.h]]) {
@@ -43,7 +48,11 @@ export function mount(element, {config, media, draft, onchange}) {
     }
   }
   function fit() {
-    size = {w: stage.clientWidth || 1, h: stage.clientHeight || 1};
+    stageSize = {w: stage.clientWidth || 1, h: stage.clientHeight || 1};
+    size = turns % 2 ? {w: stageSize.h, h: stageSize.w} : stageSize;
+    // The squares do not turn, and lie on the picture as large as it fits.
+    const whole = Math.min(stageSize.w / W, stageSize.h / H);
+    for (const {style} of [base, table]) Object.assign(style, {inlineSize: `${W * whole}px`, blockSize: `${H * whole}px`});
     const before = fitted, wasFitted = view.s <= before * 1.001;
     fitted = Math.min(size.w / W, size.h / H);
     if (wasFitted || view.s < fitted) view.s = fitted;
@@ -58,6 +67,12 @@ export function mount(element, {config, media, draft, onchange}) {
     clamp();
     sharpen();
     draw();
+  }
+  function turn() {
+    turns = (turns + 1) % 4;
+    view.s = fitted; // so that fit() shows the whole picture
+    fit();
+    say(texts.turned.replace("{n}", turns * 90));
   }
   function pan(dx, dy) {
     view.x -= dx / view.s;
@@ -186,6 +201,8 @@ export function mount(element, {config, media, draft, onchange}) {
     return {x: middle.x + Math.max(mark.r * view.s, 18), y: middle.y};
   }
   function paint() {
+    const {w, h} = stageSize;
+    $("turned").setAttribute("transform", ["", `matrix(0 1 -1 0 ${w} 0)`, `matrix(-1 0 0 -1 ${w} ${h})`, `matrix(0 -1 1 0 0 ${h})`][turns]);
     $("scene").setAttribute("transform", `matrix(${view.s} 0 0 ${view.s} ${-view.x * view.s} ${-view.y * view.s})`);
     const nodes = [];
     const drawn = act?.mark && act.kind === "new" ? [...marks, act.mark] : marks;
@@ -196,7 +213,7 @@ export function mount(element, {config, media, draft, onchange}) {
       const middle = toStage(centre(mark).x, centre(mark).y);
       if (shape === "point") nodes.push(shapeOf("circle", {class: "dot", cx: middle.x, cy: middle.y, r: 1.6}));
       if (isNew && isTooSmall(mark)) {
-        const sign = shapeOf("text", {class: "sign", x: middle.x, y: middle.y - Math.max(mark.r ?? 0, 10) * view.s - 8});
+        const sign = shapeOf("text", {class: "sign", transform: `translate(${middle.x} ${middle.y}) rotate(${-90 * turns})`, y: -Math.max(mark.r ?? 0, 10) * view.s - 8});
         sign.textContent = `! ${px(smallest(mark))} < ${px(minimum)}`;
         nodes.push(sign);
       }
@@ -231,15 +248,15 @@ export function mount(element, {config, media, draft, onchange}) {
     loupe.setAttribute("visibility", point ? "visible" : "hidden");
     if (!point) return;
     const s = view.s * 2, target = toImage(point);
-    const x = point.x < size.w / 2 ? size.w - LENS - 14 : LENS + 14;
-    loupe.setAttribute("transform", `translate(${x} ${LENS + 70})`);
+    const x = turned(point).x < stageSize.w / 2 ? stageSize.w - LENS - 14 : LENS + 14;
+    loupe.setAttribute("transform", `translate(${x} ${LENS + 70}) rotate(${90 * turns})`);
     $("lens").setAttribute("transform", `matrix(${s} 0 0 ${s} ${-target.x * s} ${-target.y * s})`);
     const ring = act.mark ? [outline(act.mark, s, target.x, target.y, "halo"), outline(act.mark, s, target.x, target.y, `ring ${isTooSmall(act.mark) ? "bad" : "good"}`)] : [];
     $("lens-mark").replaceChildren(...ring, shapeOf("path", {class: "middle", d: "M-7 0h14M0 -7v14"}));
   }
   function list() {
     const n = marks.length;
-    $("marks").hidden = false; // also without marks: if its line came with the first, the picture would jump
+    $("marks").hidden = bySquares; // shown also without marks: if its line came with the first, the picture would jump
     $("count").textContent = n === 1 ? texts.count_1 : n ? texts.count_n.replace("{n}", n) : texts.count_0;
     $("list").replaceChildren(...marks.map(mark => {
       const item = document.createElement("li"), pick = document.createElement("button"), drop = document.createElement("button");
@@ -413,7 +430,7 @@ export function mount(element, {config, media, draft, onchange}) {
   }
   svg.addEventListener("keydown", event => {
     if ((event.ctrlKey || event.metaKey) && event.key !== "z") return;
-    const arrow = arrows[event.key], step = size.w / (event.shiftKey ? 8 : 60) / view.s;
+    const arrow = arrows[event.key] && [0, 1, 2, 3].slice(0, turns).reduce(([x, y]) => [y, -x], arrows[event.key]), step = size.w / (event.shiftKey ? 8 : 60) / view.s;
     if (arrow) {
       if (event.altKey && selected) {
         keep();
@@ -436,6 +453,7 @@ export function mount(element, {config, media, draft, onchange}) {
     else if (event.key === "Escape" && (act || selected || cross)) { restore(); selected = cross = corner = null; }
     else if (event.key === "h" || event.key === "H") tools.hide();
     else if (event.key === "i" || event.key === "I") tools.look();
+    else if (event.key === "r" || event.key === "R") turn();
     else return;
     event.preventDefault();
     draw();
@@ -450,6 +468,7 @@ export function mount(element, {config, media, draft, onchange}) {
     pan: () => { isPanning = !isPanning; press("pan", isPanning); svg.classList.toggle("panning", isPanning); },
     look: () => { look = (look + 1) % 3; svg.dataset.look = look; say(texts.looks[look]); },
     hide: () => { const isOn = svg.classList.toggle("bare"); press("hide", isOn); say(isOn ? texts.hidden : texts.shown); },
+    turn,
     undo,
     smaller: () => resize(1 / 1.12),
     bigger: () => resize(1.12),
@@ -465,10 +484,51 @@ export function mount(element, {config, media, draft, onchange}) {
     }
   });
 
+  // -- squares instead of drawing ---------------------------------------------------------------------
+
+  const model = table.querySelector("td"), longer = Math.max(W, H);
+  const columns = Math.max(2, Math.round(6 * W / longer)), rows = Math.max(2, Math.round(6 * H / longer));
+  const boxes = [];
+  table.tBodies[0].replaceChildren(...Array.from({length: rows}, (_, y) => {
+    const row = document.createElement("tr");
+    for (let x = 0; x < columns; x++) {
+      const cell = model.cloneNode(true), box = cell.querySelector("input"), name = String.fromCharCode(65 + x) + (y + 1);
+      box.value = cell.querySelector("span").textContent = name;
+      box.checked = draft?.cells?.checked.includes(name) ?? false;
+      boxes.push(box);
+      row.append(cell);
+    }
+    return row;
+  }));
+  table.addEventListener("change", onchange);
+  table.addEventListener("keydown", event => {
+    const arrow = arrows[event.key], place = boxes.indexOf(event.target);
+    if (!arrow || place < 0) return;
+    event.preventDefault();
+    const x = between(place % columns + arrow[0], 0, columns - 1), y = between(Math.floor(place / columns) + arrow[1], 0, rows - 1);
+    boxes[y * columns + x].focus();
+  });
+  const ticked = () => boxes.filter(box => box.checked).map(box => box.value);
+  const remembered = () => { try { return localStorage.getItem("mt:squares") === "1"; } catch { return false; } };
+  let bySquares = draft?.cells ? true : marks.length ? false : remembered();
+  function showSquares(isOn) {
+    bySquares = isOn;
+    table.hidden = $("squares-hint").hidden = !isOn;
+    base.classList.toggle("behind", !isOn);
+    svg.toggleAttribute("hidden", isOn);
+    for (const name of ["tools", "undo-tools", "overlay", "marks"]) $(name).hidden = isOn;
+    $("switch").setAttribute("aria-pressed", isOn);
+  }
+  $("switch").hidden = false;
+  $("switch").addEventListener("click", () => {
+    showSquares(!bySquares);
+    try { localStorage.setItem("mt:squares", bySquares ? "1" : "0"); } catch { /* private mode: asked again next time */ }
+    if (!bySquares) fit();
+    onchange();
+  });
+
   start();
-  svg.removeAttribute("hidden");
-  base.classList.add("behind");
-  for (const name of ["tools", "undo-tools", "overlay"]) $(name).hidden = false;
+  showSquares(bySquares);
   $("marks").open = matchMedia("(min-width:60rem)").matches;
   new ResizeObserver(fit).observe(stage);
   if (!base.complete) base.addEventListener("load", start, {once: true});
@@ -477,10 +537,11 @@ export function mount(element, {config, media, draft, onchange}) {
 
   const tenth = value => Math.round(value * 10) / 10;
   return {
-    read: () => ({marks: marks.map(mark => Object.fromEntries(
+    read: () => bySquares ? {marks: [], cells: {columns, rows, checked: ticked()}} : ({marks: marks.map(mark => Object.fromEntries(
       Object.entries(mark).map(([key, value]) => [key, typeof value === "number" ? tenth(value) : value])))}),
-    isEmpty: () => marks.length === 0,
-    focus: () => svg.focus({preventScroll: true}),
-    undo,
+    isEmpty: () => bySquares ? !ticked().length : marks.length === 0,
+    empty: () => ({marks: []}),
+    focus: () => (bySquares ? boxes[0] : svg).focus({preventScroll: true}),
+    undo: () => !bySquares && undo(),
   };
 }
