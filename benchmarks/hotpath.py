@@ -1,6 +1,6 @@
-"""What handing out a task and taking its answer costs, and whether it stays exact under load.
+"""What handing out a task and taking its answer costs.
 
-    python -m benchmarks.hotpath [--tasks 100000] [--seconds 15] [--only buffers,cpu,http,race]
+    python -m benchmarks.hotpath [--tasks 100000] [--seconds 15] [--only buffers,cpu,http]
 
 Starts its own PostgreSQL (with fsync) and Valkey in a temporary folder. Buffers and counts do not depend on
 the machine; processor times are given as multiples of a bare Flask reply measured in the same run.
@@ -11,112 +11,30 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import multiprocessing
 import random
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import orjson
 from flask import Flask, jsonify
 
+from benchmarks.scene import analyze, cpu_seconds, fresh_site, make_project, postgres_pid, say
 from microtasks.engine import checking, serve, submit, sweep
-from microtasks.engine.site import Site, open_site
+from microtasks.engine.site import Site
 from microtasks.engine.submit import AnswerIn
-from microtasks.local import servers
-from microtasks.settings import Settings
-from microtasks.store import migrate
 from microtasks.web import create_app
 
-CONFIG = {
-    "fields": [
-        {
-            "id": "answer",
-            "kind": "choice",
-            "label": "Is there a crater?",
-            "choices": [{"id": "yes", "label": "Yes"}, {"id": "no", "label": "No"}],
-        }
-    ]
-}
 YES = {"answer": "yes"}
 LEASE = "SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, 0, false)"
-
-
-def say(what: str, measured: str, target: str = "") -> None:
-    print(f"{what:<66} {measured:>24}   {target}", flush=True)
-
-
-# -- a site with many tasks ---------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def fresh_site() -> Iterator[Site]:
-    folder = Path(tempfile.mkdtemp(prefix="mtb", dir="/var/tmp"))  # /tmp may be in memory
-    folder.chmod(0o755)
-    postgres, url = servers.start_postgres(folder / "pg")
-    valkey, queue = servers.start_valkey(folder / "vk")
-    migrate.upgrade(url)
-    site = open_site(
-        Settings(
-            database_url=url, redis_url=queue, data=folder / "data", secret_key=uuid.uuid4().hex, pool_size=16
-        )
-    )
-    try:
-        yield site
-    finally:
-        site.close()
-        for process in (postgres, valkey):
-            servers.stop(process)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def make_project(site: Site, n_tasks: int, redundancy: int = 5, answers_min: int | None = None) -> str:
-    """A published project with that many open tasks at random positions; returns its slug."""
-    slug = f"bench-{uuid.uuid4().hex[:8]}"
-    with site.db.connection() as connection:
-        connection.execute("SET LOCAL statement_timeout = 0")
-        connection.execute(
-            """WITH made AS (
-                   INSERT INTO project (slug, name, purpose, instructions, thanks, topic, task_type, config,
-                                        state, redundancy, answers_min, published_at)
-                   VALUES (%(slug)s, 'Bench', '', '', '', '', 'question', %(config)s, 'published',
-                           %(r)s, %(min)s, now()) RETURNING id, config),
-               kept AS (
-                   INSERT INTO project_config (project_id, version, config) SELECT id, 1, config FROM made),
-               batch AS (
-                   INSERT INTO batch (project_id, state, phase, label, upload, n_tasks)
-                   SELECT id, 'done', 'ready', '', '', %(n)s FROM made RETURNING id, project_id),
-               tasks AS (
-                   INSERT INTO task (project_id, pos, redundancy)
-                   SELECT project_id, (random() * (1::bigint << 52))::bigint, %(r)s
-                   FROM batch, generate_series(1, %(n)s) RETURNING id)
-               INSERT INTO task_content (task_id, project_id, batch_id, external_id, payload)
-               SELECT tasks.id, batch.project_id, batch.id, 'item-' || tasks.id,
-                      jsonb_build_object('text', 'Statement ' || tasks.id) FROM tasks, batch""",
-            {
-                "slug": slug,
-                "config": json.dumps(CONFIG),
-                "r": redundancy,
-                "min": redundancy if answers_min is None else answers_min,
-                "n": n_tasks,
-            },
-        )
-    with site.db.connection() as connection:
-        for table in ("task", "task_content", "answer", "lease", "cursor", "project"):
-            connection.execute(f"ANALYZE {table}")
-    return slug
 
 
 # -- buffers ------------------------------------------------------------------------------------------
@@ -156,9 +74,9 @@ def veteran(site: Site, slug: str, n: int) -> uuid.UUID:
     return who
 
 
-def measure_buffers(site: Site, n_tasks: int) -> None:
+def measure_buffers(site: Site, large_slug: str, n_tasks: int) -> None:
     small = buffers(site, make_project(site, 10_000), uuid.uuid4)
-    large = buffers(site, make_project(site, n_tasks), uuid.uuid4)
+    large = buffers(site, large_slug, uuid.uuid4)
     say(
         f"buffers of next, 10,000 -> {n_tasks:,} tasks",
         f"{small:.0f} -> {large:.0f} ({large / small:.2f}x)",
@@ -173,8 +91,7 @@ def measure_buffers(site: Site, n_tasks: int) -> None:
         "<= 1.2x",
     )
     done = veteran(site, slug, 10_000)
-    with site.db.connection() as connection:
-        connection.execute("ANALYZE answer")
+    analyze(site)
     nothing = buffers(site, slug, lambda: done, 200)
     say(
         "buffers of next for who has answered all that is open",
@@ -223,13 +140,12 @@ class Client:
         return orjson.loads(reply)
 
 
-def measure_cpu(site: Site, n_tasks: int) -> None:
+def measure_cpu(site: Site, slug: str) -> None:
     bare = Flask("bare")
     bare.add_url_rule("/", view_func=lambda: jsonify(ok=True))
     hello_client = Client(bare)
     hello = cpu_us(lambda: hello_client("GET", "/"))
     say("bare Flask JSON reply, CPU", f"{hello:.0f} us")
-    slug = make_project(site, n_tasks)
     people = [uuid.uuid4() for _ in range(40)]
     turn = iter(lambda: people[random.randrange(40)], None)  # noqa: S311
 
@@ -336,16 +252,16 @@ def load(port: int, slug: str, way: str, n_clients: int, seconds: float, counts:
         return done
 
     with ThreadPoolExecutor(n_clients) as pool:
-        counts.put(sum(pool.map(one, range(n_clients))))
+        done = sum(pool.map(one, range(n_clients)))
+    counts.put((done, time.process_time()))
 
 
-def measure_http(site: Site, n_tasks: int, seconds: float) -> None:
-    slug = make_project(site, n_tasks)
+def measure_http(site: Site, slug: str, n_tasks: int, seconds: float) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = site.settings
-    log = Path(tempfile.gettempdir()) / "bench-web.log"
+    log = settings.data.parent / "web.log"
     environment = {
         "DATABASE_URL": settings.database_url,
         "REDIS_URL": settings.redis_url,
@@ -384,98 +300,33 @@ def measure_http(site: Site, n_tasks: int, seconds: float) -> None:
                 multiprocessing.Process(target=load, args=(port, slug, way, 8, seconds, counts))
                 for _ in range(2)
             ]
+            pids = web.pid, postgres_pid(site)
+            before = [cpu_seconds(pid) for pid in pids]
             begin = time.monotonic()
             for process in loads:
                 process.start()
-            done = sum(counts.get() for _ in loads)
+            sums = [counts.get() for _ in loads]
+            elapsed = time.monotonic() - begin
+            spent = [cpu_seconds(pid) - former for pid, former in zip(pids, before, strict=True)]
             for process in loads:
                 process.join()
-            rate = done / (time.monotonic() - begin)
-            target = "> 2,000,000" if way != "blocks of 10" else ""
+            done = sum(n for n, _ in sums)
             say(
                 f"HTTP, 2 web processes, 16 clients, {n_tasks:,} tasks: {way}",
-                f"{rate * 3600:,.0f} an hour",
-                target,
+                f"{done / elapsed * 3600:,.0f} an hour",
+                "> 2,000,000" if way != "blocks of 10" else "",
+            )
+            web_us, postgres_us, load_us = (
+                each / done * 1e6 for each in (*spent, sum(cpu for _, cpu in sums))
+            )
+            say(
+                "    CPU of each: web processes, PostgreSQL, the load itself",
+                f"{web_us:.0f} + {postgres_us:.0f} + {load_us:.0f} us",
             )
     finally:
         stop.set()
         web.terminate()
         web.wait()
-    say("invariants broken after that", str(len(checking.check(site))), "0")
-
-
-# -- exactness ----------------------------------------------------------------------------------------
-
-
-def measure_race(site: Site) -> None:
-    """The closest peer's race: 20 volunteers, 50 ms to think, 30 tasks x 3 (the peer collected 514)."""
-    slug = make_project(site, 30, redundancy=3)
-    receipts: Counter[str] = Counter()
-
-    def volunteer(_: int) -> None:
-        who = uuid.uuid4()
-        while True:
-            served = serve.lease(site, slug, who)
-            if served.reason == "complete":
-                return
-            time.sleep(0.05)
-            for lease in served.leases:
-                said = submit.submit(site, who, [AnswerIn(lease.token, "value", YES)])
-                receipts.update(receipt.status for receipt in said.receipts)
-
-    with ThreadPoolExecutor(20) as pool:
-        list(pool.map(volunteer, range(20)))
-    say("20 volunteers, 50 ms think time, 30 tasks x 3: answers", f"{receipts['counted']}", "90")
-
-
-def measure_chaos(site: Site, rounds: int = 50) -> None:
-    """The last task, over and over: 64 clients, abandoned leases, answers twice and late, two sweepers."""
-    broken: Counter[str] = Counter()
-    for _ in range(rounds):
-        slug = make_project(site, 1, redundancy=3)
-        stop = threading.Event()
-
-        def sweeper(stop: threading.Event = stop) -> None:
-            while not stop.is_set():
-                with site.db.connection() as connection:  # who walked away comes no more
-                    connection.execute("UPDATE lease SET expires_at = now() WHERE network = 'gone'")
-                sweep.sweep(site)
-                time.sleep(0.01)
-
-        def client(number: int, slug: str = slug) -> None:
-            who, gone = uuid.uuid4(), number % 10 < 3
-            for _ in range(40):
-                served = serve.lease(site, slug, who, network=b"gone" if gone else None)
-                if served.reason == "complete":
-                    return
-                for lease in served.leases:
-                    if gone:
-                        time.sleep(0.03)  # late: the lease was taken back, or is about to be
-                    for _ in range(2):
-                        submit.submit(site, who, [AnswerIn(lease.token, "value", YES)])
-
-        with ThreadPoolExecutor(66) as pool:
-            sweepers = [pool.submit(sweeper) for _ in range(2)]
-            list(pool.map(client, range(64)))
-            stop.set()
-            for done in sweepers:
-                done.result()
-        with site.db.connection() as connection:
-            [(n, wanted, is_retired, rows, doubled)] = connection.execute(
-                """SELECT t.n_answers, t.redundancy, t.retired_at IS NOT NULL,
-                          count(a.id) FILTER (WHERE a.status = 'counted'),
-                          count(a.id) - count(DISTINCT a.contributor_id)
-                   FROM task t JOIN project p ON p.id = t.project_id LEFT JOIN answer a ON a.task_id = t.id
-                   WHERE p.slug = %s GROUP BY t.id""",
-                (slug,),
-            )
-        broken["over"] += n > wanted
-        broken["short"] += n < wanted
-        broken["stuck"] += not is_retired
-        broken["double"] += doubled > 0
-        broken["counters"] += n != rows
-    found = ", ".join(f"{name} {broken[name]}" for name in ("over", "short", "double", "stuck", "counters"))
-    say(f"64 clients on the last task, {rounds} rounds, 30 % gone, twice, late", found, "0 each")
     say("invariants broken after that", str(len(checking.check(site))), "0")
 
 
@@ -485,19 +336,23 @@ def main() -> None:
     )
     parser.add_argument("--tasks", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=15, help="of each way over HTTP")
-    parser.add_argument("--only", default="buffers,cpu,http,race")
+    parser.add_argument("--only", default="buffers,cpu,http")
     arguments = parser.parse_args()
-    only = arguments.only.split(",")
     with fresh_site() as site:
-        if "buffers" in only:
-            measure_buffers(site, arguments.tasks)
-        if "cpu" in only:
-            measure_cpu(site, arguments.tasks)
-        if "http" in only:
-            measure_http(site, arguments.tasks, arguments.seconds)
-        if "race" in only:
-            measure_race(site)
-            measure_chaos(site)
+        measure(site, arguments.tasks, arguments.seconds, arguments.only.split(","))
+
+
+def measure(
+    site: Site, n_tasks: int, seconds: float, only: Sequence[str] = ("buffers", "cpu", "http")
+) -> None:
+    """All of it on one project of that many tasks."""
+    slug = make_project(site, n_tasks)
+    if "buffers" in only:
+        measure_buffers(site, slug, n_tasks)
+    if "cpu" in only:
+        measure_cpu(site, slug)
+    if "http" in only:
+        measure_http(site, slug, n_tasks, seconds)
 
 
 if __name__ == "__main__":

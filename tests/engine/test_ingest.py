@@ -8,7 +8,7 @@ import shutil
 import time
 import tracemalloc
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from microtasks.core.errors import Conflict, FileInvalid, NotFound, Unavailable
-from microtasks.engine import ingest, inserting, intake, jobs
+from microtasks.engine import imagepool, ingest, inserting, intake, jobs
+from microtasks.engine.images import Derived
 from microtasks.engine.ingest import Upload
 from microtasks.engine.site import Site
 from microtasks.store import batches, media, projects
@@ -504,15 +505,35 @@ def test_one_value_that_the_database_refuses_costs_few_transactions(
 
 
 def test_the_same_table_again_is_listed_whole_and_what_is_new_comes_in(
+    site: Site, project: builders.ProjectRow
+) -> None:
+    table = "id,text\n" + "".join(f"{n},a\n" for n in range(6_000))  # two chunks
+    imported(site, project, upload(t_csv=table))
+    batch = imported(site, project, upload(t_csv=table + "6000,a\n6001,a\n6001,b\n"))
+    assert (batch.n_tasks, batch.n_failed, batch.rows_done) == (2, 6_001, 6_003)
+    assert failures(site, batch)[6_004, "6001"] == "A task with the id “6001” is there already."
+    assert len(rows(site, project)) == 6_002
+
+
+def test_the_images_of_a_batch_are_derived_by_several_processes_at_once(
     site: Site, project: builders.ProjectRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 10)
-    table = "id,text\n" + "".join(f"{n},a\n" for n in range(45))
-    imported(site, project, upload(t_csv=table))
-    batch = imported(site, project, upload(t_csv=table + "45,a\n46,a\n46,b\n"))
-    assert (batch.n_tasks, batch.n_failed, batch.rows_done) == (2, 46, 48)
-    assert failures(site, batch)[49, "46"] == "A task with the id “46” is there already."
-    assert len(rows(site, project)) == 47
+    n_processes = min(imagepool.MAX_PROCESSES, len(os.sched_getaffinity(0)))
+    busy, most, derived_by = [0], [0], set()
+    ask = imagepool._Child.ask
+
+    def counted(self: imagepool._Child, *given: Any) -> Iterator[Derived]:
+        derived_by.add(self._process.pid)
+        busy[0] += 1
+        most[0] = max(most[0], busy[0])
+        yield from ask(self, *given)
+        busy[0] -= 1
+
+    monkeypatch.setattr(imagepool._Child, "ask", counted)
+    batch = imported(site, project, upload(**{f"{n}_png": image(n) for n in range(12)}))
+    assert batch.n_tasks == 12
+    assert len(derived_by) == most[0] == n_processes
+    assert os.getpid() not in derived_by
 
 
 # taking files in
