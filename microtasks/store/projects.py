@@ -43,6 +43,11 @@ def visible_by_slug(session: Session, slug: str) -> Project:
     return project
 
 
+def find_public(session: Session, slug: str) -> Project | None:
+    """As `visible_by_slug`, but None where there is none."""
+    return session.exec(select(Project).where(Project.slug == slug, Project.state != "draft")).first()
+
+
 def list_for_account(session: Session, account_id: int, is_operator: bool = False) -> Sequence[Project]:
     """The projects that this account owns or is a member of, newest first; for an operator all."""
     return session.exec(_mine(account_id, is_operator).order_by(col(Project.id).desc())).all()
@@ -160,25 +165,48 @@ def change_stopping(session: Session, project: Project, before: str) -> None:
     )
 
 
+#: What a task that stops when sure is taken to need, and how many such tasks this guess is worth.
+USUAL_ANSWERS, USUAL_TASKS = 4, 10
+
+
 def progress(session: Session, project_id: int) -> Progress:
     """Counts of one project: tasks, retired, answers (counted), answers_wanted, contributors."""
     return progress_of(session, [project_id])[project_id]
 
 
 def progress_of(session: Session, project_ids: Sequence[int]) -> dict[int, Progress]:
-    """`progress` for several projects in two queries."""
+    """`progress` for several projects in two queries.
+
+    answers_wanted: what all tasks ask for in the end. Where tasks stop when sure nobody knows that: an open
+    task is taken to need as many as finished ones did, and at least the seats that it has.
+    """
     found = {
         project: dict.fromkeys(("tasks", "retired", "answers", "answers_wanted", "contributors"), 0)
         for project in project_ids
     }
     connection = raw(session)
-    for project, tasks, retired, answers, wanted in connection.execute(
-        """SELECT project_id, count(*), count(retired_at), sum(n_answers),
-                  sum(CASE WHEN retired_at IS NULL THEN redundancy ELSE n_answers END)
-           FROM task WHERE project_id = ANY(%s) GROUP BY project_id""",
+    rows = connection.execute(
+        """SELECT t.project_id, p.stop_rule = 'confidence', p.redundancy, t.redundancy, count(*),
+                  count(t.retired_at), sum(t.n_answers), coalesce(sum(t.n_answers)
+                      FILTER (WHERE t.retired_at IS NOT NULL), 0)
+           FROM task t JOIN project p ON p.id = t.project_id WHERE t.project_id = ANY(%s)
+           GROUP BY t.project_id, p.id, t.redundancy""",
         (list(project_ids),),
-    ):
-        found[project].update(tasks=tasks, retired=retired, answers=answers, answers_wanted=wanted)
+    ).fetchall()
+    for project, _, _, _, tasks, retired, answers, _ in rows:
+        found[project]["tasks"] += tasks
+        found[project]["retired"] += retired
+        found[project]["answers"] += answers
+    finished = dict.fromkeys(found, 0)
+    for project, *_, answered in rows:
+        finished[project] += answered
+    for project, is_adaptive, most, seats, tasks, retired, _, answered in rows:
+        # Finished tasks of a young project are the easy ones: a few of usual length stand beside them.
+        usual = finished[project] + USUAL_TASKS * min(USUAL_ANSWERS, most)
+        each = (
+            max(seats, min(most, usual / (found[project]["retired"] + USUAL_TASKS))) if is_adaptive else seats
+        )
+        found[project]["answers_wanted"] += round(answered + (tasks - retired) * each)
     for project, contributors in connection.execute(
         "SELECT project_id, count(DISTINCT contributor_id) FROM answer WHERE project_id = ANY(%s) GROUP BY 1",
         (list(project_ids),),
@@ -189,12 +217,16 @@ def progress_of(session: Session, project_ids: Sequence[int]) -> dict[int, Progr
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a project's card shows. cover: the first image of its first tasks; median_seconds: per task."""
+    """What a project's card shows. cover: the first image of its first tasks; median_seconds: per task.
+
+    languages: what it can be read in, the owner's first; () where nobody has asked.
+    """
 
     project: Project
     progress: Progress
     cover: Media | None
     median_seconds: float | None
+    languages: tuple[str, ...] = ()
 
 
 _progress: Kept[tuple[str, int], Progress] = Kept()

@@ -104,3 +104,24 @@ def test_a_card_has_the_first_image_and_the_median_pace(site: Site) -> None:
     assert cards[made.id].cover is not None and cards[made.id].cover.id == image
     assert cards[made.id].median_seconds == 3.5
     assert (cards[text_only.id].cover, cards[text_only.id].median_seconds) == (None, None)
+
+
+def test_answers_wanted_is_an_estimate_where_tasks_stop_when_sure(site: Site) -> None:
+    made = builders.project(site, redundancy=10, answers_min=2, stop_rule="confidence", stop_threshold=0.95)
+    done, *_ = builders.tasks(site, made, 101, redundancy=2)
+
+    def wanted() -> int:
+        with site.db.session() as session:
+            return projects.progress(session, made.id)["answers_wanted"]
+
+    assert wanted() == 101 * 4  # nothing is known: four a task, not two seats and not the most
+    with site.db.connection() as connection:
+        connection.execute(
+            "UPDATE task SET n_answers = 6, redundancy = 6, retired_at = now(),"
+            " retirement_reason = 'consensus' WHERE project_id = %s AND id < %s",
+            (made.id, done + 50),
+        )
+    assert wanted() == round(50 * 6 + 51 * (50 * 6 + 10 * 4) / 60)
+    with site.db.connection() as connection:
+        connection.execute("UPDATE project SET stop_rule = 'redundancy' WHERE id = %s", (made.id,))
+    assert wanted() == 50 * 6 + 51 * 2
