@@ -112,7 +112,7 @@ def _certificate(row: stored.Row) -> Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The texts of a certificate in its language. rows: project, answers, hours; heads: of these columns."""
+    """The texts of a certificate in its language. rows: project, answers, time; heads: of these columns."""
 
     language: str
     is_rtl: bool
@@ -170,7 +170,7 @@ def pdf(sheet: Sheet) -> bytes:
     paper.line(60, y, 150, y)
     y = write(sheet.body, 12.5, y + 7) + 10
 
-    widths = (102.0, 30.0, 30.0)
+    widths = (92.0, 28.0, 42.0)
     for number, row in enumerate([sheet.heads, *sheet.rows]):
         paper.set_font("sans", size=9.5 if number == 0 else 11)
         paper.set_text_color(*(MUTED if number == 0 else INK))

@@ -29,18 +29,25 @@ ROWS_MAX = 12
 @blueprint.app_template_global()
 def duration(seconds: float) -> str:
     """An honest length of time: minutes below an hour and a half, then hours."""
+    if seconds < 30:
+        return _("less than a minute") if seconds else ngettext("%(num)s minute", "%(num)s minutes", 0)
     if seconds < 5400:
         return ngettext("%(num)s minute", "%(num)s minutes", round(seconds / 60))
     n = format_decimal(round(seconds / 3600, 1))
     return _("%(n)s hours", n=n)
 
 
+@blueprint.app_template_global()
+def isolated(text: str) -> str:
+    """A text inside a sentence of another direction: neither takes the other's full stop (FSI, PDI)."""
+    return f"\u2068{text}\u2069"
+
+
 @blueprint.after_request
 def private(response: Response) -> Response:
-    """Keep own pages out of caches and search engines, and their addresses from other sites."""
+    """Keep own pages out of caches and search engines."""
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Robots-Tag"] = "noindex"
-    response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
@@ -221,7 +228,7 @@ def certificate(certificate_id: str) -> ResponseReturnValue:
 def certificate_file(certificate_id: str) -> ResponseReturnValue:
     sheet = _sheet(certificates.get(current_site(), certificate_id))
     if not certificates.is_printable(sheet):
-        raise NotFound(_("The certificate's font lacks letters of this name. Print the page instead."))
+        raise NotFound(_("The certificate’s font lacks letters of this name. Print the page instead."))
     response = Response(certificates.pdf(sheet), content_type="application/pdf")
     response.headers["Content-Disposition"] = 'attachment; filename="certificate.pdf"'
     return response
@@ -242,7 +249,7 @@ def _certificate_form(wrong: str = "", name: str = "") -> str:
 def counted_how() -> str:
     """How time is counted, in a sentence or two (store/work.py)."""
     return _(
-        "Time: each answer counts with the time spent on it as the volunteer's device measured it, at most "
+        "Time: each answer counts with the time spent on it as the volunteer’s device measured it, at most "
         "five minutes; a sitting never counts for more than the time from its first to its last answer and "
         "ten minutes."
     )
@@ -253,11 +260,11 @@ def _sheet(it: Certificate) -> Sheet:
     language = it.language if it.language in texts.LANGUAGES else texts.DEFAULT
     with force_locale(language):
         locale = get_locale()
-        rows = [(name, format_decimal(n), _hours(seconds)) for name, n, seconds in it.projects]
+        rows = [(name, format_decimal(n), duration(seconds)) for name, n, seconds in it.projects]
         if len(rows) > ROWS_MAX:
             rest = it.projects[ROWS_MAX - 1 :]
             more = _("and %(n)s more projects", n=format_decimal(len(rest)))
-            sums = format_decimal(sum(n for _name, n, _s in rest)), _hours(sum(s for _name, _n, s in rest))
+            sums = format_decimal(sum(n for _p, n, _s in rest)), duration(sum(s for _p, _n, s in rest))
             rows = [*rows[: ROWS_MAX - 1], (more, *sums)]
         return Sheet(
             language=language,
@@ -266,7 +273,7 @@ def _sheet(it: Certificate) -> Sheet:
             lead=_("This certifies that"),
             name=it.name,
             body=said(it),
-            heads=(_("Project"), _("Answers"), _("Hours")),
+            heads=(_("Project"), _("Answers"), _("Time")),
             rows=rows,
             notes=[
                 _("The name is as the volunteer gave it; identity was not checked.")
@@ -296,10 +303,6 @@ def said(it: Certificate) -> str:
         last=format_date(it.last, "long"),
         **facts,
     )
-
-
-def _hours(seconds: float) -> str:
-    return format_decimal(round(seconds / 3600, 1))
 
 
 blueprint.add_app_template_global(counted_how)
