@@ -121,7 +121,7 @@ def test_the_page_says_in_plain_words_what_another_setting_would_have_needed(ada
         answers(site, of, task, [NO, NO, YES, YES, YES] if number == 0 else [YES] * 5)
     standing.review(site, of.id)
     page = re.sub(r"<[^>]+>", " ", ada.get(f"/owner/projects/{of.slug}/quality").text)
-    assert re.search(r"3 answers for each task\s+40 % fewer answers\s+1 of 20 results", page)
+    assert re.search(r"3 answers for each task\s+40 % fewer answers, and 1 of 20 results changed", page)
     assert re.search(r"Answers per task\s+5", page)
     with site.db.connection() as connection:
         connection.execute("UPDATE project SET stop_rule = 'confidence', answers_min = 2, redundancy = 10")
