@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     max_answer_bytes: int = Field(1 << 20, description="Largest body of an answer request.")
     max_form_bytes: int = Field(1 << 20, description="Largest body of an ordinary form.")
     max_upload_bytes: int = Field(2 << 30, description="Largest upload of a batch.")
+    max_piece_bytes: int = Field(8 << 20, description="Largest piece of an upload that is sent in pieces.")
     max_unpacked_bytes: int = Field(8 << 30, description="Largest total size of the files inside a ZIP.")
     max_batch_files: int = Field(20_000, description="Most files in one batch.")
     max_batch_rows: int = Field(1_000_000, description="Most rows in one batch.")
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(1.0, description="How often expired leases are taken back.")
     job_attempts: int = Field(3, description="How often a failing job is tried.")
     job_stale_seconds: int = Field(60, description="A job without a heartbeat for so long is started again.")
+    export_days: int = Field(14, ge=1, description="How long the file of an export is kept.")
     session_days: int = Field(30, description="How long an owner stays signed in.")
     signin_link_minutes: int = Field(60, description="How long a one-time sign-in link works.")
 

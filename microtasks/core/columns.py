@@ -1,122 +1,109 @@
-"""All answers of a project as numbers: what a pass over ten million of them works on.
+"""What the columns of a table of tasks are for: by name, by what the owner says, or by what is in them.
 
-One row an answer, sorted by task and person; what was said is a number too, since most answers were given
-before. Tasks to which the same was said are one *pattern*: what plain votes make of them is made once.
+Names of other tools are known, too: Zooniverse's manifests (`//name`, `%name`), PyBossa's tasks (`n_answers`,
+`priority_0`, `info`), Label Studio's (`data`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
+from microtasks.core.errors import RowInvalid
 
-from microtasks.core.tasktype import Answer
+#: What an owner may say that a column is for; or `gold_` and the name of a field.
+ROLES: Final = (
+    "id",
+    "image",
+    "text",
+    "question",
+    "shown",
+    "after",
+    "hidden",
+    "priority",
+    "redundancy",
+    "gold",
+    "",
+)
+#: Longest name of a field, with `gold_` before it.
+MAX_FIELD_CHARACTERS: Final = 70
+#: Cells of such a mean length are rather a text than a fact.
+TEXT_CHARACTERS: Final = 20
+#: Parts of a task that several columns make up, each under its name.
+NAMED: Final = frozenset(("image", "gold_field", "hidden", "after", "shown"))
+#: Columns of PyBossa that have another name here.
+PYBOSSA: Final[Mapping[str, str]] = {"priority_0": "priority", "n_answers": "redundancy"}
+Columns = Mapping[str, str]
 
-Ints = NDArray[Any]
 
-#: Tasks that are looked at together where it goes one by one.
-CHUNK = 4096
+@lru_cache(maxsize=1024)
+def role(name: str) -> tuple[str, str]:
+    """What a column is for, and its name there: ("gold_field", "answer") for `Gold_answer`."""
+    name = name.strip().lstrip("\ufeff").strip()
+    plain = re.sub(r"[\s-]+", "_", name).casefold()
+    if name[:1] in ("#", "!"):
+        return ("hidden" if name[0] == "#" else "after"), name[1:].strip()
+    if name[:2] == "//":  # Zooniverse's other way to hide
+        return "hidden", name[2:].strip()
+    if name[:1] == "%":  # Zooniverse's mark of an index
+        return "shown", name[1:].strip()
+    if plain in PYBOSSA:
+        return PYBOSSA[plain], PYBOSSA[plain]
+    if plain in ("id", "text", "question", "priority", "redundancy", "gold"):
+        return plain, plain
+    if plain in ("image", "images") or plain.startswith("image_"):
+        return "image", plain
+    if plain.startswith("gold_"):
+        return "gold_field", name[len("gold_") :].strip()
+    return "shown", name
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Answers as columns, sorted by task and person.
+def role_of(written: str, columns: Columns) -> tuple[str, str]:
+    """What a column is for: what the owner said, or else what its name says. ("", "") to leave it out."""
+    said = columns.get(written.strip())
+    if said is None:
+        return role(written)
+    if said.startswith("gold_"):
+        return "gold_field", said[len("gold_") :]
+    if said in NAMED:
+        return said, role(written)[1] or written.strip()
+    return said, said
 
-    task_ids: one a task, in the order of `task`. task, person, said: one row an answer, from 0. person:
-    rank of the contributor's name among `people`, as text. said: row of `spoken`.
+
+def unwrapped(raw: Any) -> dict[str, Any]:
+    """The fields of a task: of Label Studio's below `data`, of PyBossa's below `info`. Raises RowInvalid."""
+    if not isinstance(raw, dict):
+        raise RowInvalid('Each task must be one JSON object, such as {"id": "1", "text": "..."}.')
+    for within, beside in (("data", ("id",)), ("info", ("id", *PYBOSSA))):
+        if isinstance(raw.get(within), dict):
+            outside = {name: raw[name] for name in beside if raw.get(name) is not None}
+            return {**outside, **raw[within]}
+    return raw
+
+
+def suggested(
+    names: Sequence[str], rows: Sequence[Sequence[str]], is_file: Callable[[str], bool]
+) -> dict[str, str]:
+    """What columns are probably for whose names do not say so: by the cells of some rows.
+
+    is_file: is there a file of the upload with this name? A column of such names is images, where no column
+    says that it is; without images, text and question the one with the longest cells is the text.
     """
-
-    task_ids: Ints
-    task: Ints
-    person: Ints
-    said: Ints
-    spoken: Sequence[Answer]
-    people: Sequence[str]
-
-    @property
-    def n_tasks(self) -> int:
-        """Tasks, also those without an answer."""
-        return len(self.task_ids)
-
-    @property
-    def starts(self) -> Ints:
-        """First row of each task, and the end: n_tasks + 1 numbers."""
-        starts: Ints = np.r_[0, np.cumsum(np.bincount(self.task, minlength=self.n_tasks))]
-        return starts
-
-    def places(self, tasks: Iterable[int]) -> dict[int, int]:
-        """The number of each of these tasks that is here."""
-        if not self.n_tasks:
-            return {}
-        wanted = np.array(sorted(tasks), np.int64)
-        order = np.argsort(self.task_ids, kind="stable")
-        at = np.searchsorted(self.task_ids, wanted, sorter=order)
-        at = order[np.minimum(at, self.n_tasks - 1)]
-        is_here = self.task_ids[at] == wanted
-        return dict(zip(wanted[is_here].tolist(), at[is_here].tolist(), strict=True))
-
-    def patterns(self) -> Iterator[tuple[int, bytes, Ints]]:
-        """For each task its number, and what was said to it: as a key, and as rows of `spoken`, sorted."""
-        said = self.said[np.lexsort((self.said, self.task))] if len(self.said) else self.said
-        starts = self.starts.tolist()
-        for number in range(self.n_tasks):
-            own = said[starts[number] : starts[number + 1]]
-            yield number, own.tobytes(), own
-
-    def given(self, own: Ints) -> list[Answer]:
-        """The answers of a pattern; who gave them is not told."""
-        return [self.spoken[row] for row in own.tolist()]
-
-
-def read(tasks: Iterable[tuple[int, Sequence[Answer]]]) -> Columns:
-    """Turn tasks and their answers into columns. Goes through them once."""
-    numbers: dict[str, int] = {}
-    spoken: list[Answer] = []
-    known: dict[Any, int] = {}
-    ids: list[int] = []
-    task, person, said = [], [], []
-    for number, (task_id, answers) in enumerate(tasks):
-        ids.append(task_id)
-        for answer in answers:
-            key = (answer.kind, _key(answer.value))
-            if key not in known:
-                known[key] = len(spoken)
-                spoken.append(Answer("", answer.kind, answer.value))
-            task.append(number)
-            person.append(numbers.setdefault(answer.contributor, len(numbers)))
-            said.append(known[key])
-    names = sorted(numbers)
-    rank = np.empty(len(names), np.int32)
-    for place, name in enumerate(names):
-        rank[numbers[name]] = place
-    return columns(
-        np.array(ids, np.int64),
-        np.array(task, np.int32),
-        rank[np.array(person, np.int32)] if person else np.zeros(0, np.int32),
-        np.array(said, np.int32),
-        spoken,
-        names,
-    )
-
-
-def columns(
-    task_ids: Ints, task: Ints, person: Ints, said: Ints, spoken: Sequence[Answer], people: Sequence[str]
-) -> Columns:
-    """Return the rows sorted by task and person."""
-    key = task.astype(np.int64) * max(len(people), 1) + person
-    if np.all(key[1:] >= key[:-1]):
-        return Columns(task_ids, task, person, said, spoken, people)
-    order = np.argsort(key, kind="stable")
-    return Columns(task_ids, task[order], person[order], said[order], spoken, people)
-
-
-def _key(value: Any) -> Any:
-    """Something to look a JSON value up by."""
-    if isinstance(value, dict):
-        return tuple((name, _key(part)) for name, part in sorted(value.items()))
-    if isinstance(value, list | tuple):
-        return ("", *map(_key, value))
-    return (type(value), value) if isinstance(value, bool) else value
+    found: dict[str, str] = {}
+    said = {name: role(name)[0] for name in names}
+    if any(re.sub(r"[\s-]+", "_", name).casefold() in PYBOSSA for name in names):
+        found |= {name: "" for name in names if name.casefold() in ("state", "quorum", "calibration")}
+    plain = [
+        (name, [row[at].strip() for row in rows if at < len(row) and row[at].strip()])
+        for at, name in enumerate(names)
+        if name and said[name] == "shown" and name not in found
+    ]
+    if "image" not in said.values():
+        found |= {name: "image" for name, cells in plain if cells and all(map(is_file, cells))}
+    if not {"image", "text", "question"} & {*said.values(), *found.values()}:
+        longest = max(plain, key=lambda it: sum(map(len, it[1])) / max(1, len(it[1])), default=("", []))
+        if longest[1] and sum(map(len, longest[1])) / len(longest[1]) >= TEXT_CHARACTERS:
+            found[longest[0]] = "text"
+    return found

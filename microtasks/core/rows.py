@@ -1,8 +1,9 @@
-"""Read a table of tasks (CSV, TSV, JSONL): each record becomes an Item, or Failed with its reason.
+"""Read a table of tasks (CSV, TSV, JSONL, JSON): each record becomes an Item, or Failed with its reason.
 
 Nothing is read ahead but one record, and one bad line costs only itself. Columns, whatever their case:
 `id`, `image` or `image_*`, `text`, `question`, `priority` (0..1), `redundancy`, `gold_<field>` or `gold`
-(JSON); `#name` is hidden from volunteers, `!name` shown after answering; all others are shown metadata.
+(JSON); `#name` is hidden from volunteers, `!name` shown after answering; all others are shown metadata. So
+are other tools' files; and an owner may say of each column what it is for: columns.py.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ import unicodedata
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from typing import IO, Any, Final, NamedTuple, TextIO
 
 import orjson
 
 from microtasks.core import jsonstrict
+from microtasks.core.columns import NAMED, Columns, role, role_of, unwrapped
 from microtasks.core.errors import FileInvalid, JsonInvalid, RowInvalid
 
 MAX_COLUMNS: Final = 200
@@ -28,14 +29,20 @@ MAX_LINE_CHARACTERS: Final = 1 << 20
 MAX_RECORD_LINES: Final = 1000  # a text with more line breaks is rather a quotation mark left open
 MAX_ID_CHARACTERS: Final = 200
 MAX_REDUNDANCY: Final = 1000
-#: How the name of a table ends, and what separates its cells (None: found out; "": JSON Lines).
+JSON: Final = "[]"
+#: How the name of a table ends, and what separates its cells (None: found out; "": JSON Lines; JSON: none).
 TABLE_ENDINGS: Final[Mapping[str, str | None]] = {
     ".csv": None,
     ".tsv": "\t",
     ".tab": "\t",
     ".jsonl": "",
     ".ndjson": "",
+    ".json": JSON,
 }
+#: What a row of a JSON file counts for where memory is counted.
+OBJECT_CHARACTERS: Final = 1_000
+#: A JSON file is read at once: so many bytes at most.
+MAX_JSON_BYTES: Final = 64 << 20
 #: No cells. Never written to.
 NOTHING: Final[Mapping[str, Any]] = {}
 _UNDECODED = re.compile("[\ud800-\udfff]")
@@ -235,30 +242,11 @@ def _cells(record: str, delimiter: str) -> list[str] | None:
 
 # Records to items
 
-#: Parts of a task that several columns make up, each under its name.
-NAMED: Final = frozenset(("image", "gold_field", "hidden", "after", "shown"))
-
-
-@lru_cache(maxsize=1024)
-def role(name: str) -> tuple[str, str]:
-    """What a column is for, and its name there: ("gold_field", "answer") for `Gold_answer`."""
-    name = name.strip().lstrip("\ufeff").strip()
-    plain = re.sub(r"[\s-]+", "_", name).casefold()
-    if name[:1] in ("#", "!"):
-        return ("hidden" if name[0] == "#" else "after"), name[1:].strip()
-    if plain in ("id", "text", "question", "priority", "redundancy", "gold"):
-        return plain, plain
-    if plain in ("image", "images") or plain.startswith("image_"):
-        return "image", plain
-    if plain.startswith("gold_"):
-        return "gold_field", name[len("gold_") :].strip()
-    return "shown", name
-
 
 class Header:
     """The first record of a CSV or TSV: what each column is for. Raises FileInvalid for an unusable one."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], columns: Columns = NOTHING) -> None:
         if len(names) > MAX_COLUMNS:
             raise FileInvalid(f"This table has {len(names):,} columns; at most {MAX_COLUMNS} can be used.")
         self.n_columns = len(names)
@@ -267,9 +255,11 @@ class Header:
         self._named: dict[str, list[tuple[str, int]]] = {}
         seen: set[tuple[str, str]] = set()
         for at, written in enumerate(names):
-            part, name = role(written)
+            part, name = role_of(written, columns)
             if not name:
-                if any(role(later)[1] for later in names[at:]):  # a spreadsheet's trailing commas are no news
+                if not columns and any(
+                    role(later)[1] for later in names[at:]
+                ):  # a spreadsheet's trailing commas are no news
                     self.notices.append(f"Column {at + 1} of the table has no name and was left out.")
                 continue
             if _CONTROL.search(name) or len(name) > MAX_ID_CHARACTERS:
@@ -307,7 +297,7 @@ class Header:
         return _item(line, dict(zip(self._parts, cells, strict=True)), named, sum(map(len, cells)))
 
 
-def json_item(line: int, text: str) -> Item | None:
+def json_item(line: int, text: str, columns: Columns = NOTHING) -> Item | None:
     """Turn one line of JSONL into an Item; None for an empty line. Raises RowInvalid."""
     if not text.strip():
         return None
@@ -315,15 +305,19 @@ def json_item(line: int, text: str) -> Item | None:
         raw = jsonstrict.loads(text.lstrip("\ufeff"))
     except JsonInvalid as error:
         raise RowInvalid(error.message) from None
-    if not isinstance(raw, dict):
-        raise RowInvalid('Each line must be one JSON object, such as {"id": "1", "text": "..."}.')
+    return object_item(line, raw, len(text), columns)
+
+
+def object_item(line: int, raw: Any, n_characters: int, columns: Columns = NOTHING) -> Item:
+    """Turn one object of JSON into an Item. Raises RowInvalid."""
+    raw = unwrapped(raw)
     if len(raw) > MAX_COLUMNS:
         raise RowInvalid(f"This object has {len(raw):,} fields; at most {MAX_COLUMNS} can be used.")
     single: dict[str, str] = {}
     named: dict[str, dict[str, str]] = {part: {} for part in NAMED}
     gold: Any = None
     for key, value in raw.items():
-        part, name = role(key)
+        part, name = role_of(key, columns)
         if value is None or not name:
             continue
         if part == "gold":
@@ -337,7 +331,7 @@ def json_item(line: int, text: str) -> Item | None:
         else:
             single[part] = _as_text(value)
     filled = {part: {name: cell for name, cell in cells.items() if cell} for part, cells in named.items()}
-    return _item(line, single, filled, len(text), gold)
+    return _item(line, single, filled, n_characters, gold)
 
 
 def _as_text(value: Any) -> str:
@@ -410,15 +404,19 @@ def _redundancy(cell: str) -> int:
 class Table:
     """A whole table: iterate over its Items and Failed lines; blank lines are nothing.
 
-    separator: as in TABLE_ENDINGS. notices: what the owner should know (complete once iterating has begun).
-    Raises FileInvalid when the first line cannot be used, or nothing follows it.
+    separator: as in TABLE_ENDINGS. columns: what the owner said that columns are for, by name. notices: what
+    the owner should know (complete once iterating has begun). Raises FileInvalid when the first line cannot
+    be used, or nothing follows it.
     """
 
-    def __init__(self, stream: TextIO, separator: str | None) -> None:
+    def __init__(self, stream: TextIO, separator: str | None, columns: Columns = NOTHING) -> None:
         self.notices: list[str] = []
+        self._columns = columns
         self._lines = lines(stream)
         self._header: Header | None = None
-        if separator == "":
+        self._objects = _objects(stream) if separator == JSON else None
+        self.n_objects = len(self._objects or ())  # 0: it is no JSON file
+        if separator in ("", JSON):
             return
         first = next(self._lines, None)
         if first and isinstance(first[1], str) and re.fullmatch(r"sep=.[\r\n]*", first[1].lstrip("\ufeff")):
@@ -439,25 +437,72 @@ class Table:
         _, names = next(self._records)
         if isinstance(names, RowInvalid):
             raise FileInvalid(f"The first line cannot be read. {names.message}")
-        self._header = Header([name.lstrip("\ufeff") for name in names])
+        self._names = [name.lstrip("\ufeff").strip() for name in names]
+        self._header = Header(self._names, columns)
         self.notices += self._header.notices
 
     def __iter__(self) -> Iterator[Item | Failed]:
-        header = self._header
-        for number, record in self._records if header else self._lines:
+        for number, record in self._numbered():
             try:
-                if isinstance(record, RowInvalid):
-                    raise record
-                item = header.item(number, record) if header else json_item(number, record)  # type: ignore[arg-type]
+                item = self._item(number, record)
             except RowInvalid as error:
                 yield Failed(number, "", error.message)
             else:
                 if item is not None:
                     yield item
 
+    def _numbered(self) -> Iterator[tuple[int, Any]]:
+        if self._objects is not None:
+            return enumerate(self._objects, 1)
+        return self._records if self._header else self._lines
+
+    def _item(self, number: int, record: Any) -> Item | None:
+        if self._objects is not None:
+            return object_item(number, record, OBJECT_CHARACTERS, self._columns)
+        if isinstance(record, RowInvalid):
+            raise record
+        if self._header:
+            return self._header.item(number, record)
+        return json_item(number, record, self._columns)
+
+    def sample(self, n: int) -> tuple[list[str], list[list[str]]]:
+        """Read on: the names of all columns, and the cells of the next `n` rows that can be read."""
+        if self._header:
+            found = (cells for _, cells in self._records if isinstance(cells, list) and any(cells))
+            width = len(self._names)
+            return self._names, [(cells + [""] * width)[:width] for cells in islice(found, n)]
+        rows: list[dict[str, Any]] = []
+        for _, record in self._numbered():
+            try:
+                if isinstance(record, RowInvalid) or (isinstance(record, str) and not record.strip()):
+                    continue
+                raw = jsonstrict.loads(record.lstrip("\ufeff")) if isinstance(record, str) else record
+                rows.append(unwrapped(raw))
+            except (JsonInvalid, RowInvalid):
+                continue
+            if len(rows) == n:
+                break
+        names = list(dict.fromkeys(name for row in rows for name in row))[:MAX_COLUMNS]
+        return names, [[_as_text(row[name]) if name in row else "" for name in names] for row in rows]
+
     def count(self, at_most: int) -> int:
         """Read on and count the records, up to `at_most`."""
         return sum(1 for _ in islice(self, at_most))
+
+
+def _objects(stream: TextIO) -> list[Any]:
+    text = stream.read(MAX_JSON_BYTES + 1)
+    if len(text) > MAX_JSON_BYTES:
+        raise FileInvalid(
+            f"This JSON file is larger than {MAX_JSON_BYTES >> 20} MB. Save it as JSON Lines (.jsonl)."
+        )
+    try:
+        found = jsonstrict.loads(text.lstrip("\ufeff"))
+    except JsonInvalid as error:
+        raise FileInvalid(f"This JSON file cannot be read. {error.message}") from None
+    if not isinstance(found, list) or not found:
+        raise FileInvalid("A JSON file must be a list of tasks: [{...}, {...}].")
+    return found
 
 
 def _chain(

@@ -41,12 +41,11 @@ ADVICE: Final = {
     ".xlsx": "Excel workbooks are not read. Save the sheet as “CSV UTF-8” and upload that.",
     ".xls": "Excel workbooks are not read. Save the sheet as “CSV UTF-8” and upload that.",
     ".ods": "Spreadsheet files are not read. Save the sheet as CSV and upload that.",
-    ".json": "JSON files are not read. Save it as JSON Lines (.jsonl): one object a line.",
-    ".txt": "Text files are not read. A table must be named .csv, .tsv or .jsonl.",
+    ".txt": "Text files are not read. A table must be named .csv, .tsv, .json or .jsonl.",
 }
-OTHERWISE: Final = "This is neither an image (JPEG, PNG, WebP, GIF) nor a table (CSV, TSV, JSONL)."
+OTHERWISE: Final = "This is neither an image (JPEG, PNG, WebP, GIF) nor a table (CSV, TSV, JSON, JSONL)."
 #: Such a file is a table in another form: making tasks of the images alone would not be what was meant.
-MEANT_AS_TABLES: Final = (".xlsx", ".xls", ".ods", ".json")
+MEANT_AS_TABLES: Final = (".xlsx", ".xls", ".ods")
 MAX_RATIO: Final = 100  # unpacked to packed, once it is more than RATIO_FROM_BYTES
 RATIO_FROM_BYTES: Final = 64 << 20
 MAX_DIRECTORY_BYTES: Final = 64 << 20

@@ -50,7 +50,13 @@ class Pool:
             child.close()
 
     def derive(
-        self, content: bytes, ending: str, tile_px: int | None = None, overlap_px: int = 0
+        self,
+        content: bytes,
+        ending: str,
+        tile_px: int | None = None,
+        overlap_px: int = 0,
+        *,
+        is_look: bool = False,
     ) -> list[Derived]:
         """The image and then its tiles, as `images.derive`. Raises RowInvalid.
 
@@ -63,6 +69,7 @@ class Pool:
             "max_pixels": self._max_pixels,
             "tile_px": tile_px,
             "overlap_px": overlap_px,
+            "is_look": is_look,
         }
         for _ in range(2):
             with self._lock:
@@ -142,6 +149,7 @@ def _answers(order: dict[str, Any], content: bytes) -> Iterator[dict[str, Any]]:
             order["max_pixels"],
             order["tile_px"],
             order["overlap_px"],
+            is_look=order["is_look"],
         ):
             yield derived.to_json()
     except InputError as error:

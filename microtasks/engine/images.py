@@ -76,8 +76,12 @@ def derive(
     max_pixels: int,
     tile_px: int | None = None,
     overlap_px: int = 0,
+    *,
+    is_look: bool = False,
 ) -> Iterator[Derived]:
     """Store the original and its copies; then, if `tile_px` is given, each tile as an image of its own.
+
+    is_look: only read the header, store nothing, and say what the image is, with no copies.
 
     ending: of the owner's file name, as ".jpg"; must fit the content ("" fits all).
     max_pixels: largest width x height. Raises RowInvalid with a reason for a person.
@@ -88,6 +92,10 @@ def derive(
         raise RowInvalid("This file is empty.")
     picture = _open(content, ending, max_pixels)
     mime = FORMATS[str(picture.format)][0]
+    if is_look:
+        size = picture.size[::-1] if _orientation(picture) in _SIDEWAYS else picture.size
+        yield Derived(sha256(content), mime, *size, len(content), [])
+        return
     width, height, plain = _decode(picture, is_whole_needed=tile_px is not None)
     made = copies(plain, width, height, files)
     yield Derived(files.put("originals", content), mime, width, height, len(content), made)

@@ -8,49 +8,36 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
-from io import TextIOWrapper
+from contextlib import closing, contextmanager
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
-from microtasks.core import rows
-from microtasks.core.errors import Conflict, FileInvalid, RowInvalid
-from microtasks.core.rows import TABLE_ENDINGS, Failed, Item, Table
+from microtasks.core.columns import MAX_FIELD_CHARACTERS, ROLES
+from microtasks.core.errors import Conflict, FileInvalid
 from microtasks.engine import audit, intake
-from microtasks.engine.archives import (
-    ADVICE,
-    DAMAGE,
-    IMAGE_ENDINGS,
-    MEANT_AS_TABLES,
-    OTHERWISE,
-    Contents,
-    Member,
-)
+from microtasks.engine.archives import Contents
 from microtasks.engine.imagepool import Pool
 from microtasks.engine.inserting import Writer
 from microtasks.engine.intake import Upload
 from microtasks.engine.making import Maker
 from microtasks.engine.pictures import Pictures
+from microtasks.engine.reading import Reading
 from microtasks.engine.running import Running
 from microtasks.engine.site import Site
 from microtasks.store import batches, jobs, projects
+from microtasks.store.db import Connection
 
-__all__ = ["GIVEN_UP", "Upload", "create_batch", "run"]
+__all__ = ["GIVEN_UP", "Upload", "confirm", "create_batch", "look_again", "run", "throw_away", "undo"]
 
 log = logging.getLogger(__name__)
 
 GIVEN_UP: Final = (
     "The import stopped at the same place each time it was tried. What was imported before is kept."
 )
-ROWS_A_CHUNK: Final = 5_000
-IMAGES_A_CHUNK: Final = 64
-TILED_IMAGES_A_CHUNK: Final = 4
-CHARACTERS_A_CHUNK: Final = 8 << 20
 
 
 def create_batch(
@@ -60,34 +47,123 @@ def create_batch(
     *,
     tile_px: int | None = None,
     overlap_px: int = 0,
+    is_staged: bool = False,
     by: int | None = None,
 ) -> int:
     """Take in an upload and queue its import; return the batch's id.
 
-    uploads: a ZIP, images, one table (CSV, TSV, JSONL), folders, or a mix, as one whole. by: the account.
+    uploads: a ZIP, images, one table (CSV, TSV, JSON, JSONL), folders, or a mix, as one whole. is_staged:
+    look through it first, and wait for `confirm`. by: the account.
     1. Check what was asked. 2. Copy the files, counted, to a folder with a random name; fsync.
     3. Insert the batch and its job, commit. 4. Ring.
     Errors: NotFound; Conflict for an archived project; FileInvalid for nothing, too much, or tiles that make
     no sense; Unavailable when the disk is nearly full.
     """
-    if tile_px is not None and not (16 <= tile_px <= 20_000 and 0 <= overlap_px <= tile_px // 2):
-        raise FileInvalid("Tiles have 16 to 20,000 pixels a side and overlap by at most half of that.")
+    options = _options(tile_px, overlap_px)
     with site.db.session() as session:
         if projects.get(session, project_id).state == "archived":
             raise Conflict("This project is archived: nothing can be added to it.")
     upload = intake.receive(site, uploads)
     label = intake.label(uploads[0].name) + (f" and {len(uploads) - 1} more" if len(uploads) > 1 else "")
-    options = {"tile_px": tile_px, "overlap_px": overlap_px} if tile_px else {}
+    return take(site, project_id, upload, label, options, is_staged=is_staged, by=by)
+
+
+def take(
+    site: Site,
+    project_id: int,
+    upload: str,
+    label: str,
+    options: Mapping[str, Any] = {},
+    *,
+    is_staged: bool,
+    by: int | None,
+) -> int:
+    """Make a batch of an upload that is kept whole already; see `create_batch`."""
     try:
         with site.db.connection() as connection:
-            batch_id = batches.add(connection, project_id, label, upload, orjson.dumps(options).decode())
-            job_id = jobs.add(connection, "import", batch_id)
+            state = "staged" if is_staged else "queued"
+            written = orjson.dumps(dict(options)).decode()
+            batch_id = batches.add(connection, project_id, label, upload, written, state)
+            job_id = jobs.add(connection, "look" if is_staged else "import", batch_id)
             audit.note(connection, by, project_id, "batch.add", batch=batch_id, label=label)
     except BaseException:
         site.uploads.drop(upload)
         raise
     site.bell.ring(job_id)
     return batch_id
+
+
+def look_again(
+    site: Site,
+    batch_id: int,
+    columns: Mapping[str, str] | None = None,
+    tile_px: int | None = None,
+    overlap_px: int = 0,
+) -> None:
+    """Look through a staged batch with other settings. Errors: Conflict when it is no longer staged.
+
+    columns: what each column of the table is for, by its name (core.columns.ROLES, or gold_ and a field).
+    """
+    options = _options(tile_px, overlap_px)
+    if columns is not None:
+        for name, said in columns.items():
+            is_gold = said.startswith("gold_") and 5 < len(said) <= MAX_FIELD_CHARACTERS
+            if said not in ROLES and not is_gold:
+                raise FileInvalid(f"The column “{name}” cannot be used as “{said[:40]}”.")
+        options["columns"] = dict(columns)
+    with site.db.connection() as connection:
+        _hold_staged(connection, batch_id)
+        batches.set_options(connection, batch_id, orjson.dumps(options).decode())
+        job_id = jobs.add(connection, "look", batch_id)
+    site.bell.ring(job_id)
+
+
+def confirm(site: Site, batch_id: int) -> None:
+    """Make the tasks of a staged batch. Errors: Conflict when it is no longer staged."""
+    with site.db.connection() as connection:
+        _hold_staged(connection, batch_id)
+        batches.set_state(connection, batch_id, "queued")
+        job_id = jobs.add(connection, "import", batch_id)
+    site.bell.ring(job_id)
+
+
+def throw_away(site: Site, batch_id: int) -> None:
+    """Delete a staged batch with its files. Errors: Conflict when it is no longer staged."""
+    with site.db.connection() as connection:
+        upload = _hold_staged(connection, batch_id)
+        batches.delete(connection, batch_id)
+    site.uploads.drop(upload)
+
+
+def undo(site: Site, batch_id: int, *, by: int | None = None) -> tuple[int, int]:
+    """Take back what a batch made. Return (tasks deleted, tasks withdrawn).
+
+    A task that somebody has answered or holds is withdrawn: nobody gets it any more, its answers stay, and
+    exports say so. All others are deleted. Errors: Conflict while the import runs, and when it is undone.
+    """
+    with site.db.connection() as connection:
+        project_id, state = batches.locked(connection, batch_id)
+        if state not in ("done", "failed"):
+            raise Conflict("Only an upload that is done can be undone.")
+        n_deleted, n_withdrawn = batches.undo(connection, batch_id)
+        facts = {"batch": batch_id, "deleted": n_deleted, "withdrawn": n_withdrawn}
+        audit.note(connection, by, project_id, "batch.undo", **facts)
+    return n_deleted, n_withdrawn
+
+
+def _hold_staged(connection: Connection, batch_id: int) -> str:
+    upload = batches.hold_staged(connection, batch_id)
+    if upload is None:
+        raise Conflict("This upload does not wait any more.")
+    return upload
+
+
+def _options(tile_px: int | None, overlap_px: int) -> dict[str, Any]:
+    if tile_px is None:
+        return {}
+    if not (16 <= tile_px <= 20_000 and 0 <= overlap_px <= tile_px // 2):
+        raise FileInvalid("Tiles have 16 to 20,000 pixels a side and overlap by at most half of that.")
+    return {"tile_px": tile_px, "overlap_px": overlap_px}
 
 
 def run(site: Site, batch_id: int, job: Running) -> None:
@@ -98,7 +174,7 @@ def run(site: Site, batch_id: int, job: Running) -> None:
     """
     with site.db.connection() as connection:
         order = batches.order(connection, batch_id)
-    if order is None or order.state in ("done", "failed"):
+    if order is None or order.state not in ("queued", "running"):
         return
     try:
         try:
@@ -136,38 +212,34 @@ class _Import:
     def __init__(
         self, site: Site, job: Running, order: batches.Order, contents: Contents, pool: Pool
     ) -> None:
-        self.site, self.job, self.order, self.contents, self.pool = site, job, order, contents, pool
+        self.site, self.job, self.order, self.pool = site, job, order, pool
         tile_px: int | None = order.options.get("tile_px")
-        self.table = contents.table()
-        self.pictures = Pictures(
-            site, contents, pool, self.table, tile_px, order.options.get("overlap_px", 0)
-        )
+        table = contents.table()
+        self.pictures = Pictures(site, contents, pool, table, tile_px, order.options.get("overlap_px", 0))
+        self.reading = Reading(site, order, contents, self.pictures)
         self.maker = Maker(order, self.pictures, is_tiled=tile_px is not None)
-        self.writer = Writer(site, job, order, is_by_image=self.table is None and tile_px is None)
-        self.images_a_chunk = TILED_IMAGES_A_CHUNK if tile_px else IMAGES_A_CHUNK
-        self.notices: list[str] = []
-        self.open_files = ExitStack()
-        self.times_named: Counter[str] = Counter()  # image names, for rows without an id
+        self.writer = Writer(site, job, order, is_by_image=table is None and tile_px is None)
 
     def close(self) -> None:
-        self.open_files.close()
+        self.reading.close()
 
     def run(self) -> None:
-        read, n_rows = self._from_table(self.table) if self.table else self._from_images()
+        read, n_rows = self.reading.rows()
+        notices = self.reading.notices
         with self.site.db.connection() as connection:
             self.job.hold(connection)
-            batches.start(connection, self.order.id, n_rows, orjson.dumps(self.notices).decode())
-        self.notices.clear()
+            batches.start(connection, self.order.id, n_rows, orjson.dumps(notices).decode())
+        notices.clear()
         rows_done = self.order.rows_done
-        for row in islice(read, rows_done):
-            self._identified(row)
+        for _ in islice(read, rows_done):
+            pass
         written: Future[None] | None = None  # the database works on one chunk while the next is read
         with (
             ThreadPoolExecutor(self.pool.n_processes) as threads,
             ThreadPoolExecutor(1) as database,
             _rare_collections(),
         ):
-            for chunk in self._chunks(read):
+            for chunk in self.reading.chunks(read):
                 self.job.check_stop()
                 self.pictures.derive(chunk, threads)
                 made = list(map(self.maker.make, chunk))
@@ -175,95 +247,14 @@ class _Import:
                     written.result()
                 written = database.submit(self.writer.write, chunk, made, rows_done)
                 rows_done += len(chunk)
+            with self.site.db.connection() as connection:
+                self.job.hold(connection)
+                batches.set_phase(connection, self.order.id, "derived")
             if written:
                 written.result()
         if rows_done == 0:
             raise FileInvalid("The table names its columns, but no row follows.")
-        self._note_unused()
+        self.reading.note_unused()
         with self.site.db.connection() as connection:
             self.job.hold(connection)
-            batches.finish(connection, self.order.id, orjson.dumps(self.notices).decode())
-
-    # 1. rows
-
-    def _from_table(self, member: Member) -> tuple[Iterator[Item | Failed], int]:
-        separator = TABLE_ENDINGS[member.ending]
-        try:
-            with member.open() as stream:
-                survey = rows.survey(stream)
-        except (RowInvalid, *DAMAGE):
-            raise FileInvalid(
-                f"The table {member.name} is damaged, or cannot be read from the ZIP."
-            ) from None
-        if survey.notice:
-            self.notices.append(survey.notice)
-
-        def opened() -> Table:
-            lines = TextIOWrapper(member.open(), encoding=survey.encoding, errors=survey.errors, newline="")
-            return Table(self.open_files.enter_context(lines), separator)
-
-        limit = self.site.settings.max_batch_rows
-        if survey.n_lines > limit and opened().count(limit + 1) > limit:
-            raise FileInvalid(f"This table has more than {limit:,} rows. Split it into several.")
-        table = opened()
-        self.notices += table.notices
-        return iter(table), survey.n_lines if separator == "" else max(survey.n_lines - 1, 1)
-
-    def _from_images(self) -> tuple[Iterator[Item | Failed], int]:
-        members = self.contents.members
-        if not members:
-            raise FileInvalid("There is no file in this upload.")
-        for member in members:
-            if member.ending in MEANT_AS_TABLES or (len(members) == 1 and member.ending not in IMAGE_ENDINGS):
-                raise FileInvalid(f"{member.name}: {ADVICE.get(member.ending, OTHERWISE)}")
-        times = Counter(member.name.rpartition("/")[2] for member in members)
-
-        def read() -> Iterator[Item | Failed]:
-            for member in members:
-                bare = member.name.rpartition("/")[2]
-                if member.ending in IMAGE_ENDINGS:
-                    name = bare if times[bare] == 1 else member.name
-                    yield Item(member.number, name[: rows.MAX_ID_CHARACTERS], (member.name,))
-                else:
-                    yield Failed(member.number, member.name, ADVICE.get(member.ending, OTHERWISE))
-
-        return read(), len(members)
-
-    def _identified(self, row: Item | Failed) -> Item | Failed:
-        """Give a row without an id one: the name of its image (if that is new), or its line."""
-        if isinstance(row, Failed):
-            return row
-        if row.images:
-            self.pictures.note(row)
-        if row.id:
-            return row
-        if not row.images:
-            return row._replace(id=f"{self.order.id}-{row.line}")
-        name = row.images[0].replace("\\", "/").rpartition("/")[2][: rows.MAX_ID_CHARACTERS - 20]
-        self.times_named[name] += 1
-        return row._replace(id=name if self.times_named[name] == 1 else f"{name}:{row.line}")
-
-    def _chunks(self, read: Iterable[Item | Failed]) -> Iterator[list[Item | Failed]]:
-        """So many rows that neither memory nor the time until the next restart point grows with the file."""
-        chunk: list[Item | Failed] = []
-        n_characters, n_used = 0, self.pictures.n_used
-        for row in map(self._identified, read):
-            chunk.append(row)
-            n_characters += row.n_characters if isinstance(row, Item) else 0
-            n_images = self.pictures.n_used - n_used
-            if (
-                len(chunk) >= ROWS_A_CHUNK
-                or n_images >= self.images_a_chunk
-                or n_characters >= CHARACTERS_A_CHUNK
-            ):
-                yield chunk
-                chunk, n_characters, n_used = [], 0, self.pictures.n_used
-        if chunk:
-            yield chunk
-
-    def _note_unused(self) -> None:
-        if unused := self.pictures.unused():
-            named = ", ".join(unused[:5]) + (", ..." if len(unused) > 5 else "")
-            self.notices.append(
-                f"Files of the upload that no row of the table names: {len(unused):,} ({named})."
-            )
+            batches.finish(connection, self.order.id, orjson.dumps(notices).decode())

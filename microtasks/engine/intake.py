@@ -75,6 +75,13 @@ def clean(site: Site) -> None:
         site.uploads.drop(upload)
 
 
+def check_room(site: Site, n_bytes: int) -> None:
+    """Refuse what would fill the disk: Unavailable."""
+    site.settings.data.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(site.settings.data).free < MIN_FREE_BYTES + n_bytes:
+        raise Unavailable("The server's disk is nearly full. Please tell its operator.")
+
+
 def _files(uploads: Sequence[Upload]) -> Iterator[tuple[str, Path | IO[bytes]]]:
     """Every file; of a folder all that lie below it, by name, without what systems put there."""
     for upload in uploads:
@@ -101,8 +108,7 @@ def _copy(site: Site, source: IO[bytes], target: Path, n_bytes: int) -> int:
             n_bytes += len(piece)
             if n_bytes > limit:
                 raise FileInvalid(f"This upload is larger than {limit / (1 << 20):,.0f} MB.")
-            if shutil.disk_usage(target.parent).free < MIN_FREE_BYTES + len(piece):
-                raise Unavailable("The server's disk is nearly full. Please tell its operator.")
+            check_room(site, len(piece))
             file.write(piece)
         _sync(file)
     return n_bytes

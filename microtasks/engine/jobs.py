@@ -7,10 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from microtasks.engine import aggregate, ingest, mail, standing
+from microtasks.engine import aggregate, exports, ingest, looking, mail, standing
 from microtasks.engine.running import JobLost, JobStopped, Running
 from microtasks.engine.site import Site
-from microtasks.store import batches, jobs
+from microtasks.store import batches, export_rows, jobs
 
 log = logging.getLogger(__name__)
 
@@ -63,20 +63,29 @@ def _work(site: Site, job: Running) -> None:
     match job.claim.name:
         case "import":
             ingest.run(site, target, job)
+        case "look":
+            looking.look(site, target, job)
         case "reduce":
             aggregate.reduce_task(site, target)
         case "aggregate":
             standing.review(site, target)
         case "mail":
             mail.send(site, target)
+        case "export":
+            exports.run(site, target, job)
         case name:
             raise LookupError(f"There is no job called {name!r}.")
 
 
 def _give_up(site: Site, claim: jobs.Claim, reason: str) -> str:
     with site.db.connection() as connection:
-        if jobs.fail(connection, claim, reason) and claim.name == "import":
-            batches.fail(connection, claim.target_id, ingest.GIVEN_UP)
+        if jobs.fail(connection, claim, reason):
+            if claim.name == "import":
+                batches.fail(connection, claim.target_id, ingest.GIVEN_UP)
+            elif claim.name == "export":
+                export_rows.fail(connection, claim.target_id, exports.GIVEN_UP)
+        if claim.name == "look":
+            batches.set_look(connection, claim.target_id, looking.GIVEN_UP)
     return "failed"
 
 

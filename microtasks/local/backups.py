@@ -132,6 +132,7 @@ def _add_bytes(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 def _add_stored(tar: tarfile.TarFile, bucket: Bucket, folder: str, scratch: Path) -> None:
     for name, _ in bucket.names(f"{folder}/"):
         with contextlib.suppress(FileNotFoundError):  # an upload that was imported just now
+            scratch.unlink(missing_ok=True)
             bucket.fetch(name, scratch)
             tar.add(scratch, name)
 

@@ -13,6 +13,9 @@ from microtasks.core.rows import Failed
 from microtasks.store.db import Connection
 from microtasks.store.tables import Batch, BatchFailure
 
+#: A staged upload that nobody came back to is thrown away after this time.
+STAGED_DAYS = 7
+
 
 def get(session: Session, batch_id: int) -> Batch:
     """The batch; NotFound."""
@@ -57,12 +60,14 @@ class Order:
     config: dict[str, Any]
 
 
-def add(connection: Connection, project_id: int, label: str, upload: str, options: str) -> int:
-    """Insert a batch that waits for its import; options are JSON. Return its id."""
+def add(
+    connection: Connection, project_id: int, label: str, upload: str, options: str, state: str = "queued"
+) -> int:
+    """Insert a batch that waits for its import, or is staged; options are JSON. Return its id."""
     row = connection.execute(
-        """INSERT INTO batch (project_id, label, upload, options) VALUES (%s, %s, %s, %s::jsonb)
+        """INSERT INTO batch (project_id, label, upload, options, state) VALUES (%s, %s, %s, %s::jsonb, %s)
            RETURNING id""",
-        (project_id, label, upload, options),
+        (project_id, label, upload, options, state),
     ).fetchone()
     assert row is not None  # noqa: S101
     return int(row[0])
@@ -82,7 +87,8 @@ def order(connection: Connection, batch_id: int) -> Order | None:
 def start(connection: Connection, batch_id: int, n_rows: int, notices: str) -> None:
     """The upload was looked through: about so many rows; notices are a JSON list of sentences."""
     connection.execute(
-        """UPDATE batch SET state = 'running', phase = 'checked', n_rows = %s, notices = %s::jsonb
+        """UPDATE batch SET state = 'running', phase = 'checked', n_rows = %s, notices = %s::jsonb,
+                  started_at = coalesce(started_at, now())
            WHERE id = %s AND state IN ('queued', 'running')""",
         (n_rows, notices, batch_id),
     )
@@ -142,5 +148,92 @@ def add_failures(connection: Connection, batch_id: int, failed: Iterable[Failed]
 
 def uploads_in_use(connection: Connection) -> set[str]:
     """Names of the upload folders that an import still needs."""
-    rows = connection.execute("SELECT upload FROM batch WHERE state IN ('queued', 'running')")
+    rows = connection.execute(
+        """SELECT upload FROM batch WHERE state IN ('queued', 'running')
+           OR state = 'staged' AND created_at > now() - make_interval(days => %s)
+           UNION ALL SELECT id FROM upload""",
+        (STAGED_DAYS,),
+    )
     return {row[0] for row in rows}
+
+
+def hold_staged(connection: Connection, batch_id: int) -> str | None:
+    """Lock a staged batch until the transaction ends; return its upload, None if it is not staged."""
+    row = connection.execute(
+        "SELECT upload FROM batch WHERE id = %s AND state = 'staged' FOR UPDATE", (batch_id,)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def locked(connection: Connection, batch_id: int) -> tuple[int, str]:
+    """The batch's project and state, locked until the transaction ends; NotFound."""
+    row = connection.execute(
+        "SELECT project_id, state FROM batch WHERE id = %s FOR UPDATE", (batch_id,)
+    ).fetchone()
+    if row is None:
+        raise NotFound("There is no such batch.")
+    return int(row[0]), str(row[1])
+
+
+def set_state(connection: Connection, batch_id: int, state: str) -> None:
+    connection.execute("UPDATE batch SET state = %s WHERE id = %s", (state, batch_id))
+
+
+def set_phase(connection: Connection, batch_id: int, phase: str) -> None:
+    connection.execute("UPDATE batch SET phase = %s WHERE id = %s", (phase, batch_id))
+
+
+def set_options(connection: Connection, batch_id: int, options: str) -> None:
+    """Change what a staged batch is to become (JSON); what a look found is no longer so."""
+    connection.execute("UPDATE batch SET options = %s::jsonb, look = NULL WHERE id = %s", (options, batch_id))
+
+
+def set_look(connection: Connection, batch_id: int, look: str) -> None:
+    """Keep what a look through a staged batch found, as JSON."""
+    connection.execute(
+        "UPDATE batch SET look = %s::jsonb WHERE id = %s AND state = 'staged'", (look, batch_id)
+    )
+
+
+def delete(connection: Connection, batch_id: int) -> None:
+    """Delete a batch that has no tasks."""
+    connection.execute("DELETE FROM batch WHERE id = %s", (batch_id,))
+
+
+def drop_staged(connection: Connection) -> None:
+    """Delete staged batches that nobody came back to; their folders go with the other orphans."""
+    connection.execute(
+        "DELETE FROM batch WHERE state = 'staged' AND created_at < now() - make_interval(days => %s)",
+        (STAGED_DAYS,),
+    )
+
+
+def undo(connection: Connection, batch_id: int) -> tuple[int, int]:
+    """Delete the batch's tasks without answers and leases, withdraw the others; return how many of each."""
+    connection.execute("SET LOCAL statement_timeout = '10min'")  # a million tasks may have to go
+    # In the order of their ids, as all who lock several tasks.
+    connection.execute(
+        """SELECT count(*) FROM (
+               SELECT t.id FROM task t JOIN task_content c ON c.task_id = t.id WHERE c.batch_id = %s
+               ORDER BY t.id FOR UPDATE OF t) AS held""",
+        (batch_id,),
+    )
+    withdrawn = connection.execute(
+        """UPDATE task SET retired_at = now(), retirement_reason = 'withdrawn'
+           FROM task_content c
+           WHERE c.task_id = task.id AND c.batch_id = %s AND retired_at IS NULL
+             AND EXISTS (SELECT FROM answer a WHERE a.task_id = task.id
+                         UNION ALL SELECT FROM lease l WHERE l.task_id = task.id)""",
+        (batch_id,),
+    ).rowcount
+    deleted = connection.execute(
+        """DELETE FROM task USING task_content c
+           WHERE c.task_id = task.id AND c.batch_id = %s
+             AND NOT EXISTS (SELECT FROM answer a WHERE a.task_id = task.id)
+             AND NOT EXISTS (SELECT FROM lease l WHERE l.task_id = task.id)""",
+        (batch_id,),
+    ).rowcount
+    connection.execute(
+        "UPDATE batch SET state = 'undone', n_tasks = n_tasks - %s WHERE id = %s", (deleted, batch_id)
+    )
+    return deleted, withdrawn

@@ -19,13 +19,15 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 from urllib.parse import urlsplit
 
 from microtasks.core.errors import SettingsInvalid, Unavailable
 
 KINDS: Final = ("originals", "derived")
 PIECE_BYTES: Final = 8 << 20
+#: In the name of a piece of a file, before where it begins.
+PIECE_MARK: Final = "@"
 #: A bucket answers in some milliseconds each: many at once.
 THREADS: Final = 16
 ASKED_AT_ONCE: Final = 1_000
@@ -67,10 +69,16 @@ class Bucket:
             return bytes(self._obstore.get(self._store, name).bytes())
 
     def fetch(self, name: str, path: Path) -> None:
-        """Write what is under that name to a file, piece by piece."""
-        with _reachable(), path.open("wb") as file:
+        """Add what is under that name to the end of a file, piece by piece."""
+        with _reachable(), path.open("ab") as file:
             for piece in self._obstore.get(self._store, name).stream(min_chunk_size=PIECE_BYTES):
                 file.write(piece)
+
+    def stream(self, name: str) -> Iterator[bytes]:
+        """What is under that name, piece by piece."""
+        with _reachable():
+            found = self._obstore.get(self._store, name)
+        return (bytes(piece) for piece in found.stream(min_chunk_size=PIECE_BYTES))
 
     def exists(self, name: str) -> bool:
         try:
@@ -175,6 +183,12 @@ class Files:
         return f"{kind}/{digest[:2]}/{digest}" + (".webp" if kind == "derived" else "")
 
 
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(1 << 18):
+            yield piece
+
+
 class Folders:
     """Folders of files, each written on one host under a random name and then used by any.
 
@@ -187,6 +201,20 @@ class Folders:
     def path(self, name: str) -> Path:
         """Where the folder of that name lies on this host."""
         return self.root / name
+
+    def append(self, name: str, file: str, offset: int, content: bytes) -> None:
+        """Write a piece of a file; what was there from `offset` on is lost. Any host may write the next."""
+        if self.bucket:
+            self.bucket.put(f"{self.root.name}/{name}/{file}{PIECE_MARK}{offset:015}", content)
+            return
+        self.path(name).mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path(name) / file, os.O_WRONLY | os.O_CREAT, 0o640)
+        with os.fdopen(descriptor, "wb") as written:
+            written.truncate(offset)
+            written.seek(offset)
+            written.write(content)
+            written.flush()
+            os.fsync(descriptor)
 
     def keep(self, name: str) -> None:
         """What was written to `path(name)` is whole: let every host have it."""
@@ -201,13 +229,18 @@ class Folders:
         folder = self.path(name)
         if self.bucket:
             shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
-            found = [each for each, _ in self.bucket.names(f"{self.root.name}/{name}/")]
-            for each in found:
+            for each in sorted(each for each, _ in self.bucket.names(f"{self.root.name}/{name}/")):
                 folder.mkdir(parents=True, exist_ok=True)
-                self.bucket.fetch(each, folder / each.rpartition("/")[2])
+                self.bucket.fetch(each, folder / each.rpartition("/")[2].split(PIECE_MARK)[0])
         if not folder.is_dir():
             raise FileNotFoundError(name)
         return folder
+
+    def read(self, name: str, file: str) -> Iterator[bytes]:
+        """The bytes of one file of the folder, piece by piece. Errors: FileNotFoundError, at once."""
+        if self.bucket:
+            return self.bucket.stream(f"{self.root.name}/{name}/{file}")
+        return _pieces((self.path(name) / file).open("rb"))
 
     def drop(self, name: str) -> None:
         """Throw the folder away, everywhere. One that is gone is no error."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from microtasks.store import drafts, trials
+from microtasks.store import batches, drafts, sending, trials
 from microtasks.store.db import Connection
 
 NETWORK_PERIOD_DAYS = 30
 TRIAL_DAYS = 7
 DRAFT_DAYS = 30
+SENDING_DAYS = 7
 
 
 def ended_network_periods(connection: Connection) -> list[int]:
@@ -46,6 +47,8 @@ def drop_expired(connection: Connection) -> None:
     """Delete sign-in links and sessions that ended, jobs done a week ago, trials and forms left behind."""
     trials.discard_old(connection, TRIAL_DAYS)
     drafts.drop_old(connection, DRAFT_DAYS)
+    sending.drop_old(connection, SENDING_DAYS)
+    batches.drop_staged(connection)
     connection.execute("DELETE FROM signin_link WHERE expires_at < now() - interval '1 day'")
     connection.execute("DELETE FROM owner_session WHERE expires_at < now()")
     connection.execute("DELETE FROM job WHERE state = 'done' AND finished_at < now() - interval '7 days'")

@@ -14,7 +14,7 @@ from psycopg.errors import UniqueViolation
 from microtasks.store.db import Connection
 
 #: What a worker may run. A job names one of these, never a function.
-NAMES = ("import", "reduce", "aggregate", "mail")
+NAMES = ("import", "look", "reduce", "aggregate", "mail", "export")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 PUBLIC = {
     *(
         "api.get_project",
+        "api.lease_any_tasks",
         "api.lease_tasks",
         "api.list_projects",
         "api.openapi_document",
@@ -74,6 +75,8 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "owner.progress"): ("researcher", 200),
     ("GET", "owner.edit"): ("collaborator", 200),
     ("GET", "owner.tutorial_page"): ("collaborator", 200),
+    ("GET", "owner.translations"): ("collaborator", 200),
+    ("POST", "owner.save_translations"): ("collaborator", 404),  # into no language
     ("POST", "owner.change_tutorial"): ("collaborator", 303),
     ("POST", "owner.save"): ("collaborator", 200),
     ("GET", "owner.setup"): ("collaborator", 200),
@@ -91,6 +94,11 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "owner.upload"): ("collaborator", 200),
     ("POST", "owner.receive"): ("collaborator", 303),
     ("GET", "owner.batch"): ("researcher", 200),
+    ("POST", "owner.decide_batch"): ("collaborator", 303),
+    ("POST", "owner.begin_sending"): ("collaborator", 400),  # of no file
+    ("GET", "owner.sending_state"): ("collaborator", 404),  # of nothing that was announced
+    ("POST", "owner.receive_piece"): ("collaborator", 400),  # from no offset
+    ("POST", "owner.finish_sending"): ("collaborator", 404),
     ("GET", "owner.batch_progress"): ("researcher", 200),
     ("GET", "owner.batch_failures"): ("researcher", 200),
     ("GET", "owner.dashboard"): ("researcher", 200),
@@ -112,7 +120,12 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "research.download"): ("researcher", 200),
     ("GET", "research.package"): ("researcher", 200),
     ("GET", "research.code_book"): ("researcher", 200),
+    ("GET", "research.preview"): ("researcher", 200),
+    ("POST", "research.request_export"): ("researcher", 303),
+    ("GET", "research.export_progress"): ("researcher", 404),  # there is none
+    ("GET", "research.export_file"): ("researcher", 404),
     ("GET", "research.code_book_file"): ("researcher", 200),
+    ("POST", "owner.undo_batch"): ("collaborator", 303),  # the last one: the task is gone then
 }
 #: With an API token: (method, endpoint) -> (scope, role, status for who has both). Cookies count for nothing.
 TOKENS: dict[tuple[str, str], tuple[Scope, Role, int]] = {
@@ -237,7 +250,7 @@ def scene(site: Site) -> Iterator[Scene]:
         **{"mail_id": 1, "certificate_id": "no-such-id"},
         **{"task_id": task, "source": "plate", "chart": "agreement"},
         **{"account_id": dan, "invitation_id": 1, "token_id": 1, "export_id": 1, "table": "answers"},
-        **{"step": "task"},
+        **{"step": "task", "upload": "0" * 32, "number": 0},
     }
     yield Scene(app, site, values, people, hers, builders.project(site, account_id=ada))
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import Response, jsonify, redirect, render_template, url_for
+from flask import Response, flash, jsonify, redirect, render_template, url_for
 from flask import request as http
 from flask.typing import ResponseReturnValue
+from flask_babel import format_timedelta, ngettext
 from flask_babel import gettext as _
 
-from microtasks.core.errors import InputError, NotFound, TooMany
+from microtasks import tasktypes
+from microtasks.core import tiling
+from microtasks.core.columns import ROLES
+from microtasks.core.errors import Conflict, InputError, NotFound, TooMany
 from microtasks.core.tasktype import Column
-from microtasks.engine import ingest
+from microtasks.engine import ingest, sending
 from microtasks.engine.formats import Table, write_csv
 from microtasks.engine.site import Site
 from microtasks.store import batches, limits
@@ -56,6 +61,7 @@ def receive(slug: str) -> ResponseReturnValue:
             files,
             tile_px=_pixels("tile_px"),
             overlap_px=_pixels("overlap_px") or 0,
+            is_staged="look" in http.form,
             by=id_of(owner()),
         )
     except (InputError, TooMany) as error:
@@ -66,9 +72,11 @@ def receive(slug: str) -> ResponseReturnValue:
 @blueprint.get("/projects/<slug>/batches/<int:batch_id>")
 @owner_required
 def batch(slug: str, batch_id: int) -> ResponseReturnValue:
-    """One upload: how far it is, and the rows that failed with their reasons."""
+    """One upload: how far it is, and the rows that failed with their reasons; or what it would become."""
     project = mine(slug, "researcher")
     found = _batch(project, batch_id)
+    if found.state == "staged":
+        return _look_page(project, found)
     with current_site().db.session() as session:
         rows = batches.failures(session, batch_id, after(), PAGE + 1)
     shown = rows[:PAGE]
@@ -77,6 +85,7 @@ def batch(slug: str, batch_id: int) -> ResponseReturnValue:
         project=project,
         batch=found,
         failures=shown,
+        left=format_timedelta(timedelta(seconds=left)) if (left := seconds_left(found)) else "",
         next_after=shown[-1].id if len(rows) > PAGE else None,
     )
 
@@ -87,10 +96,146 @@ def batch_progress(slug: str, batch_id: int) -> ResponseReturnValue:
     """How far the upload is; 304 while nothing changed."""
     found = _batch(mine(slug, "researcher"), batch_id)
     names = ("state", "phase", "n_rows", "rows_done", "n_tasks", "n_failed", "error")
-    response = jsonify({name: getattr(found, name) for name in names})
+    facts = {name: getattr(found, name) for name in names}
+    response = jsonify(
+        facts | {"is_looked_through": found.look is not None, "seconds_left": seconds_left(found)}
+    )
     response.add_etag()
     response.headers["Cache-Control"] = "private, no-cache"
     return response.make_conditional(http)
+
+
+@blueprint.post("/projects/<slug>/batches/<int:batch_id>/look")
+@owner_required
+def decide_batch(slug: str, batch_id: int) -> ResponseReturnValue:
+    """Look through a staged upload anew, make its tasks, or throw it away."""
+    project = mine(slug, "collaborator")
+    found = _batch(project, batch_id)
+    site = current_site()
+    try:
+        match http.form.get("step", ""):
+            case "again":
+                tile_px, overlap_px = _pixels("tile_px"), _pixels("overlap_px") or 0
+                ingest.look_again(site, batch_id, _columns(found), tile_px, overlap_px)
+            case "make":
+                ingest.confirm(site, batch_id)
+            case "away":
+                ingest.throw_away(site, batch_id)
+                return redirect(url_for("owner.upload", slug=slug), 303)
+            case _:
+                raise InputError(_("There is no such step."))
+    except (InputError, Conflict) as error:
+        flash(error.message, "warn")
+    return redirect(url_for("owner.batch", slug=slug, batch_id=batch_id), 303)
+
+
+@blueprint.post("/projects/<slug>/batches/<int:batch_id>/undo")
+@owner_required
+def undo_batch(slug: str, batch_id: int) -> ResponseReturnValue:
+    """Take back what an upload made."""
+    project = mine(slug, "collaborator")
+    _batch(project, batch_id)
+    try:
+        deleted, withdrawn = ingest.undo(current_site(), batch_id, by=id_of(owner()))
+    except Conflict as error:
+        flash(error.message, "warn")
+    else:
+        said = ngettext("%(num)s task is deleted.", "%(num)s tasks are deleted.", deleted)
+        if withdrawn:
+            said += " " + ngettext(
+                "%(num)s that had answers is withdrawn: it is handed out no more, its answers stay.",
+                "%(num)s that had answers are withdrawn: they are handed out no more, their answers stay.",
+                withdrawn,
+            )
+        flash(said, "ok")
+    return redirect(url_for("owner.batch", slug=slug, batch_id=batch_id), 303)
+
+
+# -- in pieces --------------------------------------------------------------------------------------------
+
+
+@blueprint.post("/projects/<slug>/sendings")
+@owner_required
+def begin_sending(slug: str) -> ResponseReturnValue:
+    """Announce the files of an upload; answer with its id."""
+    project = mine(slug, "collaborator")
+    if not limits.allow(current_site(), "upload", f"account {owner().id}"):
+        raise TooMany(_("Too many uploads in one hour. Put more files into one."))
+    given = http.get_json(silent=True)
+    files = given.get("files") if isinstance(given, dict) else None
+    try:
+        listed = [(str(file["name"]), int(file["size"])) for file in files or ()]
+    except (TypeError, KeyError, ValueError):
+        raise InputError(_("Choose at least one file.")) from None
+    return sending.begin(current_site(), id_of(project), id_of(owner()), listed).to_json()
+
+
+@blueprint.get("/projects/<slug>/sendings/<upload>")
+@owner_required
+def sending_state(slug: str, upload: str) -> ResponseReturnValue:
+    """How much of each file is here: where to go on after a break."""
+    project = mine(slug, "collaborator")
+    return sending.find(current_site(), id_of(project), id_of(owner()), upload).to_json()
+
+
+@blueprint.post("/projects/<slug>/sendings/<upload>/<int:number>")
+@owner_required
+@max_body("max_piece_bytes")
+def receive_piece(slug: str, upload: str, number: int) -> ResponseReturnValue:
+    """Take the next piece of a file (`?offset=`)."""
+    project = mine(slug, "collaborator")
+    offset = http.args.get("offset", "")
+    if not offset.isascii() or not offset.isdigit() or len(offset) > 15:
+        raise InputError(_("There is no such step."))
+    who = id_of(owner())
+    content = http.get_data(cache=False)
+    received = sending.receive(current_site(), id_of(project), who, upload, number, int(offset), content)
+    return {"received": received}
+
+
+@blueprint.post("/projects/<slug>/sendings/<upload>/finish")
+@owner_required
+def finish_sending(slug: str, upload: str) -> ResponseReturnValue:
+    """All pieces are sent: look through the upload."""
+    project = mine(slug, "collaborator")
+    batch_id = sending.finish(current_site(), id_of(project), id_of(owner()), upload)
+    return {"location": url_for("owner.batch", slug=slug, batch_id=batch_id)}
+
+
+def seconds_left(found: Batch) -> int | None:
+    """How long an import will still take at its pace so far; None before that can be said."""
+    if found.state != "running" or not (found.started_at and found.rows_done and found.n_rows):
+        return None
+    passed = (datetime.now(UTC) - found.started_at).total_seconds()
+    return round(passed * max(0, found.n_rows - found.rows_done) / found.rows_done)
+
+
+def _look_page(project: Project, found: Batch) -> str:
+    """What would become of an upload: columns, the first tasks, rows that would fail."""
+    kind = tasktypes.get(project.task_type)
+    fields = [part.id for part in kind.parts(kind.parse_config(project.config))]
+    tiles = None
+    tile_px = found.options.get("tile_px")
+    media = [image for task in (found.look or {}).get("tasks", ()) for image in task["media"]]
+    if tile_px and media:
+        cut = tiling.tiles(media[0]["width"], media[0]["height"], tile_px, found.options.get("overlap_px", 0))
+        tiles = {"image": media[0], "cut": cut}
+    return render_template(
+        "owner/look.html",
+        project=project,
+        batch=found,
+        look=found.look,
+        roles=ROLES,
+        fields=fields,
+        tiles=tiles,
+    )
+
+
+def _columns(found: Batch) -> dict[str, str] | None:
+    """What the form says that each column is for; None when it has none."""
+    names = [column["name"] for column in (found.look or {}).get("columns", ())]
+    said = {name: http.form.get(f"column.{n}", "as_named") for n, name in enumerate(names)}
+    return {name: role for name, role in said.items() if role != "as_named"} if names else None
 
 
 @blueprint.get("/projects/<slug>/batches/<int:batch_id>/failures.csv")

@@ -64,31 +64,86 @@ for (const form of document.querySelectorAll("[data-upload]")) {
   });
 }
 
-// XMLHttpRequest, because fetch does not tell how much has been sent.
-function send(form) {
+// In pieces, each tried again after a break; what was sent of the same files before is not sent again.
+async function send(form) {
+  const files = [...form.querySelectorAll("input[type=file]")].flatMap((input) => [...input.files]);
   const bar = form.querySelector("[data-sent]");
   const button = form.querySelector("button.primary");
-  const request = new XMLHttpRequest();
-  bar.hidden = false;
-  form.querySelector("[data-failed]").hidden = true;
-  button.disabled = true;
-  request.upload.onprogress = (event) => (bar.value = (100 * event.loaded) / event.total);
-  request.onload = () => {
-    if (request.responseURL && new URL(request.responseURL).pathname !== new URL(form.action).pathname) {
-      location.assign(request.responseURL);
-    } else {
-      document.open();
-      document.write(request.responseText);
-      document.close();
-    }
+  const failed = form.querySelector("[data-failed]");
+  const left = form.querySelector("[data-left]");
+  const token = form.elements.csrf_token.value;
+  const names = files.map((file) => ({ name: file.webkitRelativePath || file.name, size: file.size }));
+  const key = "sending " + form.dataset.upload + JSON.stringify(files.map((file, n) => [names[n].name, file.size, file.lastModified]));
+  const total = files.reduce((sum, file) => sum + file.size, 0);
+  const ask = async (address, options = {}) => {
+    const answer = await fetch(address, { ...options, headers: { "X-CSRF-Token": token, Accept: "application/json", ...options.headers } });
+    const body = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw Object.assign(new Error(body.message ?? answer.statusText), { status: answer.status, body });
+    return body;
   };
-  request.onerror = () => {
+  const json = (body) => ({ method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+  bar.hidden = false;
+  failed.hidden = true;
+  button.disabled = true;
+  try {
+    const known = stored(key);
+    let state = known && (await ask(`${form.dataset.upload}/${known}`).catch(() => null));
+    if (!state) {
+      state = await ask(form.dataset.upload, json({ files: names }));
+      stored(key, state.id);
+    }
+    const begun = performance.now();
+    const before = state.files.reduce((sum, file) => sum + file.received, 0);
+    let sent = before;
+    for (const [n, file] of files.entries()) {
+      let at = state.files[n].received;
+      while (at < file.size) {
+        const received = await piece(`${form.dataset.upload}/${state.id}/${n}?offset=${at}`, file.slice(at, at + state.piece_bytes), ask);
+        sent += received - at;
+        at = received;
+        bar.value = (100 * sent) / (total || 1);
+        const seconds = ((performance.now() - begun) / 1000) * ((total - sent) / (sent - before || 1));
+        left.textContent = sent < total ? left.dataset.left.replace("{time}", span(seconds)) : "";
+      }
+    }
+    const { location: next } = await ask(`${form.dataset.upload}/${state.id}/finish`, json({}));
+    stored(key, null);
+    location.assign(next);
+  } catch (error) {
     bar.hidden = true;
     button.disabled = false;
-    form.querySelector("[data-failed]").hidden = false;
-  };
-  request.open("POST", form.action);
-  request.send(new FormData(form));
+    left.textContent = "";
+    failed.textContent = error.status && error.status < 500 ? error.message : failed.dataset.broken;
+    failed.hidden = false;
+    if (error.status === 404 || error.status === 409) stored(key, null);
+  }
+}
+
+// A break of the line is waited out, a little longer each time, about two minutes in all.
+async function piece(address, content, ask) {
+  for (let pause = 500; ; pause *= 2) {
+    try {
+      return (await ask(address, { method: "POST", body: content, headers: { "Content-Type": "application/octet-stream" } })).received;
+    } catch (error) {
+      if (error.status === 409 && error.body.details?.received !== undefined) return error.body.details.received;
+      if ((error.status && error.status < 500) || pause > 60000) throw error;
+      await new Promise((go) => setTimeout(go, pause));
+    }
+  }
+}
+
+function stored(key, value) {
+  try {
+    if (value === undefined) return localStorage.getItem(key);
+    if (value === null) localStorage.removeItem(key);
+    else localStorage.setItem(key, value);
+  } catch {} // no storage: an upload that breaks begins anew
+  return null;
+}
+
+function span(seconds) {
+  const [value, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [seconds / 60, "minute"] : [seconds / 3600, "hour"];
+  return new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(value);
 }
 
 // -- what is typed is kept, with advice on it; the preview follows ---------------------------------------
@@ -152,12 +207,18 @@ async function poll(section, address, done) {
 
 for (const section of document.querySelectorAll("[data-watch]")) {
   poll(section, section.dataset.watch, (facts, bar) => {
-    if (facts.state === "done" || facts.state === "failed") location.reload();
+    const isOver = facts.state === "done" || facts.state === "failed" || (facts.state === "staged" && facts.is_looked_through);
+    if (isOver) location.reload();
+    const left = section.querySelector("[data-left]");
+    if (left) left.textContent = facts.seconds_left ? left.dataset.left.replace("{time}", span(facts.seconds_left)) : "";
+    const phases = [...section.querySelectorAll("[data-phase]")];
+    const now = phases.findIndex((phase) => phase.dataset.phase === facts.phase);
+    phases.forEach((phase, n) => phase.classList.toggle("done", n <= now));
     if (facts.n_rows) {
       bar.max = facts.n_rows;
       bar.value = facts.rows_done;
     }
-    return facts.state === "done" || facts.state === "failed";
+    return isOver;
   });
 }
 

@@ -1,0 +1,99 @@
+"""Uploads in pieces: one of gigabytes goes on after a break where it came to, also on another host."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from microtasks.core.errors import Conflict, FileInvalid, NotFound
+from microtasks.engine import ingest, intake
+from microtasks.engine.archives import MANIFEST
+from microtasks.engine.site import Site
+from microtasks.store import sending
+
+#: Of one piece: a poor line loses little when it breaks.
+PIECE_BYTES: Final = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An upload on its way. files: [{"name", "size", "received"}], sizes in bytes."""
+
+    id: str
+    files: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "piece_bytes": PIECE_BYTES, "files": self.files}
+
+
+def begin(site: Site, project_id: int, account_id: int, files: Sequence[tuple[str, int]]) -> Sent:
+    """Announce the files (name, size in bytes) of an upload. Errors: FileInvalid for none, or too much."""
+    if not files:
+        raise FileInvalid("There is no file in this upload.")
+    if len(files) > site.settings.max_batch_files:
+        raise FileInvalid(f"Upload at most {site.settings.max_batch_files:,} files at once.")
+    if any(size < 0 for _, size in files):
+        raise FileInvalid("A file cannot be smaller than nothing.")
+    if sum(size for _, size in files) > site.settings.max_upload_bytes:
+        raise FileInvalid(f"This upload is larger than {site.settings.max_upload_bytes >> 20:,} MB.")
+    intake.check_room(site, sum(size for _, size in files))
+    listed = [{"name": intake.label(name), "size": size, "received": 0} for name, size in files]
+    sent = Sent(secrets.token_hex(16), listed)
+    with site.db.connection() as connection:
+        sending.add(connection, sent.id, project_id, account_id, json.dumps(listed))
+    return sent
+
+
+def find(site: Site, project_id: int, account_id: int, upload: str) -> Sent:
+    """The upload as far as it has come; NotFound when it is another's, or gone."""
+    with site.db.connection() as connection:
+        files = sending.find(connection, upload, project_id, account_id)
+    if files is None:
+        raise NotFound("There is no such upload.")
+    return Sent(upload, files)
+
+
+def receive(
+    site: Site, project_id: int, account_id: int, upload: str, number: int, offset: int, content: bytes
+) -> int:
+    """Take the next piece of file `number`; return how much of it is here. A piece that is here is no error.
+
+    1. Lock the upload. 2. Write the piece to disk. 3. Note how far the file is.
+    Errors: NotFound; Conflict with `details["received"]` for a piece that is not the next.
+    """
+    with site.db.connection() as connection:
+        files = sending.find(connection, upload, project_id, account_id, is_locked=True)
+        if files is None or number >= len(files):
+            raise NotFound("There is no such upload.")
+        file = files[number]
+        received, end = file["received"], offset + len(content)
+        if end <= received:
+            return int(received)
+        if offset != received or end > file["size"] or len(content) > PIECE_BYTES:
+            raise Conflict("This is not the next piece of the file.", received=received)
+        site.uploads.append(upload, f"{number:06}", offset, content)
+        file["received"] = end
+        sending.keep(connection, upload, json.dumps(files))
+    return int(end)
+
+
+def finish(site: Site, project_id: int, account_id: int, upload: str) -> int:
+    """Make a staged batch of an upload that is whole; return its id. Errors: NotFound, Conflict."""
+    with site.db.connection() as connection:
+        files = sending.find(connection, upload, project_id, account_id, is_locked=True)
+        if files is None:
+            raise NotFound("There is no such upload.")
+        if missing := [file["name"] for file in files if file["received"] < file["size"]]:
+            raise Conflict(f"{missing[0]} has not arrived whole yet.")
+        for number, file in enumerate(files):
+            if not file["size"]:
+                site.uploads.append(upload, f"{number:06}", 0, b"")
+        listed = [{"name": file["name"], "file": f"{number:06}"} for number, file in enumerate(files)]
+        site.uploads.append(upload, MANIFEST, 0, json.dumps(listed).encode())
+        label = files[0]["name"] + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+        batch_id = ingest.take(site, project_id, upload, label, is_staged=True, by=account_id)
+        sending.drop(connection, upload)
+    return batch_id
