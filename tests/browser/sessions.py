@@ -223,6 +223,8 @@ def main() -> int:
         for number in range(options.sessions):
             visit = run(browser, address, random.Random(options.seed * 1_000 + number))
             troubles += visit.troubles
+            for line in visit.troubles:
+                print(f"visit {number + 1}: {line}", file=sys.stderr, flush=True)
             total += visit.counts + compared(site, visit.pressed, known)
             if (number + 1) % 10 == 0:
                 print(f"{number + 1} visits: {dict(total)}, {len(troubles)} troubles", file=sys.stderr)
@@ -240,8 +242,6 @@ def main() -> int:
     }
     for name, n in told.items():
         print(f"{name}: {n}")
-    for line in troubles[:20]:
-        print(line, file=sys.stderr)
     return int(any(told.values()))
 
 

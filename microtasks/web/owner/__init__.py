@@ -10,6 +10,7 @@ from microtasks.web.owner import (
     setup,
     signin,
     tokens,
+    translations,
     tutorial,
 )
 from microtasks.web.owner.frame import blueprint
@@ -25,5 +26,6 @@ __all__ = [
     "setup",
     "signin",
     "tokens",
+    "translations",
     "tutorial",
 ]
