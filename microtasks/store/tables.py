@@ -272,6 +272,17 @@ class ProjectConfig(SQLModel, table=True):
     created_at: datetime | None = _time(now=True)
 
 
+class ProjectText(SQLModel, table=True):
+    """One text of a project in another language; it holds while the owner's own text is still the original."""
+
+    __tablename__ = "project_text"
+    project_id: int = _big("project.id", primary=True)
+    language: str = Field(sa_column=Column(Text, primary_key=True))
+    path: str = Field(sa_column=Column(Text, primary_key=True))  # engine/translating.py
+    original: str = _text()
+    text: str = _text()
+
+
 #: staged: waits for the owner's word; undone: its tasks are gone, or withdrawn where they had answers.
 BATCH_STATES = ("staged", "queued", "running", "done", "failed", "undone")
 

@@ -232,6 +232,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_project_member_account_id"), "project_member", ["account_id"], unique=False)
     op.create_table(
+        "project_text",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("language", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("original", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_project_text_project_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("project_id", "language", "path", name=op.f("pk_project_text")),
+    )
+    op.create_table(
         "rating",
         sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("contributor_id", sa.Uuid(), nullable=False),
@@ -334,15 +346,12 @@ def upgrade() -> None:
         "stopping", sa.Column("n_reopened", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
 
 
 def downgrade() -> None:
-    op.create_foreign_key(
-        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
-    )
     op.create_foreign_key(
         op.f("fk_task_content_project_id"),
         "task_content",
@@ -353,6 +362,9 @@ def downgrade() -> None:
     )
     op.create_foreign_key(
         op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
+    )
+    op.create_foreign_key(
+        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
@@ -380,6 +392,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_team_member_contributor_id"), table_name="team_member")
     op.drop_table("team_member")
     op.drop_table("rating")
+    op.drop_table("project_text")
     op.drop_index(op.f("ix_project_member_account_id"), table_name="project_member")
     op.drop_table("project_member")
     op.drop_index(op.f("ix_invitation_project_id"), table_name="invitation")
