@@ -28,14 +28,19 @@ _TICKETS_MAX = 4000
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A task handed out. task: {"id", "type", "config", "payload", "media"}, all a volunteer may see."""
+    """A task handed out. task: {"id", "type", "config", "payload", "media"}, all a volunteer may see.
+
+    project: {"slug", "name"}, where the client did not ask for a certain one.
+    """
 
     token: str
     expires_at: datetime
     task: dict[str, Any]
+    project: dict[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"lease": self.token, "expires_at": self.expires_at.isoformat(), "task": self.task}
+        said = {"lease": self.token, "expires_at": self.expires_at.isoformat(), "task": self.task}
+        return said if self.project is None else said | {"project": self.project}
 
 
 @dataclass(frozen=True, slots=True)

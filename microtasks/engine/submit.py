@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
@@ -279,6 +280,14 @@ def decide_status(
     if facts.holds_seat or (facts.is_open and facts.has_room):
         return "counted"
     return "surplus"
+
+
+def project_of(site: Site, contributor: UUID, leases: Sequence[str]) -> int | None:
+    """The id of the project that the last good one of these lease tokens is of."""
+    for lease in reversed(leases):
+        with suppress(LeaseInvalid):
+            return open_token(site, contributor, lease).project_id
+    return None
 
 
 def revise(site: Site, contributor: UUID, lease: str, kind: str, value: Any = None) -> Receipt:

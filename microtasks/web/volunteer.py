@@ -24,11 +24,11 @@ from markupsafe import Markup
 from microtasks import tasktypes
 from microtasks.core.errors import AnswerInvalid
 from microtasks.core.tasktype import TaskType
-from microtasks.engine import serve, submit, thanks
+from microtasks.engine import feed, serve, submit, thanks, translating
 from microtasks.store import media, projects, visits
 from microtasks.store.projects import Card
 from microtasks.store.tables import Project
-from microtasks.web import markdown, sentences, texts
+from microtasks.web import markdown, sentences, texts, told
 from microtasks.web.request import contributor, current_site, known_contributor, network
 
 blueprint = Blueprint("volunteer", __name__)
@@ -75,7 +75,7 @@ def language_name(code: str) -> str:
 @blueprint.get("/")
 def home() -> ResponseReturnValue:
     with current_site().db.session() as database:
-        cards = by_need(projects.cards(database))
+        cards = by_need(told.cards(projects.cards(database)))
     wanted = {name: http.args.get(name, "").strip()[:100] for name in FILTERS}
     return render_template(
         "volunteer/home.html",
@@ -83,7 +83,7 @@ def home() -> ResponseReturnValue:
         n_projects=len(cards),
         wanted=wanted,
         topics=sorted({card.project.topic for card in cards if card.project.topic}, key=str.casefold),
-        spoken=sorted({card.project.language for card in cards}),
+        spoken=sorted({language for card in cards for language in card.languages}),
         may_filter=len(cards) >= FILTERS_FROM or any(wanted.values()),
         minutes=MINUTES,
         chosen=_minutes() or 5,
@@ -92,13 +92,26 @@ def home() -> ResponseReturnValue:
 
 @blueprint.get("/start")
 def start() -> ResponseReturnValue:
-    """Begin a visit of so many minutes in the project that needs help most and has a task for this person."""
-    with current_site().db.session() as database:
-        cards = by_need(projects.cards(database))
-    begin_visit(_minutes())
-    for card in cards:
-        if serve.lease(current_site(), card.project.slug, contributor(), network=network()).leases:
-            return redirect(url_for("volunteer.work", slug=card.project.slug), 303)
+    """Begin a visit of so many minutes with a task of whatever project needs help, or go on with another one.
+
+    Such a visit goes through the projects in runs; `after` is the one whose run is over.
+    """
+    site, who, after = current_site(), contributor(), http.args.get("after", "")
+    if visit() is None or _minutes() or not after:
+        begin_visit(_minutes())
+    with site.db.session() as database:
+        found = projects.find_public(database, after) if after else None
+    saves_data = http.headers.get("Save-Data", "").lower() == "on"
+    for low_data in (True, False) if saves_data else (False,):
+        want = feed.Want(texts.choose(), low_data=low_data)
+        served = feed.lease(site, who, want, after=found.id if found else None, network=network(), ends=True)
+        if served.leases:
+            slug = (served.leases[0].project or {})["slug"]
+            is_alone = feed.is_alone(site, want)  # then there is nothing to change to
+            session["visit"] = session["visit"] | {"feed": "" if is_alone else slug, "left": feed.RUN}
+            return redirect(url_for("volunteer.work", slug=slug), 303)
+    if found and _n_done(found):
+        return redirect(url_for("volunteer.thank", slug=found.slug, why=served.reason), 303)
     return render_template("volunteer/rest.html", project=None, reason="none_for_you", others=[])
 
 
@@ -106,8 +119,8 @@ def start() -> ResponseReturnValue:
 def project(slug: str) -> ResponseReturnValue:
     with current_site().db.session() as database:
         found = projects.visible_by_slug(database, slug)
-        card = projects.cards(database, [found])[0]
-    return render_template("volunteer/project.html", card=card, project=found)
+        [card] = told.cards(projects.cards(database, [found]))
+    return render_template("volunteer/project.html", card=card, project=card.project)
 
 
 @blueprint.get("/language/<code>")
@@ -151,7 +164,7 @@ def fits(card: Card, q: str, topic: str, language: str, light: str) -> bool:
     return (
         all(word in text for word in q.casefold().split())
         and topic in ("", project.topic)
-        and language in ("", project.language)
+        and (not language or language in card.languages)
         and not (light and card.cover)
     )
 
@@ -189,6 +202,8 @@ def work(slug: str) -> ResponseReturnValue:
     served = serve.lease(current_site(), slug, contributor(), network=network())
     if served.leases:
         return _task_page(found, served.leases[0].to_json())
+    if _left_of_run(slug) is not None:
+        return redirect(url_for("volunteer.start", after=slug), 303)
     if _n_done(found):
         return redirect(url_for("volunteer.thank", slug=slug, why=served.reason), 303)
     return _rest(found, served.reason, served.retry_after_s)
@@ -214,6 +229,11 @@ def answer(slug: str) -> ResponseReturnValue:
     if receipt.status == "surplus":
         flash(_("Others had finished that task meanwhile. Your answer is kept all the same."))
     session[LAST] = given.lease
+    left = _left_of_run(slug)
+    if left is not None:
+        session["visit"] = session["visit"] | {"left": left - 1}
+        if left <= 1:
+            return redirect(url_for("volunteer.start", after=slug), 303)
     return redirect(url_for("volunteer.work", slug=slug), 303)
 
 
@@ -273,14 +293,16 @@ def thank(slug: str) -> ResponseReturnValue:
     since = began["since"] if began else time.time()
     done = thanks.visit(current_site(), slug, contributor(), datetime.fromtimestamp(since, UTC))
     with current_site().db.session() as database:
-        card = projects.cards(database, [found])[0]
+        [card] = told.cards(projects.cards(database, [found]))
         others = [
-            c for c in by_need(projects.cards(database)) if c.project.slug != slug and share_done(c) < 1
+            c
+            for c in by_need(told.cards(projects.cards(database)))
+            if c.project.slug != slug and share_done(c) < 1
         ]
     minutes = max(1, round((time.time() - since) / 60))
     return render_template(
         "volunteer/thanks.html",
-        project=found,
+        project=card.project,
         card=card,
         done=done,
         minutes=minutes,
@@ -308,13 +330,17 @@ def _task_page(
     """Render one task. back > 0: an own earlier answer, shown with its value to be corrected."""
     task = lease["task"]
     task_type = tasktypes.get(task["type"])
-    config = task_type.parse_config(task["config"])
+    words = told.texts_of(found)
+    shown = translating.told(task["config"], "config", words) if words else None
+    config = task_type.parse_config(shown or task["config"])
     if value and task_type.is_empty(value):
         value = None
     began = visit()
     page = render_template(
         "volunteer/work.html",
-        project=found,
+        project=told.project(found),
+        shown_config=shown,
+        item_language=found.language,
         task_type=task_type,
         presenter=f"tasktypes/{task_type.name}/presenter",
         lease=lease,
@@ -332,6 +358,7 @@ def _task_page(
         now=int(time.time()),
         back=back,
         n_back=n_back,
+        left_of_run=_left_of_run(found.slug),
     )
     # The page holds a lease: a copy from the browser's store would show a task that is long done.
     return page, 422 if error else 200, {"Cache-Control": "no-store"}
@@ -397,10 +424,16 @@ def _rest(found: Project, reason: str | None, retry_after_s: float | None) -> Re
     """No task now: say why, and offer another project."""
     with current_site().db.session() as database:
         others = [
-            c for c in by_need(projects.cards(database)) if c.project.id != found.id and share_done(c) < 1
+            c
+            for c in by_need(told.cards(projects.cards(database)))
+            if c.project.id != found.id and share_done(c) < 1
         ]
     return render_template(
-        "volunteer/rest.html", project=found, reason=reason, retry_after_s=retry_after_s, others=others[:3]
+        "volunteer/rest.html",
+        project=told.project(found),
+        reason=reason,
+        retry_after_s=retry_after_s,
+        others=others[:3],
     )
 
 
@@ -416,6 +449,12 @@ def visit() -> dict[str, Any] | None:
 
 def begin_visit(minutes: int | None) -> None:
     session["visit"] = {"since": int(time.time()), "minutes": minutes}
+
+
+def _left_of_run(slug: str) -> int | None:
+    """How many tasks before another project comes; None: this one was chosen by the volunteer."""
+    began = visit()
+    return int(began.get("left", feed.RUN)) if began and began.get("feed") == slug else None
 
 
 def _minutes() -> int | None:

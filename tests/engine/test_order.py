@@ -41,7 +41,8 @@ def judge(site: Site, project: b.ProjectRow, task: int, agreement: float | None)
     with site.db.connection() as connection:
         connection.execute(
             "INSERT INTO consensus (task_id, project_id, value, agreement, n_answers, is_tied, detail,"
-            " method, reducer, parameters) VALUES (%s, %s, %s, %s, 2, false, '{}', 'majority', 'question/1', '{}')",
+            " method, reducer, parameters)"
+            " VALUES (%s, %s, %s, %s, 2, false, '{}', 'majority', 'question/1', '{}')",
             (task, project.id, json.dumps(b.YES), agreement),
         )
 

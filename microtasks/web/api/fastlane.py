@@ -64,6 +64,8 @@ class FastLane:
             body = model.model_validate(jsonstrict.loads(raw))
         except (JsonInvalid, ValidationError):
             return self.app(environ, start_response)
+        if isinstance(body, models.AnswersIn) and body.feed is not None:
+            return self.app(environ, start_response)
         try:
             network = self.flask.extensions["networks"](environ.get("REMOTE_ADDR") or "")
             if isinstance(body, models.LeasesIn):

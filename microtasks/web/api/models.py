@@ -41,6 +41,28 @@ class LeasesIn(In):
     model_config = ConfigDict(json_schema_extra={"examples": [{"limit": 1}]})
 
 
+class FeedIn(In):
+    """What fits you and your device, where any project will do."""
+
+    language: str = Field(
+        "", max_length=35, description="BCP 47; projects in it come first, others when there is none."
+    )
+    types: list[Annotated[str, Field(max_length=40)]] | None = Field(
+        None, max_length=40, description="The task types that you can show; absent or null: all."
+    )
+    low_data: bool = Field(False, description="No projects with images.")
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"language": "ar", "types": ["question"]}]})
+
+
+class AnyLeasesIn(FeedIn):
+    """Ask for tasks of whatever project needs help."""
+
+    limit: int = Field(1, ge=1, le=MAX_LEASES, description="How many tasks to hand out, at most.")
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"limit": 1, "language": "ar"}]})
+
+
 class AnswerIn(In):
     """What you say about one task."""
 
@@ -68,6 +90,9 @@ class AnswersIn(In):
 
     answers: list[AnswerIn] = Field(min_length=0, max_length=MAX_ANSWERS)
     next: int = Field(0, ge=0, le=MAX_LEASES, description="How many tasks of the same project to hand out.")
+    feed: FeedIn | None = Field(
+        None, description="Go on with any project that needs help: `next` tasks as POST /leases gives them."
+    )
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -155,12 +180,20 @@ class TaskOut(Out):
     media: list[ImageOut]
 
 
+class ProjectNameOut(Out):
+    """The project of a task."""
+
+    slug: str
+    name: str
+
+
 class LeaseOut(Out):
     """A task handed out to you: your seat is kept until it expires."""
 
     lease: str = Field(description="Send it back with the answer.")
     expires_at: datetime = Field(description="UTC. An answer after that may come too late to be counted.")
     task: TaskOut
+    project: ProjectNameOut | None = Field(None, description="Where you did not ask for a certain one.")
 
 
 class LeasesOut(Out):
@@ -221,7 +254,7 @@ class ProgressOut(Out):
     tasks: int
     retired: int = Field(description="Tasks that need no more answers.")
     answers: int = Field(description="Answers counted.")
-    answers_wanted: int = Field(description="Answers when all is done, at most.")
+    answers_wanted: int = Field(description="Answers when all is done; an estimate where tasks stop early.")
     contributors: int
 
 

@@ -58,6 +58,14 @@ VOLUNTEER = (
     ),
     Operation(
         "post",
+        "/leases",
+        "leaseAnyTasks",
+        "Be handed tasks of whatever project needs help",
+        models.LeasesOut,
+        models.AnyLeasesIn,
+    ),
+    Operation(
+        "post",
         "/answers",
         "sendAnswers",
         "Send answers, and be handed the next tasks",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from microtasks.core import jsonstrict
 from microtasks.core.errors import InputError, TooMany
 from microtasks.core.tasktype import problems
-from microtasks.engine import feedback, serve, submit
+from microtasks.engine import feed, feedback, serve, submit
 from microtasks.store import limits, media, projects
 from microtasks.web import sentences
 from microtasks.web.api import models, openapi
@@ -46,11 +47,29 @@ def lease_tasks(slug: str) -> Response:
     return _reply(served.to_json())
 
 
+@blueprint.post("/leases")
+def lease_any_tasks() -> Response:
+    body = _read(models.AnyLeasesIn)
+    served = feed.lease(current_site(), contributor(), _want(body), limit=body.limit, network=network())
+    return _reply(served.to_json())
+
+
 @blueprint.post("/answers")
 def send_answers() -> Response:
     body = _read(models.AnswersIn)
     site, who = current_site(), contributor()
-    return submitted(submit.submit(site, who, answers_in(body), next_limit=body.next, network=network()))
+    if body.feed is None or not body.next:
+        return submitted(submit.submit(site, who, answers_in(body), next_limit=body.next, network=network()))
+    done = submit.submit(site, who, answers_in(body), network=network())
+    after = submit.project_of(site, who, [answer.lease for answer in body.answers])
+    served = feed.lease(site, who, _want(body.feed), limit=body.next, after=after, network=network())
+    return submitted(
+        replace(done, leases=served.leases, reason=served.reason, retry_after_s=served.retry_after_s)
+    )
+
+
+def _want(body: models.FeedIn) -> feed.Want:
+    return feed.Want(body.language, None if body.types is None else frozenset(body.types), body.low_data)
 
 
 def answers_in(body: models.AnswersIn) -> list[submit.AnswerIn]:

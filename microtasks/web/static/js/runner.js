@@ -16,11 +16,16 @@ let current = pageTask;
 let queue = [], fetching = null, reason = null;
 const outbox = outboxOf(slug);
 let isSending = false, retry = 0;
+// Any project will do: after so many tasks of this one (less those that lie ready) another one has its turn.
+const {onward} = form.dataset;
+let run = Number(form.dataset.run);
+const isRunOver = () => onward && run <= queue.length && navigator.onLine && !retry;
 let done = Number(form.dataset.done), gone = new Set(), startedAt = 0, hiddenFor = 0, hiddenAt = 0;
 const pageLoaded = Date.now();
 const ordered = (_, it) => (it?.constructor === Object ? Object.fromEntries(Object.entries(it).sort()) : it);
 const configOf = lease => JSON.stringify(lease.task.config, ordered); // the same whatever the order of its keys
 const pageConfig = configOf(current);
+const shownConfig = JSON.parse($("shown-config")?.textContent ?? "null"); // its words in the reader's language
 const isKept = "offline" in document.body.dataset; // this page was kept on the device: sw.js
 
 // -- showing a task -----------------------------------------------------------------------------------
@@ -74,7 +79,7 @@ function show(next, draft = store.get(`draft:${next.task.id}`)) {
   wrong("");
   const {task} = next;
   presenter = mountType(root, {
-    payload: task.payload, config: task.config, media: task.media, strings: texts, draft, onchange: saveDraft,
+    payload: task.payload, config: shownConfig ?? task.config, media: task.media, strings: texts, draft, onchange: saveDraft,
   });
   zoomable(root);
   for (const image of root.querySelectorAll("img")) image.addEventListener("error", () => wrong(texts.image_failed), {once: true});
@@ -175,7 +180,7 @@ function preload(media) {
 
 // Sees to it that a task lies ready; false when the site could not be asked.
 function fetchMore() {
-  if (isBack || queue.length) return Promise.resolve(true);
+  if (isBack || queue.length || isRunOver()) return Promise.resolve(true);
   fetching ??= post(`/api/v1/projects/${slug}/leases`, {limit: 2}).then(said => {
     take(said.leases);
     reason = said.reason;
@@ -188,7 +193,7 @@ async function send() {
   if (isSending || !outbox.all().length) return;
   isSending = true;
   try {
-    await outbox.send(2, (said, sent) => {
+    await outbox.send(isRunOver() ? 0 : 2, (said, sent) => {
       if (retry) toast(texts.online);
       retry = 0;
       said.receipts.forEach((receipt, i) => received(receipt, sent[i]));
@@ -243,6 +248,7 @@ async function answer(kind) {
   outbox.add({lease: current.lease, kind, value, seconds_spent: Math.max(0, Math.min(seconds, 86400)), task: current});
   clearTimeout(draftTimer);
   gone.add(current.task.id);
+  run--;
   if (kind !== "skip") done++;
   tabs?.postMessage({task: current.task.id, kind});
   holdLeases();
@@ -273,7 +279,7 @@ async function advance(sending) {
     waiting = null;
     if (!queue.length) {
       await flushed();
-      location.href = `${form.dataset.thanks}?why=${encodeURIComponent(reason ?? "")}`;
+      location.href = onward ?? `${form.dataset.thanks}?why=${encodeURIComponent(reason ?? "")}`;
       return;
     }
   }
