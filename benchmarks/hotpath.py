@@ -27,7 +27,7 @@ from typing import Any
 import orjson
 from flask import Flask, jsonify
 
-from benchmarks.scene import analyze, cpu_seconds, fresh_site, make_project, postgres_pid, say
+from benchmarks.scene import analyze, cpu_seconds, fresh_site, largest_mb, make_project, postgres_pid, say
 from microtasks.engine import checking, serve, submit, sweep
 from microtasks.engine.site import Site
 from microtasks.engine.submit import AnswerIn
@@ -323,6 +323,7 @@ def measure_http(site: Site, slug: str, n_tasks: int, seconds: float) -> None:
                 "    CPU of each: web processes, PostgreSQL, the load itself",
                 f"{web_us:.0f} + {postgres_us:.0f} + {load_us:.0f} us",
             )
+        say("    memory of a web process after that", f"{largest_mb(web.pid):.0f} MB")
     finally:
         stop.set()
         web.terminate()

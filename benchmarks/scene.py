@@ -136,14 +136,24 @@ def postgres_pid(site: Site) -> int:
     return int((site.settings.data.parent / "pg/postmaster.pid").read_text().split()[0])
 
 
-def cpu_seconds(pid: int) -> float:
-    """Processor time of a process and its children, ended ones too. Linux; 0 elsewhere."""
-    ticks = 0
+def _family(pid: int) -> Iterator[tuple[int, list[str]]]:
+    """A process and its children: (pid, fields of /proc/PID/stat from the fifth on). Nothing but on Linux."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             _, parent, *rest = stat.read_text().rpartition(")")[2].split()
             if pid in (int(stat.parent.name), int(parent)):
-                ticks += sum(map(int, rest[9:11]))
-            if pid == int(stat.parent.name):
-                ticks += sum(map(int, rest[11:13]))
+                yield int(stat.parent.name), rest
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time of a process and its children, ended ones too."""
+    ticks = 0
+    for each, fields in _family(pid):
+        ticks += sum(map(int, fields[9 : 13 if each == pid else 11]))
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def largest_mb(pid: int) -> float:
+    """Resident memory of the largest process among a process and its children."""
+    pages = max((int(fields[19]) for _, fields in _family(pid)), default=0)
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
