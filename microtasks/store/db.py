@@ -124,7 +124,7 @@ def _call(connection: _Connection, statement: Statement, values: Sequence[Any]) 
         # psycopg drops every prepared statement of a connection when a transaction on it fails.
         if result.status == ExecStatus.TUPLES_OK or result.error_field(DiagnosticField.SQLSTATE) != b"26000":
             return _checked(connection, result, ExecStatus.TUPLES_OK).get_value(0, 0)
-        connection.prepared.clear()
+        connection.prepared.discard(name)  # this one alone: others may have been prepared again since
     _checked(connection, pgconn.prepare(name, statement.sql), ExecStatus.COMMAND_OK)
     connection.prepared.add(name)
     return _checked(connection, pgconn.exec_prepared(name, values), ExecStatus.TUPLES_OK).get_value(0, 0)

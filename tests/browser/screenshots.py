@@ -60,6 +60,8 @@ def furnish(site: Site) -> None:
     scene.sentences(site, 8, redundancy=100)
     scene.sentences(site, 8, scene.FULL_FORM, slug="form", name="A page of a log, in full", redundancy=100)
     scene.sentences(site, 1, slug="resting", state="paused")
+    scene.poll(site, redundancy=1000)
+    scene.lines(site, 8, redundancy=100)
 
 
 def go(path: str) -> Callable[[Page], None]:
@@ -108,11 +110,46 @@ def end(page: Page) -> None:
     _open(page, "/p/craters/thanks")
 
 
+def me(page: Page) -> None:
+    """What a volunteer gave, and what is kept of them."""
+    end(page)
+    _open(page, "/me")
+
+
+def certificate(page: Page) -> None:
+    end(page)
+    _open(page, "/certificate")
+    page.locator("#name").fill("محمد الأمين")
+    page.locator("main form button").click()
+
+
 def tag(page: Page) -> None:
     _open(page, "/p/landforms/work")
     page.locator(".chip").first.click()
     page.mouse.move(5, 5)
     page.wait_for_timeout(300)  # until colours have changed
+
+
+def poll(page: Page) -> None:
+    """The result of one answer beside the next."""
+    _open(page, "/p/poll/work")
+    page.wait_for_selector("body[data-ready]")
+    page.locator("button[data-choice]").nth(1).click()
+    page.wait_for_selector("[data-poll]")
+    page.wait_for_timeout(300)
+
+
+def offline(page: Page) -> None:
+    """A task page that was loaded again without a connection."""
+    _open(page, "/p/log/work")
+    page.wait_for_selector("body[data-ready]")
+    page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
+    page.wait_for_load_state("networkidle")
+    page.context.set_offline(True)
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    page.wait_for_timeout(300)
+    page.context.set_offline(False)
 
 
 SCREENS: dict[str, Callable[[Page], None]] = {
@@ -123,7 +160,15 @@ SCREENS: dict[str, Callable[[Page], None]] = {
     "tagging": tag,
     "marking": mark,
     "report": report,
+    "poll": poll,
+    "transcription": go("/p/lines/work"),
+    "offline": offline,
+    "offline-other": go("/offline"),
     "thanks": end,
+    "me": me,
+    "keep": go("/keep"),
+    "certificate": certificate,
+    "teams": go("/teams"),
     "paused": go("/p/resting/work"),
     "lost": go("/p/nothing"),
 }
@@ -137,7 +182,9 @@ OWNERS_SCREENS = {
     "owner-upload": "/owner/projects/{slug}/upload",
     "owner-tasks": "/owner/projects/{slug}/tasks",
     "owner-reports": "/owner/projects/{slug}/reports",
+    "owner-translations": "/owner/projects/{slug}/translations?language=fr",
     "owner-account": "/owner/account",
+    "owner-mail": "/owner/mail",
     "owner-dashboard": "/owner/projects/{slug}/dashboard",
     "owner-quality": "/owner/projects/{slug}/quality",
     "results": "/research/{slug}",

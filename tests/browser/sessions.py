@@ -163,8 +163,16 @@ class Visit:
         page.wait_for_selector("body[data-ready]")
         task = self._task_id()
         page.locator(".act [value=cant_tell]").click()
-        page.wait_for_url("**/work")
-        self.pressed[task] = ("cant_tell", None)
+        page.wait_for_function(
+            "!location.pathname.includes('/last/') || document.getElementById('wrong').textContent"
+        )
+        if "/last/" not in page.url:
+            self.pressed[task] = ("cant_tell", None)
+            return
+        # They were told what is right: that answer stays. The browser notes the refusal in its console.
+        self.counts["refused"] += 1
+        self.troubles = [it for it in self.troubles if "status of 400" not in it]
+        page.goto(page.url.split("/last/")[0] + "/work")
 
     def _offline(self) -> None:
         """Answer once without a network, where a next task lies ready."""

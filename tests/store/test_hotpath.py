@@ -20,7 +20,7 @@ from microtasks.engine.site import Site, open_site
 from microtasks.engine.submit import AnswerIn
 from microtasks.settings import Settings
 from microtasks.store import hotpath
-from microtasks.store.db import Connection
+from microtasks.store.db import Connection, Statement
 
 LEASE = "SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, 0, false)"
 
@@ -299,6 +299,15 @@ def test_a_call_survives_that_its_connection_forgot_what_was_prepared(site: Site
     with site.db.connection() as connection:
         connection.execute("DEALLOCATE ALL")
     assert serve.lease(site, project.slug, who) == first
+
+
+def test_one_statement_forgotten_does_not_make_the_others_be_prepared_twice(site: Site) -> None:
+    first, other = Statement(b"first", b"SELECT 1::text"), Statement(b"other", b"SELECT 2::text")
+    assert site.db.call(first) == b"1"
+    with site.db.connection() as connection:
+        connection.execute("DEALLOCATE ALL")
+    for statement, value in ((other, b"2"), (first, b"1"), (other, b"2")):
+        assert site.db.call(statement) == value
 
 
 def test_a_lost_connection_is_said_so_and_replaced(site: Site) -> None:
