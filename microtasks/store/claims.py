@@ -142,6 +142,13 @@ def join(connection: Connection, old: UUID, new: UUID, *, keep_alias: bool = Tru
     """
     ids = {"old": old, "new": new}
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (JOINING,))
+    # A cursor that does not exist cannot be locked, and whoever makes it would then hold what we wait for.
+    connection.execute(
+        """INSERT INTO cursor (contributor_id, project_id, pos, gold_draw)
+           SELECT %(new)s, project_id, pos, gold_draw FROM cursor WHERE contributor_id = %(old)s
+           ORDER BY project_id ON CONFLICT DO NOTHING""",
+        ids,
+    )
     connection.execute(
         "SELECT 1 FROM cursor WHERE contributor_id IN (%(old)s, %(new)s)"
         " ORDER BY project_id, contributor_id FOR UPDATE",
@@ -231,8 +238,6 @@ _MOVES = (
     """UPDATE cursor n SET n_served = n.n_served + o.n_served, n_gold = n.n_gold + o.n_gold, rest_until = NULL
        FROM cursor o WHERE n.contributor_id = %(new)s AND o.contributor_id = %(old)s
          AND o.project_id = n.project_id""",
-    """UPDATE cursor o SET contributor_id = %(new)s WHERE contributor_id = %(old)s AND NOT EXISTS (
-           SELECT 1 FROM cursor n WHERE n.contributor_id = %(new)s AND n.project_id = o.project_id)""",
     "DELETE FROM cursor WHERE contributor_id = %(old)s",
     # Who was left out stays so: joining a fresh device washes nobody clean. An owner's word goes first, and
     # of two the stricter.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import builders as b
@@ -270,6 +271,38 @@ def test_a_tab_left_open_is_joined_by_the_clock(site: Site) -> None:
     assert claims.join_stragglers(site) == 1
     assert rows(site, "SELECT n_answers FROM task ORDER BY n_answers") == [(1,), (1,)]
     assert claims.join_stragglers(site) == 0
+    assert checking.check(site) == []
+
+
+def test_joining_while_both_devices_answer_loses_nothing_and_counts_nobody_twice(site: Site) -> None:
+    project = b.project(site, redundancy=3)
+    b.tasks(site, project, 40)
+    phone, desk = b.contributor(), b.contributor()
+    keep(site, phone)
+    token, _ = ask(site, desk)
+    acknowledged: list[int] = []
+
+    def go_on(who: uuid.UUID) -> None:
+        for _ in range(12):
+            for lease in serve.lease(site, project.slug, who, limit=2).leases:
+                (receipt,) = submit.submit(site, who, [AnswerIn(lease.token, "value", b.YES)]).receipts
+                assert receipt.status in ("counted", "surplus", "duplicate"), receipt
+                if receipt.status != "duplicate":
+                    acknowledged.append(receipt.task or 0)
+
+    with ThreadPoolExecutor(3) as pool:
+        working = [pool.submit(go_on, phone), pool.submit(go_on, desk)]
+        joined = pool.submit(claims.keep_by_link, site, token, desk)
+        assert joined.result().person == phone
+        for one in working:
+            one.result()
+    claims.join_stragglers(site)
+    assert rows(site, "SELECT count(*) FROM answer") == [(len(acknowledged),)]
+    assert rows(
+        site,
+        "SELECT count(*), count(DISTINCT task_id), count(DISTINCT contributor_id) FROM answer"
+        " WHERE status = 'counted'",
+    ) == [(len(set(acknowledged)), len(set(acknowledged)), 1)]
     assert checking.check(site) == []
 
 
