@@ -214,6 +214,87 @@ def test_fingers_draw_with_a_loupe_and_pinch_without_a_stray_mark(
     assert len(stage.marks()) == 1
 
 
+def test_a_pen_draws_as_a_finger_does(stage: Stage) -> None:
+    session = stage.page.context.new_cdp_session(stage.page)
+    for kind, place in (
+        ("Pressed", (200, 200)),
+        ("Moved", (230, 200)),
+        ("Moved", (260, 200)),
+        ("Released", (260, 200)),
+    ):
+        x, y = stage.at(*place)
+        held = {"button": "left", "buttons": 0 if kind == "Released" else 1, "clickCount": 1}
+        pen = {"type": f"mouse{kind}", "x": x, "y": y, "pointerType": "pen", **held}
+        session.send("Input.dispatchMouseEvent", pen)
+    [mark] = stage.marks()
+    assert near(mark, x=200, y=200, r=60, px=3)
+
+
+def test_a_turned_picture_is_marked_in_pixels_of_the_original(stage: Stage) -> None:
+    page = stage.page
+    page.get_by_role("button", name="Turn the picture").click()
+    expect(page.locator("[data-live]")).to_have_text("Turned by 90 degrees")
+    page.wait_for_timeout(50)
+    scale, left, top = stage.matrix()
+    box = page.locator("[data-canvas]").bounding_box()
+    assert box is not None
+
+    def seen(x: float, y: float) -> tuple[float, float]:  # a quarter to the right: what was above is right
+        return box["x"] + box["width"] - (top - box["y"] + y * scale), box["y"] + (
+            left - box["x"]
+        ) + x * scale
+
+    page.mouse.move(*seen(200, 160))
+    page.mouse.down()
+    page.mouse.move(*seen(260, 160), steps=4)
+    page.mouse.up()
+    [mark] = stage.marks()
+    assert near(mark, x=200, y=160, r=60)
+    page.locator("[data-canvas]").focus()
+    for key in ("ArrowRight", "Enter"):  # right on the screen is up in the picture
+        page.keyboard.press(key)
+    _, second = stage.marks()
+    assert near(second, x=320, px=3) and second["y"] < 318
+    for _ in range(3):
+        page.keyboard.press("r")
+    expect(page.locator("[data-live]")).to_have_text("Turned by 0 degrees")
+    stage.drag((420, 480), (450, 480))
+    assert near(stage.marks()[2], x=420, y=480, r=30)
+
+
+def test_squares_are_chosen_by_a_switch_and_ticked_by_keys(site: Site, visit: Callable[..., Page]) -> None:
+    scene.craters(site, 3)
+    stage = Stage(visit("/p/craters/work", **PHONE))
+    page = stage.page
+    page.get_by_role("button", name="Answer by squares").click()
+    page.get_by_role("checkbox", name="B3").focus()
+    for key in ("Space", "ArrowRight", "ArrowDown", "Space"):
+        page.keyboard.press(key)
+    expect(page.get_by_role("checkbox", name="C4")).to_be_checked()
+    sizes = page.locator("[data-squares] label").first.bounding_box()
+    assert sizes is not None and min(sizes["width"], sizes["height"]) >= 44
+    picture, table = page.locator("[data-base]").bounding_box(), page.locator("[data-squares]").bounding_box()
+    assert picture == table  # each square lies where it says
+    page.wait_for_timeout(320)
+    page.reload()
+    stage = Stage(page)  # the draft and the choice of squares are kept
+    expect(page.get_by_role("checkbox", name="B3")).to_be_checked()
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('mt:out:'))")
+    expect(page.get_by_role("checkbox", name="B3")).not_to_be_checked()
+    page.get_by_role("checkbox", name="A1").check()
+    page.get_by_role("button", name="Nothing here").click()  # what was ticked does not count then
+    page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('mt:out:'))")
+    page.get_by_role("button", name="Answer by squares").click()
+    expect(page.locator("[data-canvas]")).to_be_visible()
+    with site.db.connection() as connection:
+        rows = connection.execute("SELECT kind, value FROM answer ORDER BY id").fetchall()
+    [(kind, first), *rest] = rows
+    assert kind == "value" and first["marks"] == [] and first["cells"]["checked"] == ["B3", "C4"]
+    assert (first["cells"]["columns"], first["cells"]["width"]) == (6, 640.0)
+    assert rest == [("empty", {"marks": []})]
+
+
 @pytest.mark.parametrize("shape", ["box", "point"])
 def test_boxes_and_points(site: Site, visit: Callable[..., Page], shape: str) -> None:
     made = builders.project(

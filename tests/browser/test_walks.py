@@ -148,20 +148,24 @@ def test_without_a_script_from_home_to_thanks(
     assert said(site, made) == [("value", value)]
 
 
-def test_without_a_script_marking_says_so_and_takes_the_other_ways_out(
+def test_without_a_script_marking_is_answered_by_squares_and_has_the_other_ways_out(
     site: Site, visit: Callable[..., Page]
 ) -> None:
-    craters = scene.craters(site, 3)
+    craters = scene.craters(site, 4)
     page = visit("/p/craters/work", java_script_enabled=False)
-    expect(page.get_by_text("Drawing needs JavaScript")).to_be_visible()
+    page.get_by_role("checkbox", name="C3").check()
+    page.get_by_role("checkbox", name="A5").check()
+    page.get_by_role("button", name="Done").click()
     page.get_by_role("button", name="Nothing here").click()
     page.get_by_role("button", name="I can’t tell").click()
     page.get_by_role("button", name="Report a problem").click()
     page.get_by_label("The question does not fit it").check()
     page.get_by_label("In your words").fill("upside down")
     page.get_by_role("button", name="Send and go on").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("2 tasks")
-    assert [kind for kind, _ in said(site, craters)] == ["empty", "cant_tell"]
+    expect(page.get_by_role("heading", level=1)).to_contain_text("3 tasks")
+    [(_, squares), *others] = said(site, craters)
+    assert squares["cells"]["checked"] == ["C3", "A5"]
+    assert [kind for kind, _ in others] == ["empty", "cant_tell"]
     with site.db.connection() as connection:
         assert connection.execute("SELECT reason, note FROM report").fetchall() == [
             ("unclear", "upside down")
