@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,7 +10,9 @@ import scene
 from playwright.sync_api import Browser, Page, sync_playwright
 from visitors import Visitors, find_chromium
 
+from microtasks.engine import jobs
 from microtasks.engine.site import Site
+from microtasks.store import jobs as waiting
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +45,22 @@ def visitors(chromium: Browser, address: str) -> Iterator[Visitors]:
 def visit(visitors: Visitors) -> Callable[..., Page]:
     """`visit("/path", **context options)`: a page in a new browser of its own."""
     return visitors.open
+
+
+@pytest.fixture
+def worker(site: Site) -> Iterator[None]:
+    """A worker's loop in a thread: the same jobs, without a process."""
+    is_over = threading.Event()
+
+    def loop() -> None:
+        while not is_over.wait(0.1):
+            with site.db.connection() as connection:
+                found = waiting.waiting(connection, site.settings.job_stale_seconds)
+            for job in found:
+                jobs.run(site, job)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    yield
+    is_over.set()
+    thread.join()

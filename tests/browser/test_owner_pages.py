@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-import threading
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +16,10 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from visitors import DESKTOP, PHONE, Visitors
 
-from microtasks.engine import accounts, aggregate, jobs
+from microtasks.engine import accounts, aggregate
 from microtasks.engine.site import Site
-from microtasks.store import jobs as waiting
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def worker(site: Site) -> Iterator[None]:
-    """A worker's loop in a thread: the same jobs, without a process."""
-    is_over = threading.Event()
-
-    def loop() -> None:
-        while not is_over.wait(0.1):
-            with site.db.connection() as connection:
-                found = waiting.waiting(connection, site.settings.job_stale_seconds)
-            for job in found:
-                jobs.run(site, job)
-
-    thread = threading.Thread(target=loop)
-    thread.start()
-    yield
-    is_over.set()
-    thread.join()
 
 
 @pytest.fixture
@@ -68,7 +47,8 @@ def upload(page: Page, file: Path) -> None:
     page.get_by_label("Files", exact=True).set_input_files(file)
     page.get_by_role("button", name="Upload", exact=True).click()
     page.wait_for_url("**/batches/*")
-    expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=20_000)
+    page.get_by_role("button", name="Make the task").click(timeout=30_000)
+    expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=30_000)
 
 
 def wanted(page: Page) -> None:
@@ -162,7 +142,7 @@ def test_an_owners_form_without_javascript(site: Site, visit: Callable[..., Page
     page.get_by_label("Files", exact=True).set_input_files(material / "lines.csv")
     page.get_by_role("button", name="Upload", exact=True).click()
     page.wait_for_url("**/batches/*")
-    expect(page.get_by_text("Waiting")).to_be_visible()
+    expect(page.get_by_text("Looking through your upload")).to_be_visible()
 
 
 def seen(site: Site, made: builders.ProjectRow) -> int:
