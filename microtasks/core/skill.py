@@ -11,6 +11,8 @@ answers give the same bytes. Three members, each known to fail elsewhere than th
 * `subtypes`: three kinds of items in each class, for crowds whose errors depend on the item (enhanced
   Bayesian classifier combination; Li, Rubinstein and Cohn, ICML 2019).
 
+No member's word makes a lone voice win against two who agree: see `_without_lone_winners`.
+
 The `model` is the geometric mean of the first two, the vote counting more: where the confusion tables are
 misled, by items that are hard for everybody, the vote holds them back. The `committee` is the mean of three.
 """
@@ -41,6 +43,8 @@ CONFUSION_PART, VOTE_PART = 0.3, 0.7
 SHARE_PRIOR = 0.5
 #: From so many gold tasks on, the two parts are fitted to them.
 GOLD_MIN = 20
+#: What a label may have at most that must not win, of what the winner has: further than a tie.
+JUST_BELOW = 0.999
 #: Posteriors nearer than this are a tie.
 SAME = 1e-6
 TINY = 1e-9
@@ -239,7 +243,19 @@ def fit(
     posterior = _pool(tables.posterior, vote, parts)
     if method == "committee":
         posterior = (tables.posterior + vote + subtypes(votes)) / 3
-    return Fit(posterior, tables, parts, n_gold)
+    return Fit(_without_lone_winners(posterior, counts(votes)), tables, parts, n_gold)
+
+
+def _without_lone_winners(posterior: Floats, tallies: Floats) -> Floats:
+    """No label that one person alone has named wins against two who agree, however good the one is."""
+    is_lone = (tallies <= 1) & (_across(np.maximum, tallies) >= 2)
+    best_of_others = _across(np.maximum, np.where(is_lone, 0.0, posterior))
+    wins = is_lone & (posterior >= best_of_others)
+    if not wins.any():
+        return posterior
+    capped = np.where(wins, JUST_BELOW * best_of_others, posterior)
+    result: Floats = capped / _across(np.add, capped)
+    return result
 
 
 def _pool(tables: Floats, vote: Floats, parts: tuple[float, float]) -> Floats:

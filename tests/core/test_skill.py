@@ -137,3 +137,37 @@ def test_rare_choices_share_one_table_and_frequent_ones_have_their_own():
     found = skill.fit_each(task, person, chosen, n_tasks, n_people)
     assert ((found[0] > 0.5) == frequent).mean() > 0.98
     assert ((found[1] > 0.5) == rare).mean() > 0.98
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["model", "committee"]), st.booleans())
+def test_one_voice_alone_never_wins_against_two_who_agree(seed, method, has_vote_part):
+    rng = np.random.default_rng(seed)
+    n_tasks, n_people, n_labels = 40, 12, int(rng.integers(2, 5))
+    truth, skill_of = rng.integers(0, n_labels, n_tasks), rng.choice([0.3, 0.99], n_people)
+    task = np.repeat(np.arange(n_tasks), 4)
+    person = np.concatenate([rng.permutation(n_people)[:4] for _ in range(n_tasks)])
+    is_right = rng.random(len(task)) < skill_of[person]
+    label = np.where(is_right, truth[task], rng.integers(0, n_labels, len(task)))
+    votes = skill.sort(task, person, label, n_tasks, n_people, n_labels)
+    fit = skill.fit(votes, method=method, has_vote_part=has_vote_part)
+    tallies = skill.counts(votes)
+    won = tallies[np.arange(n_tasks), fit.posterior.argmax(axis=1)]
+    assert (won[tallies.max(axis=1) >= 2] >= 2).all()
+    np.testing.assert_allclose(fit.posterior.sum(axis=1), 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 39))
+def test_an_agreeing_answer_never_turns_the_model_away(seed, task):
+    """A newcomer who says what the model says already leaves it there, and no less sure."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 3, 40)
+    tasks, people = np.repeat(np.arange(40), 5), np.tile(np.arange(5), 40)
+    label = np.where(rng.random(200) < 0.75, truth[tasks], rng.integers(0, 3, 200))
+    before = skill.fit(skill.sort(tasks, people, label, 40, 6, 3)).posterior[task]
+    top = int(before.argmax())
+    more = skill.sort(np.r_[tasks, task], np.r_[people, 5], np.r_[label, top], 40, 6, 3)
+    after = skill.fit(more).posterior[task]
+    assert after.argmax() == top
+    assert after[top] >= before[top] - 1e-9
