@@ -93,8 +93,8 @@ def mark_tables(root: Path) -> Iterator[str]:
     yield "\n### Marks: simulated craters\n"
     yield (
         "15 volunteers, detection 0.75, a tenth of the marks stray. Target: F1 0.985 at a scatter of 7 % of "
-        "the diameter, 0.95 at 15 %, recall of large ones 0.95. Here people share no error and the truth is no "
-        "expert's mark: the regions are too wide for it until gold says so."
+        "the diameter, 0.95 at 15 %, recall of large ones 0.95. Here people share no error and the truth is "
+        "no expert's mark: the regions are too wide for it until gold says so."
     )
     worlds = {f"{scatter:.0%}": marks.simulated(scatter) for scatter in (0.05, 0.07, 0.15)}
     rows = [[name, *world.values()] for name, world in worlds.items()]
