@@ -187,8 +187,8 @@ def model(connection: Connection, project_id: int, task_id: int, known: datetime
 
 
 def open_seats(connection: Connection, task_id: int, redundancy: int, *, is_soon: bool) -> None:
-    """Let the task have so many answers. is_soon: it is served before others (hotpath.sql: hot_needed), since it
-    lacks one answer only; otherwise it goes to the end of the order, so that every walk meets it.
+    """Let the task have so many answers. is_soon: it is served before others (hotpath.sql: hot_needed), since
+    it lacks one answer only; otherwise it goes to the end of the order, so that every walk meets it.
     """
     connection.execute(
         """UPDATE task SET redundancy = %(r)s,
