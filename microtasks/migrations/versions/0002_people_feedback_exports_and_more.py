@@ -349,9 +349,21 @@ def upgrade() -> None:
     op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("ck_batch_state_known"), "batch", type_="check")
+    op.create_check_constraint(
+        op.f("ck_batch_state_known"),
+        "batch",
+        "state IN ('staged', 'queued', 'running', 'done', 'failed', 'undone')",
+    )
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM batch WHERE state = 'staged'")
+    op.execute("UPDATE batch SET state = 'done' WHERE state = 'undone'")
+    op.drop_constraint(op.f("ck_batch_state_known"), "batch", type_="check")
+    op.create_check_constraint(
+        op.f("ck_batch_state_known"), "batch", "state IN ('queued', 'running', 'done', 'failed')"
+    )
     op.create_foreign_key(
         op.f("fk_task_content_project_id"),
         "task_content",
