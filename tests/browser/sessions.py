@@ -164,8 +164,9 @@ class Visit:
         task = self._task_id()
         page.locator(".act [value=cant_tell]").click()
         page.wait_for_function(
-            "!location.pathname.includes('/last/') || document.getElementById('wrong').textContent"
+            "() => !location.pathname.includes('/last/') || document.getElementById('wrong').textContent"
         )
+        page.wait_for_timeout(50)  # for what the console says
         if "/last/" not in page.url:
             self.pressed[task] = ("cant_tell", None)
             return
