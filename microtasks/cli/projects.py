@@ -155,6 +155,32 @@ def show(slug: str, as_json: bool) -> None:
         click.echo(f"{name:15} {json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value}")
 
 
+@project.command("import")
+@click.argument("package", type=click.Path(exists=True, path_type=Path))
+@click.option("--name", default="", metavar="N", help="Another name than in the package.")
+@click.option("--owner", metavar="EMAIL", help="Whose project it is; by default the operator's.")
+@click.option(
+    "--answers/--no-answers", default=True, show_default=True, help="With what was answered, or not."
+)
+def import_package(package: Path, name: str, owner: str | None, answers: bool) -> None:
+    """Make a project again from a package (export --what all): ZIP or folder. Prints its slug; it is a draft.
+
+    With answers it gives the same consensus. Its slug, the numbers of its tasks and the pseudonyms of its
+    contributors are new. Images are found where this site has them.
+    """
+    from microtasks.engine import accounts, restoring
+
+    with open_cli_site() as site:
+        account_id = accounts.id_of(site, owner) if owner else None
+        made = restoring.restore_package(
+            site, package, name=name, account_id=account_id, with_answers=answers
+        )
+    click.echo(made.project.slug)
+    click.echo(f"{made.n_tasks} tasks, {made.n_answers} answers.", err=True)
+    if made.n_lost:
+        click.echo(f"{made.n_lost} images are not on this site: their tasks have none.", err=True)
+
+
 @main.command("import")
 @click.argument("slug")
 @click.argument(
@@ -217,18 +243,40 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
     default="-",
     show_default=True,
     metavar="FILE|DIR|-",
-    help="A file (.gz: compressed), a folder or .zip (then a package: with code book, datapackage.json, "
-    "README, citation and checksums), or stdout.",
+    help="A file (.gz, .zst: compressed), a folder or .zip (then a package: with code book, "
+    "datapackage.json, README, citation and checksums), or stdout.",
 )
 @click.option("--licence", "--license", metavar="ID", help="Licence that a package names, as CC-BY-4.0.")
 @click.option("--raw", is_flag=True, help="CSV for programs: texts that look like formulas as they are.")
-def export(slug: str, what: str | None, format: str, out: str, licence: str | None, raw: bool) -> None:
-    """Write results, streamed: every answer, the consensus, marks, tasks.
+@click.option(
+    "--compress",
+    type=click.Choice(["gzip", "zstd"]),
+    help="Compress a file; otherwise as its name ends: .gz, .zst.",
+)
+@click.option(
+    "--same-names",
+    is_flag=True,
+    help="Contributors have the names they have in every export made so. Otherwise their names are those of "
+    "this state of the answers alone.",
+)
+@click.option("--gold", is_flag=True, help="With --what all: known answers too, to make the project again.")
+def export(
+    slug: str,
+    what: str | None,
+    format: str,
+    out: str,
+    licence: str | None,
+    raw: bool,
+    compress: str | None,
+    same_names: bool,
+    gold: bool,
+) -> None:
+    """Write results, streamed: every answer, the consensus, marks, tasks. All of one state of the project.
 
     A format of several files (zooniverse, labelstudio) needs a folder or .zip for all of them; into a file
     and onto stdout goes the main one alone: the classifications, the tasks.
     """
-    from microtasks.engine import exporting, formats, packaging
+    from microtasks.engine import exporting, formats, packaging, snapshots
     from microtasks.store import projects
 
     target = Path(out)
@@ -241,15 +289,23 @@ def export(slug: str, what: str | None, format: str, out: str, licence: str | No
         raise Failure("All tables are several files: give a folder (ending in /) or a .zip for --out.")
     if licence and not is_package:
         raise Failure("A licence is named in a package: give a folder (ending in /) or a .zip for --out.")
+    is_packed = is_package or (format in exporting.FORMATS and exporting.FORMATS[format].is_packed)
+    if compress and is_packed:
+        raise Failure("This is compressed already: leave --compress away.")
+    compress = compress or {".gz": "gzip", ".zst": "zstd"}.get(target.suffix, "") if not is_packed else ""
+    formats.check_compression(compress or "")
     with open_cli_site() as site:
         with site.db.session() as session:
             found = projects.by_slug(session, slug)
+        if what != "all":
+            exporting.check(site, found, what, format)
+        snapshot = snapshots.take(site, found, same_names=same_names)
         if what == "all":
-            files = packaging.whole(site, found, format, raw=raw)
+            files = packaging.whole(site, found, format, raw=raw, snapshot=snapshot, with_gold=gold)
         else:
-            files = exporting.files(site, found, what, format, raw=raw)
+            files = exporting.files(site, found, what, format, raw=raw, snapshot=snapshot)
         if is_package:
-            whole = packaging.package(site, found, files, licence)
+            whole = packaging.package(site, found, files, licence, snapshot=snapshot)
             if is_folder:
                 _make_folder(target)
                 for file in whole:
@@ -257,13 +313,12 @@ def export(slug: str, what: str | None, format: str, out: str, licence: str | No
             else:
                 _write(target, formats.zipped(whole))
         elif out == "-":
-            for chunk in files[0].chunks:
+            for chunk in formats.compressed(files[0], compress or "").chunks:
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
             return
         else:
-            chunks = files[0].chunks
-            _write(target, formats.gzipped(chunks) if target.suffix == ".gz" else chunks)
+            _write(target, formats.compressed(files[0], compress or "").chunks)
             if len(files) > 1:
                 others = ", ".join(file.name for file in files[1:])
                 click.echo(f"Left out: {others}. A folder or .zip for --out gets all.", err=True)

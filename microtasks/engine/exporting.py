@@ -16,7 +16,7 @@ import orjson
 
 from microtasks import tasktypes
 from microtasks.core.errors import InputError
-from microtasks.core.tasktype import Column, Consensus
+from microtasks.core.tasktype import Column, Consensus, Part
 from microtasks.engine import snapshots
 from microtasks.engine.formats import PLAIN, File, Format, Source, Table, write_csv
 from microtasks.engine.interchange import TOOLS
@@ -67,6 +67,21 @@ def files(
     spreadsheet would take for a formula get a ' in front (`defuse`). snapshot: which state; None: the
     present one.
     """
+    writer, table, config, parts = check(site, project, what, format)
+    what = table.name
+    view = View(site, project, snapshot or snapshots.take(site, project))
+    if writer.files is not None:
+        return writer.files(Source(view, _id(project), config, parts, what, raw))
+    found = table.read(view)
+    chunks = write_csv(found, raw=raw) if format == "csv" else _writer(writer)(found)
+    columns = found.columns if writer.name != "crowdkit" else ()
+    return [File(f"{project.slug}-{what}{writer.suffix}", writer.mime, chunks, what, columns)]
+
+
+def check(
+    site: Site, project: Project, what: str | None, format: str
+) -> tuple[Format, What, Any, tuple[Part, ...]]:
+    """What an export is made of: format, table, the type's config and parts. InputError for what is not."""
     writer = FORMATS.get(format)
     if writer is None:
         raise InputError(f"There is no export format {format!r}. There are: {', '.join(FORMATS)}.")
@@ -76,6 +91,8 @@ def files(
         raise InputError(f"There is no export called {what!r}. There are: {', '.join(WHATS)}.")
     task_type, config = _type(project)
     parts = task_type.parts(config)
+    if what in ("marks", "sources") and not task_type.mark_columns(config):
+        raise InputError("This project's tasks have no marks to export.")
     if not writer.fits(parts):
         fitting = ", ".join(one.name for one in FORMATS.values() if one.fits(parts))
         kind = task_type.label.lower()
@@ -84,13 +101,7 @@ def files(
         raise InputError(f"The format {format} is for: {', '.join(writer.whats)}; not for {what}.")
     if lack := writer.lacks(site, _id(project)):
         raise InputError(lack)
-    view = View(site, project, snapshot or snapshots.take(site, project))
-    if writer.files is not None:
-        return writer.files(Source(view, _id(project), config, parts, what, raw))
-    found = table.read(view)
-    chunks = write_csv(found, raw=raw) if format == "csv" else _writer(writer)(found)
-    columns = found.columns if writer.name != "crowdkit" else ()
-    return [File(f"{project.slug}-{what}{writer.suffix}", writer.mime, chunks, what, columns)]
+    return writer, table, config, parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +191,10 @@ PROJECT = Column("project", "string", "The project's short name, as in its addre
 TASK = Column("task", "integer", "The task's number in this site; never changes.")
 EXTERNAL_ID = Column("external_id", "string", "The owner's own id of the task, or its file name.")
 CONTRIBUTOR = Column(
-    "contributor", "string", "Pseudonym of an anonymous volunteer: the same person, the same text."
+    "contributor",
+    "string",
+    "Pseudonym of an anonymous volunteer: in one export, and in all of the same state, the same person, the "
+    "same text.",
 )
 TILE = (
     Column("source", "string", "The big image that this task's image was cut from; empty if it was not."),
@@ -257,6 +271,7 @@ def answers(view: View) -> Table:
 
     def blocks() -> Iterator[Block]:
         for found in answer_columns.walk(view.site.db, view.snapshot.cut, keys):
+            view.snapshot.passed(found.n)
             seconds: list[float | None] = found.seconds.tolist()
             for place in np.flatnonzero(np.isnan(found.seconds)):
                 seconds[place] = None
@@ -276,8 +291,6 @@ def marks(view: View) -> Table:
     """Every mark of every answer, one a row, in pixels of the task's own image."""
     task_type, config = _type(view.project)
     columns = task_type.mark_columns(config)
-    if not columns:
-        raise InputError("This project's tasks have no marks to export.")
     name = view.snapshot.name
     tile = _tile_columns(view)
     all_columns = (

@@ -10,13 +10,11 @@ import importlib.util
 import io
 import json
 import re
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -24,7 +22,7 @@ import orjson
 
 from microtasks.core.errors import InputError
 from microtasks.core.tasktype import Column, Part
-from microtasks.engine.vectors import Block, csv_block, json_block
+from microtasks.engine.vectors import NO_TIME, Block, Moments, Vector, csv_block, in_blocks, json_block, plain
 
 if TYPE_CHECKING:
     from microtasks.engine.site import Site
@@ -92,8 +90,8 @@ class Format:
     """One way to write an export: a table (`write`), or the files of another tool (`files`).
 
     whats: the tables it can give, the first one where none is asked for; () for all. is_archive: several
-    files, sent as one ZIP. fits: is it for what these parts ask? lacks: what this project's tasks must have
-    and do not, as a sentence; "" if nothing.
+    files, sent as one ZIP. is_packed: compressed in itself. fits: is it for what these parts ask? lacks: what
+    this project's tasks must have and do not, as a sentence; "" if nothing.
     """
 
     name: str
@@ -105,6 +103,7 @@ class Format:
     write: Callable[[Table], Iterator[bytes]] | None = None
     files: Callable[[Source], list[File]] | None = None
     is_archive: bool = False
+    is_packed: bool = False
     fits: Callable[[tuple[Part, ...]], bool] = lambda parts: True
     lacks: Callable[[Site, int], str] = lambda site, project_id: ""
 
@@ -203,30 +202,96 @@ def utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
+def shown(value: Any) -> str:
+    """A cell as a page shows it: as in CSV, but no text guarded."""
+    cell = _cell(value, str)
+    return "" if cell is None else str(cell)
+
+
+def iso(value: datetime | None) -> str | None:
+    """A moment as ISO 8601 in UTC, to the millisecond."""
+    return None if value is None else _time(value)
+
+
 def _time(value: datetime) -> str:
     return utc(value).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def write_parquet(table: Table) -> Iterator[bytes]:
-    """Write Parquet (zstd) by DuckDB, over a temporary file: written whole before the first byte leaves."""
-    if importlib.util.find_spec("duckdb") is None:
-        raise InputError("Parquet needs the package duckdb: pip install 'microtasks[parquet]'.")
-    import duckdb
+    """Write Parquet (zstd), streamed: a row group for some ten thousand rows."""
+    if importlib.util.find_spec("pyarrow") is None:
+        raise InputError("Parquet needs the package pyarrow: pip install 'microtasks[parquet]'.")
+    return _write_parquet(table)
 
-    types = {"integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN", "datetime": "TIMESTAMPTZ"}
-    columns = {column.name: types.get(column.type, "VARCHAR") for column in table.columns}
-    with tempfile.TemporaryDirectory(prefix="microtasks-") as folder:
-        rows, packed = Path(folder) / "rows.jsonl", Path(folder) / "rows.parquet"
-        with rows.open("wb") as file:
-            file.writelines(write_jsonl(table))
-        with duckdb.connect(config={"memory_limit": "256MB", "threads": 1}) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.read_json(
-                str(rows), columns=columns, format="newline_delimited", maximum_object_size=64 << 20
-            ).write_parquet(str(packed), compression="zstd")
-        with packed.open("rb") as file:
-            while chunk := file.read(BUFFER):
-                yield chunk
+
+def _write_parquet(table: Table) -> Iterator[bytes]:
+    import pyarrow
+    from pyarrow import parquet
+
+    moment = pyarrow.timestamp("us", tz="UTC")
+    types = {
+        **{"integer": pyarrow.int64(), "number": pyarrow.float64(), "boolean": pyarrow.bool_()},
+        "datetime": moment,
+    }
+    schema = pyarrow.schema(
+        [(column.name, types.get(column.type, pyarrow.string())) for column in table.columns]
+    )
+
+    def array(vector: Vector, kind: Any) -> Any:
+        if isinstance(vector, Moments):
+            is_none = vector.values == NO_TIME
+            return pyarrow.array(vector.values, pyarrow.int64(), mask=is_none).cast(moment)
+        values = plain(vector)
+        if kind == pyarrow.string():
+            return pyarrow.array([_text(value) for value in values], kind)
+        return pyarrow.array(list(values), kind)
+
+    sink = _Sink()
+    with parquet.ParquetWriter(pyarrow.PythonFile(sink, "w"), schema, compression="zstd") as writer:
+        for block in table.blocks if table.blocks is not None else in_blocks(table.rows):
+            arrays = [array(vector, field.type) for vector, field in zip(block, schema, strict=True)]
+            writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
+            yield sink.take()
+    yield sink.take()
+
+
+def _text(value: Any) -> str | None:
+    """A value in a column of texts: JSON for what is none."""
+    return value if value is None or isinstance(value, str) else to_json(value).decode()
+
+
+#: By what they are called: the ending of a compressed file, and its kind.
+COMPRESSIONS = {"": ("", ""), "gzip": (".gz", "application/gzip"), "zstd": (".zst", "application/zstd")}
+MIMES = {ending.lstrip("."): mime for ending, mime in COMPRESSIONS.values() if ending}
+ZSTD_LEVEL = 6
+
+
+def check_compression(name: str) -> None:
+    """Refuse a compression that cannot be done here. Errors: InputError."""
+    if name not in COMPRESSIONS:
+        raise InputError(f"There is no compression {name!r}. There are: gzip, zstd.")
+    if name == "zstd" and importlib.util.find_spec("zstandard") is None:
+        raise InputError("zstd needs the package zstandard: pip install 'microtasks[zstd]'.")
+
+
+def compressed(file: File, name: str) -> File:
+    """The same file, compressed while it is written. name: "", "gzip" or "zstd"."""
+    check_compression(name)
+    if not name:
+        return file
+    ending, mime = COMPRESSIONS[name]
+    chunks = gzipped(file.chunks) if name == "gzip" else _zstd(file.chunks)
+    return replace(file, name=file.name + ending, mime=mime, chunks=chunks)
+
+
+def _zstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    import zstandard
+
+    packer = zstandard.ZstdCompressor(ZSTD_LEVEL).compressobj()
+    for chunk in chunks:
+        if packed := packer.compress(chunk):
+            yield packed
+    yield packer.flush()
 
 
 def write_crowdkit(table: Table) -> Iterator[bytes]:
@@ -267,7 +332,7 @@ def to_json(value: Any) -> bytes:
 def zipped(files: Iterable[File]) -> Iterator[bytes]:
     """Several files as one ZIP, streamed: each is read to its end before the next one begins."""
     sink = _Sink()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in files:
             with archive.open(_entry(file.name), "w", force_zip64=True) as entry:
                 for chunk in file.chunks:
@@ -289,12 +354,17 @@ class _Sink:
     def __init__(self) -> None:
         self.held: list[bytes] = []
 
+    closed = False
+
     def write(self, data: bytes) -> int:
         self.held.append(bytes(data))
         return len(data)
 
     def flush(self) -> None:
         """Nothing lies between."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def take(self) -> bytes:
         taken = b"".join(self.held)
@@ -330,6 +400,7 @@ PLAIN: tuple[Format, ...] = (
         ".parquet",
         "application/vnd.apache.parquet",
         write=write_parquet,
+        is_packed=True,
     ),
     Format(
         "crowdkit",

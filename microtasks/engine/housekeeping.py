@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microtasks.engine import exports
 from microtasks.engine.site import Site
 from microtasks.store import heartbeat, housekeeping
 
@@ -17,9 +18,11 @@ def beat(site: Site) -> None:
 def clean(site: Site) -> None:
     """Forget what is over. Safe to stop at any point, and to run again.
 
-    1. Delete expired sign-in links, sessions and done jobs. 2. For each period of network keys that ended
-    30 days ago: empty the hashes in its answers, in short transactions, 3. and then destroy the key.
+    1. Delete files of old exports, expired sign-in links, sessions and done jobs. 2. For each period of
+    network keys that ended 30 days ago: empty the hashes in its answers, in short transactions, 3. and then
+    destroy the key.
     """
+    exports.drop_old(site)
     with site.db.connection() as connection:
         housekeeping.drop_expired(connection)
         periods = housekeeping.ended_network_periods(connection)

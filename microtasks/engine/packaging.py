@@ -11,16 +11,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import microtasks
 from microtasks import tasktypes
 from microtasks.core.errors import InputError
-from microtasks.engine import exporting, snapshots
+from microtasks.engine import exporting, restoring, snapshots
 from microtasks.engine.formats import CSV, File, to_json
 from microtasks.engine.site import Site
-from microtasks.engine.snapshots import Snapshot
+from microtasks.engine.snapshots import Snapshot, View
 from microtasks.store.tables import Project
 
 PROFILE = "https://datapackage.org/profiles/2.0/datapackage.json"
@@ -54,35 +54,52 @@ class _Written:
 
 
 def whole(
-    site: Site, project: Project, format: str = "csv", *, raw: bool = False, snapshot: Snapshot | None = None
+    site: Site,
+    project: Project,
+    format: str = "csv",
+    *,
+    raw: bool = False,
+    snapshot: Snapshot | None = None,
+    with_gold: bool = False,
 ) -> list[File]:
-    """Every table that the project has and the format can give, all of one state: for a package of all."""
+    """Every table that the project has and the format can give, all of one state: for a package of all.
+
+    With them the file from which the project can be made again. with_gold: known answers are in that file.
+    """
     snapshot = snapshot or snapshots.take(site, project)
     given = exporting.FORMATS[format].whats if format in exporting.FORMATS else ()
-    return [
+    tables = [
         file
         for what in exporting.whats(site, project)
         if not given or what.name in given
         for file in exporting.files(site, project, what.name, format, raw=raw, snapshot=snapshot)
     ]
+    return [*tables, restoring.file(View(site, project, snapshot), with_gold=with_gold)]
+
+
+def check_licence(licence: str | None) -> None:
+    """Refuse a licence that is not known. Errors: InputError."""
+    if licence and licence not in LICENCES:
+        raise InputError(f"The licence {licence!r} is not known. There are: {', '.join(LICENCES)}.")
 
 
 def package(
-    site: Site, project: Project, files: Iterable[File], licence: str | None = None
+    site: Site, project: Project, files: Iterable[File], licence: str | None = None, *, snapshot: Snapshot
 ) -> Iterator[File]:
-    """These files, then those that describe them. Errors: InputError for a licence that is not known."""
-    if licence and licence not in LICENCES:
-        raise InputError(f"The licence {licence!r} is not known. There are: {', '.join(LICENCES)}.")
-    return _package(site, project, files, licence)
+    """These files, all of this snapshot, then those that describe them. Errors: InputError (licence)."""
+    check_licence(licence)
+    return _package(site, project, files, licence, snapshot)
 
 
-def _package(site: Site, project: Project, files: Iterable[File], licence: str | None) -> Iterator[File]:
-    now = datetime.now(UTC)
+def _package(
+    site: Site, project: Project, files: Iterable[File], licence: str | None, snapshot: Snapshot
+) -> Iterator[File]:
+    now = snapshot.cut.at
     passed: list[_Written] = []
     columns = _file(project, "columns.csv", CSV, exporting.code_book_csv(site, project))
     for file in (*files, columns):
         yield _watched(file, passed)
-    described = _descriptor(project, passed, licence, now)
+    described = _descriptor(project, passed, licence, snapshot)
     texts = (
         ("datapackage.json", "application/json", json.dumps(described, ensure_ascii=False, indent=2) + "\n"),
         ("README.md", "text/markdown", _readme(project, described, passed)),
@@ -113,9 +130,9 @@ def _watched(file: File, passed: list[_Written]) -> File:
 
 
 def _descriptor(
-    project: Project, passed: list[_Written], licence: str | None, now: datetime
+    project: Project, passed: list[_Written], licence: str | None, snapshot: Snapshot
 ) -> dict[str, Any]:
-    snapshot = hashlib.sha256("".join(one.sha256 for one in passed).encode()).hexdigest()[:16]
+    now, facts = snapshot.cut.at, snapshot.facts
     task_type = tasktypes.get(project.task_type)
     described: dict[str, Any] = {
         "$schema": PROFILE,
@@ -123,11 +140,16 @@ def _descriptor(
         "title": project.name,
         "description": project.purpose,
         "created": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "version": f"{now:%Y.%m.%d}+{snapshot}",
+        "version": f"{now:%Y.%m.%d}+{snapshot.id}",
         "contributors": [{"title": f"Volunteers of {project.name}", "roles": ["dataCollector"]}],
-        "resources": [_resource(project, one) for one in passed],
+        "resources": [
+            _resource(project, one) for one in passed if not one.file.name.endswith(restoring.SUFFIX)
+        ],
         "microtasks": {
-            "snapshot": snapshot,
+            "snapshot": snapshot.id,
+            "snapshot_at": facts["at"],
+            "last_answer": facts["last_answer"],
+            "contributor_names": facts["contributor_names"],
             "software": f"microtasks {microtasks.__version__}",
             "task_type": project.task_type,
             "reducer": task_type.reducer,
@@ -196,16 +218,17 @@ Answers of volunteers, and what they add up to, exported by {facts["software"]}.
 |---|---|---|
 {files}
 
-- Snapshot: `{facts["snapshot"]}`, begun {described["created"]}. Answers that came in while it was written may
-  or may not be in it.
+- Snapshot: `{facts["snapshot"]}`, the project at {facts["snapshot_at"]}: all files hold the answers up to
+  number {facts["last_answer"]} of the site, and nothing that came in while they were written.
 - Licence: {licence}
 - Task type {facts["task_type"]}, reducer {facts["reducer"]}, method {facts["method"]}; at most
   {facts["redundancy"]} answers a task, rule of stopping: {facts["stop_rule"]}.
 - Every column is explained in `{project.slug}-columns.csv` and in `datapackage.json` (Data Package 2.0),
   which also holds types, keys, the whole configuration, and each file's SHA-256. To check the files:
   `sha256sum -c SHA256SUMS`.
-- Times are UTC in ISO 8601. Contributors are pseudonyms. In CSV, a text that a spreadsheet would run as a
-  formula has an apostrophe in front.
+- Times are UTC in ISO 8601. Contributors are pseudonyms, {facts["contributor_names"]}: the same person has
+  the same one in all files here. In CSV, a text that a spreadsheet would run as a formula has an apostrophe
+  in front.
 """
 
 
@@ -213,6 +236,8 @@ def _about(file: File) -> str:
     what = exporting.WHATS.get(file.table)
     if what is not None:
         return what.use
+    if file.name.endswith(restoring.SUFFIX):
+        return "The project itself, to make it again: microtasks project import."
     return "What each column means." if file.name.endswith("-columns.csv") else file.mime.split(";")[0]
 
 

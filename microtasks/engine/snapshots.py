@@ -8,8 +8,8 @@ What an owner changes meanwhile (a task withdrawn, opened again or deleted) is t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -52,10 +52,15 @@ class Snapshot:
     id: str
     same_names: bool
     names: Names = field(repr=False)
+    passed: Callable[[int], None] = field(default=lambda n: None, repr=False)  # so many rows more were read
 
     def name(self, contributor: UUID) -> str:
         """The pseudonym of a contributor: 16 hexadecimal characters, a keyed hash that nobody can undo."""
         return self.names[contributor.bytes]
+
+    def counted_by(self, passed: Callable[[int], None]) -> Snapshot:
+        """The same one; whoever reads it says how much."""
+        return replace(self, passed=passed)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -104,6 +109,7 @@ class View:
     def walk(self, read: exports.Read, key: str) -> Iterator[exports.Row]:
         """Every row of a read, each as it was at the snapshot."""
         for chunk in self._chunks(read, key):
+            self.snapshot.passed(len(chunk))
             if key == "source":
                 yield from self._merged(chunk)
             elif chunk and "is_later" in chunk[0]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,13 @@ def rows(blocks: Iterable[Block]) -> Iterator[tuple[Any, ...]]:
         yield from zip(*map(plain, block), strict=True)
 
 
+def in_blocks(rows: Iterable[tuple[Any, ...]], n: int = 20_000) -> Iterator[Block]:
+    """Rows as blocks of at most `n`."""
+    rows = iter(rows)
+    while chunk := list(islice(rows, n)):
+        yield [list(column) for column in zip(*chunk, strict=True)]
+
+
 #: A cell that must be quoted (RFC 4180).
 _QUOTED = re.compile('[",\r\n]')
 
@@ -101,16 +108,24 @@ def _csv(vector: Vector, cell: Callable[[Any], Any], guard: Callable[[str], str]
         return vector.texts()
     kinds = set(map(type, vector))
     if kinds == {float}:
-        return repr(vector)[1:-1].split(", ")
+        return _numbers(vector)
     if kinds == {str} and _are_plain(vector):
         return vector
     if kinds <= {str, type(None), int}:
         different = set(vector)
         if kinds == {int} and len(different) > len(vector) / 10:
-            return repr(vector)[1:-1].split(", ")
+            return _numbers(vector)
         known = {value: written(value) for value in different}
         return map(known.__getitem__, vector)
     return map(written, vector)
+
+
+def _numbers(vector: list[Any]) -> list[str]:
+    """Numbers as Python writes them. orjson is faster, and differs only where there is an exponent."""
+    texts = orjson.dumps(vector)[1:-1].decode()
+    if "e" in texts or "0.0000" in texts:
+        return repr(vector)[1:-1].split(", ")
+    return texts.split(",")
 
 
 #: What a text may hold that is written as it is, wherever it stands; - is a formula at the beginning alone.

@@ -117,7 +117,7 @@ def _read(
     tasks = _numbers(values[2], ">i8").tolist()
     people: bytes = values[3]
     statuses = values[5].split(",")
-    contributors = [people[start : start + 16] for start in range(0, len(people), 16)]
+    contributors: list[bytes] = np.frombuffer(people, "V16").tolist()
     if cut.excluded:
         out = {who.bytes for who in cut.excluded}
         statuses = [

@@ -221,6 +221,42 @@ def items_with_answers(
             yield row, of[row["task_id"]]
 
 
+def kept_tasks(connection: Connection, cut: Cut, after: int | None, limit: int) -> list[Row]:
+    """Tasks by `task_id` with all that makes them, images by SHA-256: to make them anew elsewhere."""
+    return _rows(
+        connection,
+        f"""SELECT t.id AS task_id, c.external_id, c.payload, c.hidden, c.after, t.redundancy, t.n_answers,
+                   t.retired_at, t.retirement_reason, g.value AS gold, c.source, c.source_x, c.source_y,
+                   o.sha256 AS source_image, {IS_LATER} AS is_later,
+                   ARRAY(SELECT m.sha256 FROM unnest(c.media_ids) WITH ORDINALITY AS i(id, nth)
+                         JOIN media m ON m.id = i.id ORDER BY i.nth) AS images
+            FROM task t JOIN task_content c ON c.task_id = t.id
+            LEFT JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
+            LEFT JOIN task_gold g ON g.task_id = t.id AND g.task_id > %(after)s
+            LEFT JOIN media o ON o.id = c.source_media_id
+            WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
+            ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
+        cut,
+        after or 0,
+        limit,
+    )
+
+
+def kept_answers(connection: Connection, cut: Cut, task_ids: list[int]) -> list[Row]:
+    """Every answer to these tasks, the surplus ones and checks too, oldest first."""
+    return _rows(
+        connection,
+        f"""SELECT a.task_id, a.contributor_id, a.status, a.seconds_spent, a.created_at, a.config_version,
+                   {VERSION}
+            FROM answer a {EARLIER}
+            WHERE a.task_id = ANY(%(tasks)s) AND a.id <= %(answer_max)s ORDER BY a.id""",  # noqa: S608  (ours)
+        cut,
+        None,
+        0,
+        tasks=task_ids,
+    )
+
+
 def source_items(connection: Connection, cut: Cut, after: str | None, limit: int) -> list[Row]:
     """Big images by `source`: merged consensus, size, and content of the first of their tiles (`task_id`)."""
     return _rows(

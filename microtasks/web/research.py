@@ -1,19 +1,24 @@
-"""The researcher's pages: results, downloads, code book. For now they are the owner's to see."""
+"""The researcher's pages: results, exports, code book."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, jsonify, redirect, render_template, url_for
 from flask import request as http
 from flask.typing import ResponseReturnValue
 
 from microtasks.core.errors import NotFound
-from microtasks.engine import exporting, packaging
+from microtasks.engine import exporting, formats, packaging, snapshots
+from microtasks.engine import exports as asked
 from microtasks.engine.exporting import FORMATS
 from microtasks.engine.formats import gzipped, zipped
 from microtasks.store import exports
 from microtasks.store.tables import Project
-from microtasks.web.owner.frame import PAGE, after, id_of, mine, private
+from microtasks.web.owner.frame import PAGE, after, id_of, may, mine, owner, private
 from microtasks.web.request import current_site, owner_required
+
+#: Rows of a preview, and former exports that the page shows.
+PREVIEW_ROWS = 10
+EXPORTS = 10
 
 blueprint = Blueprint("research", __name__, url_prefix="/research")
 blueprint.after_request(private)
@@ -35,6 +40,8 @@ def results(slug: str) -> ResponseReturnValue:
         licences=packaging.LICENCES,
         rows=shown,
         in_short=exporting.in_short,
+        asked=asked.listed(current_site(), project, limit=EXPORTS),
+        export_days=current_site().settings.export_days,
         next_after=shown[-1]["task_id"] if len(rows) > PAGE else None,
     )
 
@@ -54,8 +61,7 @@ def table_file(project: Project, what: str, format: str) -> Response:
     found = exporting.files(current_site(), project, what, format)
     chunks = zipped(found) if FORMATS[format].is_archive else found[0].chunks
     response = Response(content_type=FORMATS[format].mime)
-    is_packed = format == "parquet" or FORMATS[format].is_archive
-    if not is_packed and "gzip" in http.headers.get("Accept-Encoding", ""):
+    if not FORMATS[format].is_packed and "gzip" in http.headers.get("Accept-Encoding", ""):
         chunks = gzipped(chunks)
         response.headers["Content-Encoding"] = "gzip"
     response.response = chunks
@@ -70,9 +76,72 @@ def table_file(project: Project, what: str, format: str) -> Response:
 def package(slug: str) -> ResponseReturnValue:
     """Every table as CSV, with what a stranger needs to use, check and cite them: one ZIP, streamed."""
     project, site = mine(slug, "researcher"), current_site()
-    files = packaging.package(site, project, packaging.whole(site, project), http.args.get("licence"))
+    snapshot = snapshots.take(site, project)
+    files = packaging.package(
+        *(site, project, packaging.whole(site, project, snapshot=snapshot), http.args.get("licence")),
+        snapshot=snapshot,
+    )
     response = Response(zipped(files), content_type="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}.zip"'
+    return response
+
+
+@blueprint.get("/<slug>/preview/<what>")
+@owner_required
+def preview(slug: str, what: str) -> ResponseReturnValue:
+    """The first rows of a table, to see before it is downloaded."""
+    project, site = mine(slug, "researcher"), current_site()
+    if what not in {one.name for one in exporting.whats(site, project)}:
+        raise NotFound("There is no such table.")
+    found = exporting.page(site, project, what, None, PREVIEW_ROWS)
+    return render_template(
+        "research/preview.html",
+        project=project,
+        what=exporting.WHATS[what],
+        columns=found.columns,
+        rows=[[formats.shown(value) for value in row] for row in found.rows[:PREVIEW_ROWS]],
+    )
+
+
+@blueprint.post("/<slug>/exports")
+@owner_required
+def request_export(slug: str) -> ResponseReturnValue:
+    """Ask for a file that is written in the background."""
+    project = mine(slug, "researcher")
+    made = asked.request(
+        *(current_site(), project),
+        what=http.form.get("what", "all"),
+        format=http.form.get("format", "csv"),
+        licence=http.form.get("licence", ""),
+        compress=http.form.get("compress", ""),
+        same_names="same_names" in http.form,
+        gold=may("owner") and "gold" in http.form,
+        account_id=id_of(owner()),
+    )
+    address = url_for("research.results", slug=slug, _anchor=f"export-{made.id}")
+    return redirect(address, 303)
+
+
+@blueprint.get("/<slug>/exports/<int:export_id>.json")
+@owner_required
+def export_progress(slug: str, export_id: int) -> ResponseReturnValue:
+    """How far an export is; 304 while nothing changed."""
+    found = asked.get(current_site(), mine(slug, "researcher"), export_id)
+    names = ("state", "n_rows", "rows_done")
+    response = jsonify({name: getattr(found, name) for name in names})
+    response.add_etag()
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response.make_conditional(http)
+
+
+@blueprint.get("/<slug>/exports/<int:export_id>/file")
+@owner_required
+def export_file(slug: str, export_id: int) -> ResponseReturnValue:
+    """The file of an export that is done."""
+    found = asked.open(current_site(), mine(slug, "researcher"), export_id)
+    response = Response(found.chunks, content_type=found.mime)
+    response.content_length = found.n_bytes
+    response.headers["Content-Disposition"] = f'attachment; filename="{found.name}"'
     return response
 
 

@@ -20,7 +20,7 @@ from builders import NO, YES, ProjectRow
 from test_exporting import MARKS, get, reduce
 
 from microtasks.core.errors import InputError
-from microtasks.engine import exporting, formats, packaging
+from microtasks.engine import exporting, formats, packaging, snapshots
 from microtasks.engine.interchange import coco, geojson, labelstudio
 from microtasks.engine.interchange.labels import options_of
 from microtasks.engine.interchange.places import Picture, Placed
@@ -420,7 +420,9 @@ def test_files_of_tools_are_made_while_they_are_read(site: Site, monkeypatch: py
 def test_a_package_describes_every_file_it_holds(site: Site) -> None:
     project = marked(site)
     row = get(site, project)
-    files = packaging.package(site, row, packaging.whole(site, row), "CC-BY-4.0")
+    files = packaging.package(
+        site, row, packaging.whole(site, row), "CC-BY-4.0", snapshot=snapshots.take(site, row)
+    )
     with zipfile.ZipFile(io.BytesIO(b"".join(formats.zipped(files)))) as archive:
         assert archive.testzip() is None
         held = {name: archive.read(name) for name in archive.namelist()}
@@ -447,9 +449,10 @@ def test_a_package_describes_every_file_it_holds(site: Site) -> None:
 
 def test_a_package_needs_a_licence_that_is_known_or_none(site: Site) -> None:
     row = get(site, builders.project(site))
+    taken = snapshots.take(site, row)
     with pytest.raises(InputError, match="CC0"):
-        packaging.package(site, row, [], "mine")
-    named = [file.name for file in packaging.package(site, row, []) if b"".join(file.chunks)]
+        packaging.package(site, row, [], "mine", snapshot=taken)
+    named = [file.name for file in packaging.package(site, row, [], snapshot=taken) if b"".join(file.chunks)]
     assert named[-4:] == ["datapackage.json", "README.md", "CITATION.cff", "SHA256SUMS"]
 
 

@@ -69,7 +69,7 @@ def test_all_tables_come_as_one_package(ada: Person, site: Site) -> None:
     made = builders.project(site, "marking", account_id=1)
     builders.tasks(site, made, 2)
     page = ada.get(f"/research/{made.slug}").text
-    assert f'action="/research/{made.slug}/package.zip"' in page and "GeoJSON" not in page
+    assert f'href="/research/{made.slug}/package.zip"' in page and "GeoJSON" not in page
     answer = ada.get(f"/research/{made.slug}/package.zip?licence=CC0-1.0")
     assert answer.headers["Content-Type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:

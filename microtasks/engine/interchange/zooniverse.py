@@ -249,5 +249,6 @@ FORMAT = Format(
     ("answers",),
     files=files,
     is_archive=True,
+    is_packed=True,
     fits=bool,
 )
