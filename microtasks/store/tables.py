@@ -577,6 +577,15 @@ class ExpertDecision(SQLModel, table=True):
     created_at: datetime | None = _time(now=True)
 
 
+class TaskLook(SQLModel, table=True):
+    """Who of a project's people has looked at a task in the results explorer; none of it is an answer."""
+
+    __tablename__ = "task_look"
+    task_id: int = _big("task.id", primary=True)
+    account_id: int = _big("account.id", primary=True)
+    looked_at: datetime | None = _time(now=True)
+
+
 class ContributorRecord(SQLModel, table=True):
     """How one contributor works in a project, as the last review found, and whether their answers weigh."""
 

@@ -116,6 +116,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "page", name=op.f("pk_form_draft")),
     )
     op.create_table(
+        "task_look",
+        sa.Column("task_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("looked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_task_look_account_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["task_id"], ["task.id"], name=op.f("fk_task_look_task_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("task_id", "account_id", name=op.f("pk_task_look")),
+    )
+    op.create_table(
         "team",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("code", sa.Text(), nullable=False),
@@ -347,8 +360,8 @@ def upgrade() -> None:
     )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("ck_batch_state_known"), "batch", type_="check")
     op.create_check_constraint(
         op.f("ck_batch_state_known"),
@@ -365,15 +378,15 @@ def downgrade() -> None:
         op.f("ck_batch_state_known"), "batch", "state IN ('queued', 'running', 'done', 'failed')"
     )
     op.create_foreign_key(
+        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
+    )
+    op.create_foreign_key(
         op.f("fk_task_content_project_id"),
         "task_content",
         "project",
         ["project_id"],
         ["id"],
         ondelete="CASCADE",
-    )
-    op.create_foreign_key(
-        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
@@ -416,6 +429,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_team_contributor_id"), table_name="team")
     op.drop_index(op.f("ix_team_account_id"), table_name="team")
     op.drop_table("team")
+    op.drop_table("task_look")
     op.drop_table("form_draft")
     op.drop_index(op.f("ix_audit_project_id_id"), table_name="audit")
     op.drop_table("audit")
