@@ -122,7 +122,9 @@ def submit(
     next_served: serve.Served | None = None
     if len(items) == 1:
         ((i, item),) = items.items()
-        receipts[i], slug, next_served = _plain(site, contributor, item, next_limit, network)
+        # Crossed with a joining of two devices: nothing was changed, and under locks it is tried again.
+        with suppress(*hotpath.RETRY):
+            receipts[i], slug, next_served = _plain(site, contributor, item, next_limit, network)
     if any(receipts[i] is None for i in items):
         results, slug, rings = _locked(site, contributor, list(items.values()), network)
         for i, receipt in zip(items, results, strict=True):
@@ -196,10 +198,19 @@ def _locked(
         try:
             with site.db.connection() as connection:
                 return _settle(site, connection, contributor, items, network)
+        except _Joined as joined:
+            contributor = joined.person
         except hotpath.RETRY:
             if attempt == TRIES - 1:
                 raise
     raise AssertionError  # pragma: no cover
+
+
+class _Joined(Exception):
+    """The device was joined to a person meanwhile: the lease is theirs. Begin anew, or locks would cross."""
+
+    def __init__(self, person: UUID) -> None:
+        self.person = person
 
 
 def _settle(
@@ -214,8 +225,8 @@ def _settle(
     )
     if any(one.holds_seat is None and one.answer_status is None for one in all_facts.values()):
         person = claims.person(connection, contributor)
-        if person != contributor:  # joined to another device's work meanwhile: the lease is there
-            return _settle(site, connection, person, items, network)
+        if person != contributor:
+            raise _Joined(person)
     for item in items:
         task_id = item.ticket.task_id
         facts = all_facts.get(task_id)
