@@ -8,7 +8,7 @@ import builders
 import pytest
 import redis
 
-from microtasks.engine import aggregate, ingest, jobs, standing
+from microtasks.engine import aggregate, exports, ingest, jobs, looking, mail, reading, standing
 from microtasks.engine.ingest import Upload
 from microtasks.engine.inserting import Writer
 from microtasks.engine.running import JobLost, JobStopped, Running
@@ -157,7 +157,7 @@ def test_P06_a_job_that_gets_on_between_deaths_is_not_given_up(
         write(self, chunk, *rest)
 
     write, chunks_left = Writer.write, [0]
-    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 10)
+    monkeypatch.setattr(reading, "ROWS_A_CHUNK", 10)
     monkeypatch.setattr(Writer, "write", die_after_one_chunk)
     job_id, batch_id = waiting_import(site, 95)
     for n_chunks in range(1, 10):
@@ -176,7 +176,7 @@ def test_P06_a_job_that_gets_on_between_deaths_is_not_given_up(
 def test_a_worker_that_must_stop_keeps_what_is_done_and_gives_the_rest_back(
     site: Site, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 10)
+    monkeypatch.setattr(reading, "ROWS_A_CHUNK", 10)
     job_id, batch_id = waiting_import(site, 95)
     asked = iter([False, False, False, True])
     assert jobs.run(site, job_id, should_stop=lambda: next(asked)) == "queued"
@@ -190,7 +190,7 @@ def test_P08_orphan_and_retry_side_by_side_make_each_task_once(
     site: Site, queue: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The orphan is held in the middle of its work; the retry finishes; then the orphan goes on."""
-    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 10)
+    monkeypatch.setattr(reading, "ROWS_A_CHUNK", 10)
     job_id, batch_id = waiting_import(site, 95)
     is_held, go_on = threading.Event(), threading.Event()
     write = Writer.write
@@ -258,6 +258,9 @@ def test_names_outside_the_list_are_not_run(site: Site, caplog: pytest.LogCaptur
 def test_each_name_on_the_list_does_its_work(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[str, int]] = []
     monkeypatch.setattr(ingest, "run", lambda site, target, job: done.append(("import", target)))
+    monkeypatch.setattr(looking, "look", lambda site, target, job: done.append(("look", target)))
+    monkeypatch.setattr(exports, "run", lambda site, target, job: done.append(("export", target)))
+    monkeypatch.setattr(mail, "send", lambda site, target: done.append(("mail", target)))
     monkeypatch.setattr(aggregate, "reduce_task", lambda site, target: done.append(("reduce", target)))
     monkeypatch.setattr(standing, "review", lambda site, target: done.append(("aggregate", target)))
     for name in stored.NAMES:
