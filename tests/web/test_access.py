@@ -122,7 +122,7 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "research.code_book"): ("researcher", 200),
     ("GET", "research.preview"): ("researcher", 200),
     ("POST", "research.request_export"): ("researcher", 303),
-    ("GET", "research.export_progress"): ("researcher", 404),  # there is none
+    ("GET", "research.export_progress"): ("researcher", 200),
     ("GET", "research.export_file"): ("researcher", 404),
     ("GET", "research.code_book_file"): ("researcher", 200),
     ("POST", "owner.undo_batch"): ("collaborator", 303),  # the last one: the task is gone then
@@ -141,7 +141,7 @@ TOKENS: dict[tuple[str, str], tuple[Scope, Role, int]] = {
     ("GET", "token.list_failures"): ("read", "researcher", 200),
     ("GET", "token.list_exports"): ("read", "researcher", 200),
     ("POST", "token.request_export"): ("read", "researcher", 202),
-    ("GET", "token.get_export"): ("read", "researcher", 404),  # there is none
+    ("GET", "token.get_export"): ("read", "researcher", 200),
     ("GET", "token.get_export_file"): ("read", "researcher", 404),
     ("POST", "token.move_project"): ("manage", "collaborator", 200),
 }
