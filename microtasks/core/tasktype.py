@@ -99,7 +99,8 @@ class Part:
 
     id: its key in an answer's value. kind says what lies there: "choice" (the id of an option), "choices" (a
     list of them), "scale" (an integer from `low` to `high`), "number", "text", or "marks" (a list of marks of
-    `shape`, the options being their classes). options: (id, label), in the order shown.
+    `shape`, the options being their classes). options: (id, label), in the order shown. is_open: volunteers
+    may add options of their own.
     """
 
     id: str
@@ -109,6 +110,7 @@ class Part:
     low: float | None = None
     high: float | None = None
     shape: Literal["circle", "point", "box"] | None = None
+    is_open: bool = False
 
 
 Outcome = Literal["matched", "missed", "extra", "right", "other"]
@@ -174,7 +176,6 @@ class TaskType(ABC, Generic[C, P, V]):
     needs_image: ClassVar[bool] = False
     #: Columns that tell the rows of one consensus apart; (): one row a task; None: nothing does.
     row_key: ClassVar[tuple[str, ...] | None] = ()
-    works_without_script: ClassVar[bool] = True
     Config: type[C]
     Payload: type[P]
     Value: type[V]

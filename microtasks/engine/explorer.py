@@ -67,8 +67,20 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Hand:
+    """What one volunteer marked on a whole big image, in its pixels. number: from 0, by who came first."""
+
+    number: int
+    contributor: str
+    marks: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
-    """A big image that was cut into tiles, in its own pixels. picture: None where it is not kept."""
+    """A big image that was cut into tiles, in its own pixels. picture: None where it is not kept.
+
+    hands: what every volunteer marked; is_all: False where there is more than a page can show.
+    """
 
     name: str
     width: int
@@ -78,6 +90,8 @@ class Whole:
     possible: Sequence[Mapping[str, Any]]
     tiles: list[dict[str, Any]]
     reducer: str | None
+    hands: list[Hand]
+    is_all: bool
 
 
 def parts(project: Project) -> tuple[Part, ...]:
@@ -86,8 +100,11 @@ def parts(project: Project) -> tuple[Part, ...]:
     return task_type.parts(task_type.parse_config(project.config))
 
 
-def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
-    """One task of the project; NotFound if it has none of that id."""
+def look(site: Site, project: Project, task_id: int, wanted: Filter, *, by: int | None = None) -> View:
+    """One task of the project; NotFound if it has none of that id. by: the account that now has seen it.
+
+    Who has seen what stands in a table of its own: the audit log is for changes.
+    """
     asked = parts(project)
     with site.db.connection() as connection:
         row = stored.task(connection, _id(project), task_id)
@@ -97,6 +114,8 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
         decided = stored.decisions(connection, task_id)
         images = media.by_ids(connection, row["media_ids"])
         before, behind = stored.beside(connection, _id(project), wanted, stored.key_of(row, wanted))
+        if by is not None:
+            stored.note_look(connection, task_id, by)
     has_marks = any(part.kind == "marks" for part in asked)
     detail = row["detail"] or {}
     return View(
@@ -137,6 +156,7 @@ def whole(site: Site, project: Project, source: str) -> Whole:
         if row is None:
             raise NotFound("There is no such image.")
         tiles = stored.tiles(connection, _id(project), source)
+        said, is_all = stored.tile_marks(connection, _id(project), source)
     detail = row["detail"] or {}
     return Whole(
         name=source,
@@ -147,7 +167,19 @@ def whole(site: Site, project: Project, source: str) -> Whole:
         possible=detail.get("possible", ()),
         tiles=tiles,
         reducer=row["reducer"],
+        hands=_hands(site, said),
+        is_all=is_all,
     )
+
+
+def _hands(site: Site, said: Sequence[Mapping[str, Any]]) -> list[Hand]:
+    """Each volunteer's marks of all tiles together, in the big image's pixels."""
+    found: dict[Any, list[Mapping[str, Any]]] = {}
+    for tile in said:
+        found.setdefault(tile["contributor_id"], []).extend(
+            {**mark, "x": mark["x"] + tile["x"], "y": mark["y"] + tile["y"]} for mark in tile["marks"]
+        )
+    return [Hand(n, name(site, who), marks) for n, (who, marks) in enumerate(found.items())]
 
 
 def decide(site: Site, project: Project, task_id: int, account_id: int, choice: str, note: str = "") -> None:
@@ -204,6 +236,8 @@ def in_words(value: Mapping[str, Any] | None, asked: Sequence[Part]) -> str | No
     """A value as its own labels; None where there is none. With several parts each is named."""
     if value is None:
         return None
+    if isinstance(cells := value.get("cells"), dict):
+        return ", ".join(cells["checked"])  # squares, by who did not draw
     found = []
     for part in asked:
         if (given := value.get(part.id)) is not None:

@@ -262,3 +262,18 @@ def test_a_known_task_of_another_project_is_no_try(site: Site, app: Flask) -> No
     assert (
         ada.post(f"/owner/projects/{made.slug}/tutorial", {"step.0.of": f"item-{known}"}).status_code == 400
     )
+
+
+def test_an_answer_by_squares_is_thanked_for_and_shown_to_the_owner(site: Site, app: Flask) -> None:
+    ada, account = owner(app, site, "ada@example.org")
+    made = published(site, "marking", account_id=account)
+    [task] = builders.tasks(site, made, 1, media_ids=[builders.media(site)])
+    cy = app.test_client()
+    [lease] = cy.post(f"/api/v1/projects/{made.slug}/leases", json={"limit": 1}).get_json()["leases"]
+    squares = {"marks": [], "cells": {"columns": 6, "rows": 4, "checked": ["B2", "C3"]}}
+    cy.get(f"/p/{made.slug}/work")
+    cy.post(
+        "/api/v1/answers", json={"answers": [{"lease": lease["lease"], "kind": "value", "value": squares}]}
+    )
+    assert "<b>2</b><span>things marked" in cy.get(f"/p/{made.slug}/thanks").text
+    assert "B2, C3" in ada.get(f"/research/{made.slug}/tasks/{task}").text
