@@ -149,7 +149,7 @@ def test_marks_without_a_radius_are_points(tmp_path: Path, r: str):
 
 def test_the_model_follows_those_with_a_record(tmp_path: Path):
     lines = [(t, w, "ab"[t % 2] if w in "pqrs" else "ba"[t % 2]) for t in range(30) for w in "pqrsxyz"]
-    lines += [(99, "p", "a"), (99, "x", "b"), (99, "y", "b")]
+    lines += [(99, "p", "a"), (99, "q", "a"), *((99, w, "b") for w in "xyz")]
     path = write(tmp_path / "in.csv", "task,worker,label", lines)
     assert rows(run("--type", "question", path))[-1]["label"] == "b"
     last = rows(run("--type", "question", "--method", "model", path))[-1]

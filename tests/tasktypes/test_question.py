@@ -199,7 +199,9 @@ def test_vote_and_model_stand_side_by_side_and_rows_that_differ_are_flagged():
         right, wrong = ("yes", "no") if task % 2 else ("no", "yes")
         said = [right, right, right, right, wrong, wrong, wrong]
         tasks.append((task, [Answer(str(k), "value", {"a": v}) for k, v in enumerate(said)]))
-    tasks.append((30, [Answer(str(k), "value", {"a": v}) for k, v in ((0, "yes"), (4, "no"), (5, "no"))]))
+    # Two of the four who are always right against all three others; one alone would not win.
+    last = ((0, "yes"), (1, "yes"), (4, "no"), (5, "no"), (6, "no"))
+    tasks.append((30, [Answer(str(k), "value", {"a": v}) for k, v in last]))
     by_vote = dict(QUESTION.reduce_project(tasks, settings, "majority", compare=True))[30]
     by_model = dict(QUESTION.reduce_project(tasks, settings, "model"))[30]
     assert (by_vote.value, by_model.value) == ({"a": "no"}, {"a": "yes"})
