@@ -17,7 +17,7 @@ from microtasks.core.errors import ConfigInvalid, Conflict, NotFound, ProjectNot
 from microtasks.core.tasktype import Method
 from microtasks.engine import audit, handout
 from microtasks.engine.site import Site
-from microtasks.store import jobs, projects, trials
+from microtasks.store import jobs, projects, translations, trials
 from microtasks.store.db import now, raw
 from microtasks.store.tables import Project
 
@@ -104,6 +104,7 @@ def duplicate(site: Site, project_id: int, account_id: int | None) -> Project:
         for slug in _slugs(name, source.task_type):
             copy = projects.copied(source, slug=slug, name=name, account_id=account_id, state="draft")
             if projects.add(session, copy):
+                translations.copy(raw(session), project_id, copy.id or 0)
                 audit.note(raw(session), account_id, copy.id, "project.create", slug=slug, of=source.slug)
                 session.commit()
                 return copy

@@ -9,7 +9,7 @@ import secrets
 
 from microtasks.core.errors import Conflict
 from microtasks.engine.site import Site
-from microtasks.store import projects, trials
+from microtasks.store import projects, translations, trials
 from microtasks.store.db import raw
 from microtasks.store.tables import Project
 
@@ -33,6 +33,7 @@ def begin(site: Site, project_id: int) -> Project:
             project, slug=f"trial-{secrets.token_hex(12)}", state="published", trial_of=project_id
         )
         projects.add(session, copy)
+        translations.copy(raw(session), project_id, copy.id or 0)
         trials.copy_tasks(raw(session), project_id, copy.id or 0, TASKS_MAX)
         session.commit()
         return copy

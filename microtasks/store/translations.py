@@ -34,3 +34,12 @@ def replace(
             " VALUES (%s, %s, %s, %s, %s)",
             [(project_id, language, path, original, text) for path, (original, text) in texts.items()],
         )
+
+
+def copy(connection: Connection, from_project: int, to_project: int) -> None:
+    """Give a copy of a project the translations of its texts, too."""
+    connection.execute(
+        """INSERT INTO project_text (project_id, language, path, original, text)
+           SELECT %s, language, path, original, text FROM project_text WHERE project_id = %s""",
+        (to_project, from_project),
+    )

@@ -12,6 +12,7 @@ from people import Person, owner
 from microtasks.engine import checking, housekeeping, projects, serve, submit, templates, trials
 from microtasks.engine.site import Site
 from microtasks.store import projects as stored
+from microtasks.store import translations
 from microtasks.store.tables import Project
 from microtasks.web import create_app
 
@@ -213,6 +214,8 @@ def test_a_duplicate_has_the_settings_and_nothing_else(ada: tuple[Person, int], 
     person, account = ada
     made = builders.project(site, slug="mine", account_id=account, redundancy=4, name="Mine")
     builders.tasks(site, made, 2)
+    with site.db.connection() as connection:
+        translations.replace(connection, made.id, "fr", {"name": ("Mine", "Le mien")})
     answer = person.post("/owner/projects/mine/duplicate")
     assert answer.headers["Location"] == "/owner/projects/mine-copy/setup/purpose"
     copy, source = by_slug(site, "mine-copy"), by_slug(site, "mine")
@@ -222,3 +225,6 @@ def test_a_duplicate_has_the_settings_and_nothing_else(ada: tuple[Person, int], 
     with site.db.session() as session:
         assert stored.progress(session, copy.id or 0)["tasks"] == 0
     assert projects.not_ready(copy) == []
+    with site.db.connection() as connection:
+        found = translations.of(connection, [copy.id or 0])
+    assert found == {copy.id: {"fr": {"name": ("Mine", "Le mien")}}}
