@@ -14,9 +14,12 @@ from playwright.sync_api import Page, Response, expect
 from visitors import DESKTOP, PHONE, Visitors
 
 from microtasks.engine.site import Site
+from microtasks.web.texts import LANGUAGES
 
 pytestmark = pytest.mark.browser
 
+#: A desktop at 200 %: half as many pixels of twice the size.
+ZOOMED: dict[str, Any] = {"viewport": {"width": 640, "height": 400}, "device_scale_factor": 2}
 PATHS = (
     "/",
     "/p/craters",
@@ -24,6 +27,9 @@ PATHS = (
     "/p/landforms/work",
     "/p/log/work",
     "/p/form/work",
+    "/p/poll/work",
+    "/p/poll/thanks",
+    "/p/lines/work",
     "/p/craters/thanks",
     "/p/resting/work",
     "/p/nothing",
@@ -39,13 +45,20 @@ def everything(site: Site) -> Site:
     scene.sentences(site, 2)
     scene.sentences(site, 2, scene.FULL_FORM, slug="form")
     scene.sentences(site, 1, slug="resting", state="paused")
+    scene.poll(site)
+    scene.lines(site)
     return site
 
 
 @pytest.mark.parametrize(
     ("language", "scheme", "screen"),
-    [("en", "light", DESKTOP), ("ar", "dark", PHONE)],
-    ids=["English-light-desktop", "Arabic-dark-phone"],
+    [
+        ("en", "light", DESKTOP),
+        ("ar", "dark", PHONE),
+        ("en", "dark", ZOOMED | {"reduced_motion": "reduce"}),
+        ("ar", "light", ZOOMED | {"forced_colors": "active"}),
+    ],
+    ids=["English-light-desktop", "Arabic-dark-phone", "English-dark-zoomed", "Arabic-forced-colours-zoomed"],
 )
 def test_axe_finds_nothing(
     everything: Site, visitors: Visitors, language: str, scheme: str, screen: dict[str, Any]
@@ -59,6 +72,9 @@ def test_axe_finds_nothing(
         assert page.locator("html").get_attribute("dir") == ("rtl" if language == "ar" else "ltr")
         if "/work" in path and "resting" not in path:
             page.wait_for_selector("body[data-ready]")
+        if path == "/p/poll/work":  # with the result of the first answer
+            page.locator("button[data-choice]").first.click()
+            page.wait_for_selector("[data-poll]")
         if path == "/p/craters/work?minutes=5":  # with a mark, its bar and its line in the list
             page.locator("[data-canvas]").click()
             page.locator("details.marks").evaluate("it => it.open = true")
@@ -68,6 +84,24 @@ def test_axe_finds_nothing(
         if width > 0:
             found[f"{path} wider than the screen"] = f"{width} px"
     assert found == {}
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+def test_in_every_language_a_task_page_fits_a_small_phone(
+    everything: Site, visitors: Visitors, language: str
+) -> None:
+    small = PHONE | {"viewport": {"width": 360, "height": 640}}
+    page = visitors.open("/p/log/work?minutes=10", locale=language, **small)
+    page.wait_for_selector("body[data-ready]")
+    page.locator(".act [value=skip]").click()  # the clock is longest once something is done
+    page.locator("button[data-choice]").first.click()
+    page.wait_for_url("**/thanks**")
+    for path in ("/p/form/work", "/p/landforms/work", "/p/craters/work", "/p/lines/work"):
+        page.goto(f"{path}?minutes=10")
+        page.wait_for_selector("body[data-queued='1']")
+        page.locator(".act [value=cant_tell]").click()
+        page.wait_for_function("() => !document.getElementById('back').hidden")
+        assert page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [360, 360], path
 
 
 @pytest.mark.parametrize("slug", ["craters", "landforms", "log"])
