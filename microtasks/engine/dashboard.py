@@ -11,7 +11,9 @@ from typing import Any
 from microtasks import tasktypes
 from microtasks.engine.site import Site
 from microtasks.store import dashboard as stored
+from microtasks.store import explorer
 from microtasks.store.dashboard import BINS, Hour, Tasks
+from microtasks.store.kept import Kept
 from microtasks.store.tables import Project
 
 #: Hours shown one by one; the pace of the last PACE_HOURS is what a forecast goes by.
@@ -44,12 +46,24 @@ class Dashboard:
     contributors: list[tuple[date, int]]
     agreement: list[int]
     n_tied: int
+    n_disputed: int  # wait for a reviewer
     n_given: int  # answers of every status among the last ones read; n_cant_tell is a part of them
     n_cant_tell: int
     n_skipped: int
     n_reported: int
     slow: list[tuple[int, str, float, int]]
     gold: list[int] | None
+
+
+_kept: Kept[tuple[str, int], Dashboard] = Kept()
+
+
+def kept(site: Site, project: Project) -> Dashboard:
+    """The dashboard for a page that is looked at often: of a very large project up to a minute old."""
+    if project.id is None:
+        raise ValueError("the project is not stored")
+    key = (site.settings.database_url, project.id)
+    return _kept.get([key], lambda _keys: {key: dashboard(site, project)})[key]
 
 
 def dashboard(site: Site, project: Project) -> Dashboard:
@@ -62,6 +76,7 @@ def dashboard(site: Site, project: Project) -> Dashboard:
         hours = stored.hours(connection, project.id)
         contributors = stored.contributors(connection, project.id)
         bins, n_tied = stored.agreement(connection, project.id)
+        n_disputed = explorer.n_disputed(connection, project.id)
         n_skipped, n_reported = stored.skips_and_reports(connection, project.id)
         slow = stored.slow(connection, project.id)
         on_gold = stored.on_gold(connection, project.id)
@@ -78,6 +93,7 @@ def dashboard(site: Site, project: Project) -> Dashboard:
         contributors=_every_day(dict(contributors), now),
         agreement=bins,
         n_tied=n_tied,
+        n_disputed=n_disputed,
         n_given=sum(one.n_answers for one in hours),
         n_cant_tell=sum(one.n_cant_tell for one in hours),
         n_skipped=n_skipped,

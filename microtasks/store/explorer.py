@@ -18,6 +18,8 @@ from microtasks.store.db import Connection
 Row = dict[str, Any]
 #: A task's answers and a big image's tiles on one page, at most.
 MOST_ANSWERS, MOST_TILES = 1_000, 2_000
+#: Volunteers' marks drawn on a whole big image, at most.
+MOST_MARKS = 20_000
 #: Disputed tasks are counted up to this many.
 MOST_DISPUTED = 10_000
 
@@ -44,17 +46,22 @@ class Key(NamedTuple):
 class Filter:
     """Which tasks, and in which order. Shares are 0..1; `contains` is a part that the consensus must hold.
 
+    sure_at_least, sure_at_most: by confidence; a consensus without one is not among them. not_seen_by: an
+    account that has not looked at them yet.
     order "least": least agreement first, tasks with a consensus only; "number": every task, by its number.
     """
 
     at_least: float | None = None
     at_most: float | None = None
+    sure_at_least: float | None = None
+    sure_at_most: float | None = None
     is_tied: bool = False
     is_disputed: bool = False  # has all its answers, and waits for somebody to decide: see `_DISPUTED`
     state: Literal["", "open", "retired"] = ""
     batch_id: int | None = None
     contains: Mapping[str, Any] | None = None
     is_decided: bool | None = None
+    not_seen_by: int | None = None
     order: Literal["least", "number"] = "least"
 
 
@@ -135,6 +142,14 @@ def answers(connection: Connection, task_id: int) -> list[Row]:
         """SELECT id, contributor_id, kind, status, value, seconds_spent, revision, created_at
            FROM answer WHERE task_id = %(task)s ORDER BY id LIMIT %(limit)s""",
         {"task": task_id, "limit": MOST_ANSWERS},
+    )
+
+
+def note_look(connection: Connection, task_id: int, account_id: int) -> None:
+    """Remember that this account has looked at the task."""
+    connection.execute(
+        "INSERT INTO task_look (task_id, account_id) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (task_id, account_id),
     )
 
 
@@ -228,13 +243,35 @@ def tiles(connection: Connection, project_id: int, name: str) -> list[Row]:
     )
 
 
+def tile_marks(connection: Connection, project_id: int, name: str) -> tuple[list[Row], bool]:
+    """What each volunteer marked in each tile of a big image, and whether that is all: at most MOST_MARKS.
+
+    Each row: contributor_id, the tile's x and y in the big image, marks in the tile's pixels. First come,
+    first drawn.
+    """
+    rows = _rows(
+        connection,
+        """SELECT contributor_id, x, y, marks, n_all FROM (
+               SELECT a.id, a.contributor_id, c.source_x AS x, c.source_y AS y, a.value -> 'marks' AS marks,
+                      sum(jsonb_array_length(a.value -> 'marks')) OVER (ORDER BY a.id) AS n,
+                      sum(jsonb_array_length(a.value -> 'marks')) OVER () AS n_all
+               FROM task_content c JOIN answer a ON a.task_id = c.task_id
+               WHERE c.project_id = %(project)s AND c.source = %(source)s AND a.status <> 'check'
+                 AND jsonb_typeof(a.value -> 'marks') = 'array') AS said
+           WHERE n <= %(limit)s ORDER BY id""",
+        {"project": project_id, "source": name, "limit": MOST_MARKS},
+    )
+    return rows, not rows or rows[0]["n_all"] <= MOST_MARKS
+
+
 def _picked(
     project_id: int, wanted: Filter, key: Key | None, limit: int, *, back: bool
 ) -> tuple[str, dict[str, Any]]:
     """The ids of the tasks wanted, in order: a query with the column id, and its parameters."""
     is_least = wanted.order == "least"
     reads_consensus = is_least or wanted.is_tied or wanted.contains is not None
-    reads_consensus = reads_consensus or wanted.at_least is not None or wanted.at_most is not None
+    shares = (wanted.at_least, wanted.at_most, wanted.sure_at_least, wanted.sure_at_most)
+    reads_consensus = reads_consensus or any(share is not None for share in shares)
     # Consensus alone where it is enough: a join of all tasks costs several times as much.
     task = "s.task_id" if reads_consensus else "t.id"
     tests = [f"{'s' if reads_consensus else 't'}.project_id = %(project)s"]
@@ -249,6 +286,10 @@ def _picked(
         tests.append("s.agreement >= %(at_least)s")
     if wanted.at_most is not None:
         tests.append("s.agreement <= %(at_most)s")
+    if wanted.sure_at_least is not None:
+        tests.append("s.confidence >= %(sure_at_least)s")
+    if wanted.sure_at_most is not None:
+        tests.append("s.confidence <= %(sure_at_most)s")
     if wanted.is_tied:
         tests.append("s.is_tied")
     if wanted.is_disputed:
@@ -262,6 +303,9 @@ def _picked(
     if wanted.is_decided is not None:
         decided = f"EXISTS (SELECT 1 FROM expert_decision e WHERE e.task_id = {task})"  # noqa: S608  (ours)
         tests.append(decided if wanted.is_decided else f"NOT {decided}")
+    if wanted.not_seen_by is not None:
+        looked = f"SELECT 1 FROM task_look l WHERE l.task_id = {task} AND l.account_id = %(seen_by)s"  # noqa: S608  (ours)
+        tests.append(f"NOT EXISTS ({looked})")
     tables = "consensus s" if reads_consensus else "task t"
     if reads_consensus and wanted.state:
         tables += " JOIN task t ON t.id = s.task_id"
@@ -277,6 +321,9 @@ def _picked(
         "key": key.task_id if key else None,
         "at_least": wanted.at_least,
         "at_most": wanted.at_most,
+        "sure_at_least": wanted.sure_at_least,
+        "sure_at_most": wanted.sure_at_most,
+        "seen_by": wanted.not_seen_by,
         "batch": wanted.batch_id,
         "contains": None if wanted.contains is None else Jsonb(wanted.contains),
         "limit": limit,

@@ -232,19 +232,24 @@ class Card:
 _progress: Kept[tuple[str, int], Progress] = Kept()
 
 
+def kept_progress(session: Session, project_ids: Sequence[int]) -> dict[int, Progress]:
+    """`progress_of` for pages that are looked at often: of very large projects up to a minute old."""
+    server = raw(session).info.dsn
+    known = _progress.get(
+        [(server, each) for each in project_ids],
+        lambda keys: {
+            (server, each): found for each, found in progress_of(session, [k[1] for k in keys]).items()
+        },
+    )
+    return {each: found for (_, each), found in known.items()}
+
+
 def cards(session: Session, projects: Sequence[Project] | None = None) -> list[Card]:
     """Cards of these projects, or of all public ones. Of very large ones the figures may be a minute old."""
     if projects is None:
         projects = public(session)
     ids = [project.id for project in projects if project.id is not None]
-    server = raw(session).info.dsn
-    known = _progress.get(
-        [(server, each) for each in ids],
-        lambda keys: {
-            (server, each): found for each, found in progress_of(session, [k[1] for k in keys]).items()
-        },
-    )
-    counts = {each: found for (_, each), found in known.items()}
+    counts = kept_progress(session, ids)
     covers = _covers(session, ids)
     seconds = median_seconds(session, ids)
     return [

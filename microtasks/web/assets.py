@@ -31,7 +31,7 @@ TYPES = {
 FOR_EVER = "public, max-age=31536000, immutable"
 WORKER = "js/sw.js"
 #: Scripts that no task page loads: the service worker need not keep them.
-NOT_FOR_TASKS = {WORKER, "js/learn.js", "js/owner.js", "js/preview.js"}
+NOT_FOR_TASKS = {WORKER, "js/explorer.js", "js/learn.js", "js/live.js", "js/owner.js", "js/preview.js"}
 #: Comments, a tenth of what a phone would load. In scripts those that begin a line, or follow the code with
 #: nothing quoted behind them: what looks like one inside a string stays.
 COMMENTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -27,7 +28,10 @@ PAGE = 24
 #: Contributors with a switch of their own; the style sheet has a rule for each.
 SWITCHES = 24
 #: Parameters of the filter in the address.
-NAMES = ("from", "to", "tied", "disputed", "state", "batch", "value", "decided", "order")
+NAMES = (
+    *("from", "to", "sure_from", "sure_to", "tied", "disputed", "state", "batch", "value", "tag", "decided"),
+    *("unseen", "order"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ def tasks(slug: str) -> ResponseReturnValue:
         words={row["task_id"]: engine.in_words(row["value"], parts) for row in shown},
         has_marks=any(part.kind == "marks" for part in parts),
         options=[(part, option) for part in parts for option in part.options],
+        is_open=any(part.is_open for part in parts),
         batches=batches,
         link=asked.link,
         wanted=asked.filter,
@@ -70,7 +75,7 @@ def task(slug: str, task_id: int) -> ResponseReturnValue:
     """One task: the image with everybody's marks and the consensus, answers side by side."""
     project = mine(slug, "researcher")
     asked = _asked(engine.parts(project))
-    view = engine.look(current_site(), project, task_id, asked.filter)
+    view = engine.look(current_site(), project, task_id, asked.filter, by=id_of(owner()))
     return render_template(
         "research/task.html",
         project=project,
@@ -126,9 +131,8 @@ def source(slug: str, source: str) -> ResponseReturnValue:
     project = mine(slug, "researcher")
     if "\x00" in source:
         raise NotFound(_("There is no such image."))
-    return render_template(
-        "research/source.html", project=project, whole=engine.whole(current_site(), project, source)
-    )
+    whole = engine.whole(current_site(), project, source)
+    return render_template("research/source.html", project=project, whole=whole, switches=SWITCHES)
 
 
 def _asked(parts: tuple[Part, ...]) -> Asked:
@@ -142,12 +146,15 @@ def _asked(parts: tuple[Part, ...]) -> Asked:
         Filter(
             at_least=_share(given.get("from")),
             at_most=_share(given.get("to")),
+            sure_at_least=_share(given.get("sure_from")),
+            sure_at_most=_share(given.get("sure_to")),
             is_tied="tied" in given,
             is_disputed="disputed" in given,
             state=cast(Any, state),
             batch_id=_number(given.get("batch")),
-            contains=_contains(parts, given.get("value")),
+            contains=_contains(parts, given.get("value")) or _own_tag(parts, given.get("tag")),
             is_decided=None if decided is None else decided == "yes",
+            not_seen_by=id_of(owner()) if "unseen" in given else None,
             order=cast(Any, order),
         ),
         given,
@@ -178,6 +185,22 @@ def _contains(parts: tuple[Part, ...], chosen: str | None) -> dict[str, Any] | N
     if part.kind == "marks":
         return {part.id: [{"class": option}]}
     return {part.id: [option] if part.kind == "choices" else option}
+
+
+def _own_tag(parts: tuple[Part, ...], text: str | None) -> dict[str, Any] | None:
+    """A tag that volunteers added, in the spelling in which such are kept; of one on the list, its id."""
+    part = next((one for one in parts if one.is_open), None)
+    if text is None:
+        return None
+    if part is None or "\x00" in text:
+        raise InputError(_("There is no such filter."))
+    wanted = _spelling(text)
+    listed = {_spelling(label): option for option, label in part.options}
+    return {part.id: [listed.get(wanted, wanted)]}
+
+
+def _spelling(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _after() -> Key | None:

@@ -18,6 +18,7 @@ from microtasks.engine import dashboard as engine
 from microtasks.engine.site import Site
 from microtasks.store import projects
 from microtasks.store.dashboard import Hour, Tasks
+from microtasks.store.tables import Project
 from microtasks.web import create_app
 from microtasks.web.charts import Chart
 
@@ -125,7 +126,7 @@ def test_each_chart_has_title_description_table_and_csv(ada: Person, site: Site)
     page = ada.get(f"/owner/projects/{made.slug}/dashboard").text
     drawings = re.findall(r"<svg viewBox=\"0 0 \d+ 100\".*?</svg>", page, re.DOTALL)
     names = re.findall(r'href="(/owner/projects/[^"]+/dashboard/[^"]+\.csv)"', page)
-    assert len(names) == 7 and 4 <= len(drawings) <= 7 and "style=" not in page
+    assert len(names) == 8 and 4 <= len(drawings) <= 8 and "style=" not in page
     for drawing in drawings:
         root = ET.fromstring(drawing)  # noqa: S314  (ours)
         assert root.get("role") == "img" and root[0].text and root[1].text
@@ -148,6 +149,65 @@ def test_nothing_on_the_page_says_who_answered(ada: Person, site: Site) -> None:
     assert not re.search(r"\b[0-9a-f]{16}\b", page)
     assert not any(str(who) in page for who in people)
     assert json.dumps(YES) not in page
+
+
+def test_rates_are_a_chart_with_their_counts_in_words(ada: Person, site: Site) -> None:
+    made = builders.project(site, account_id=1, redundancy=4)
+    task, other = builders.tasks(site, made, 2)
+    people = builders.answers(site, made, task, [YES, NO, None])
+    with site.db.connection() as connection:
+        connection.execute(
+            "INSERT INTO skip (contributor_id, task_id, project_id) VALUES (%s, %s, %s)",
+            (people[0], other, made.id),
+        )
+    page = ada.get(f"/owner/projects/{made.slug}/dashboard").text
+    assert 'data-live="could-not"' in page and f"/owner/projects/{made.slug}/reports" in page
+    rows = list(csv.reader(io.StringIO(ada.get(f"/owner/projects/{made.slug}/dashboard/could-not.csv").text)))
+    assert rows[1:] == [
+        ["Can’t tell (1 of 3)", "33.3"],
+        ["Skipped (1 of 4)", "25.0"],
+        ["Reported (0 of 3)", "0.0"],
+    ]
+
+
+def test_disputed_tasks_lead_to_the_reviewers_list(ada: Person, site: Site) -> None:
+    made = builders.project(site, account_id=1, redundancy=2)
+    (task,) = builders.tasks(site, made, 1)
+    builders.answers(site, made, task, [YES, NO])
+    with site.db.connection() as connection:
+        connection.execute(
+            "INSERT INTO consensus (task_id, project_id, agreement, n_answers, is_tied, detail, reducer)"
+            " VALUES (%s, %s, 0.5, 2, true, '{}', 'question/1')",
+            (task, made.id),
+        )
+    page = ada.get(f"/owner/projects/{made.slug}/dashboard").text
+    assert f"/research/{made.slug}/tasks?disputed=1" in page
+
+
+def test_a_dear_dashboard_is_kept_and_a_cheap_one_is_fresh(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = builders.project(site, account_id=builders.account(site))
+    (task,) = builders.tasks(site, made, 1)
+    with site.db.session() as session:
+        project = projects.get(session, made.id)
+    now = [0.0]
+    monkeypatch.setattr(engine, "_kept", engine.Kept(lambda: now[0]))
+    assert engine.kept(site, project).n_answers == 0
+    builders.answers(site, made, task, [YES])
+    assert engine.kept(site, project).n_answers == 1  # it took no time
+
+    def dear(site: Site, project: Project) -> engine.Dashboard:
+        now[0] += 2
+        return found(site, project)
+
+    found = engine.dashboard
+    monkeypatch.setattr(engine, "dashboard", dear)
+    engine.kept(site, project)
+    builders.answers(site, made, task, [YES])
+    assert engine.kept(site, project).n_answers == 1
+    now[0] += 41  # kept for twenty times what it took
+    assert engine.kept(site, project).n_answers == 2
 
 
 def test_a_project_without_tasks_has_a_dashboard_too(ada: Person, site: Site) -> None:

@@ -73,6 +73,9 @@ def graded(site: Site, ada: Person) -> tuple[builders.ProjectRow, list[int]]:
     consensus(site, made, tasks[1], None, 0.5, is_tied=True)
     consensus(site, made, tasks[2], NO, 0.7)
     consensus(site, made, tasks[3], YES, 0.7)
+    with site.db.connection() as connection:
+        for task, confidence in ((tasks[0], 0.99), (tasks[2], 0.82)):
+            connection.execute("UPDATE consensus SET confidence = %s WHERE task_id = %s", (confidence, task))
     return made, tasks
 
 
@@ -89,6 +92,11 @@ def graded(site: Site, ada: Person) -> tuple[builders.ProjectRow, list[int]]:
         ("value=answer:no&from=80", []),
         ("decided=no", [1, 2, 3, 0]),
         ("decided=yes", []),
+        ("sure_from=80", [2, 0]),
+        ("sure_to=85", [2]),
+        ("sure_from=80&sure_to=85", [2]),
+        ("unseen=1", [1, 2, 3, 0]),
+        ("disputed=1", []),
     ],
 )
 def test_the_grid_holds_what_the_filter_says_least_agreement_first(
@@ -99,13 +107,55 @@ def test_the_grid_holds_what_the_filter_says_least_agreement_first(
 
 
 @pytest.mark.parametrize(
-    "query", ["from=x", "state=gone", "order=best", "value=answer:perhaps", "value=x", "after=5", "batch=-1"]
+    "query",
+    [
+        "from=x",
+        "state=gone",
+        "order=best",
+        "value=answer:perhaps",
+        "value=x",
+        "tag=x",
+        "sure_to=x",
+        "after=5",
+        "batch=-1",
+    ],
 )
 def test_a_filter_that_cannot_be_read_is_refused_with_a_sentence(
     ada: Person, graded: tuple[builders.ProjectRow, list[int]], query: str
 ) -> None:
     answer = ada.get(f"/research/{graded[0].slug}/tasks?{query}")
     assert answer.status_code == 400
+
+
+def test_what_i_have_looked_at_is_left_out_for_me_alone(
+    app: Flask, ada: Person, site: Site, graded: tuple[builders.ProjectRow, list[int]]
+) -> None:
+    made, tasks = graded
+    grid = f"/research/{made.slug}/tasks?unseen=1"
+    ben, account = owner(app, site, "ben@example.org")
+    builders.member(site, made, account, "reviewer")
+    for _ in range(2):  # a second look is no error
+        page = ada.get(f"/research/{made.slug}/tasks/{tasks[2]}?unseen=1").text
+    assert re.findall(r'rel="(prev|next)" href="[^"]*/tasks/(\d+)\?unseen=1"', page) == [
+        ("prev", str(tasks[1])),
+        ("next", str(tasks[3])),
+    ]
+    assert shown(ada.get(grid).text) == [tasks[1], tasks[3], tasks[0]]
+    assert shown(ben.get(grid).text) == [tasks[1], tasks[2], tasks[3], tasks[0]]
+    assert shown(ada.get(f"{grid}&order=number").text) == [tasks[0], tasks[1], tasks[3], tasks[4]]
+
+
+def test_tasks_are_found_by_a_tag_that_volunteers_added(ada: Person, site: Site) -> None:
+    config = builders.CONFIGS["tagging"] | {"allow_own_tags": True}
+    made = builders.project(site, "tagging", account_id=1, config=config)
+    first, second = builders.tasks(site, made, 2)
+    consensus(site, made, first, {"tags": ["dunes", "dust devil"]}, 0.9)
+    consensus(site, made, second, {"tags": ["crater"]}, 0.8)
+    grid = f"/research/{made.slug}/tasks?tag="
+    assert shown(ada.get(f"{grid}Dust++Devil").text) == [first]
+    assert shown(ada.get(f"{grid}CRATER").text) == [second]
+    assert shown(ada.get(f"{grid}snow").text) == []
+    assert 'name="tag"' in ada.get(grid).text
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(
@@ -151,9 +201,12 @@ def test_a_task_shows_every_answer_in_words_by_pseudonym(ada: Person, site: Site
     page = ada.get(f"/research/{made.slug}/tasks/{task}").text
     assert "67 %" in page and "Known answer" in page and "tell" in page
     assert page.count('<th scope="row" class="mono">') == 3
-    answers = ada.get(f"/research/{made.slug}/export/answers.csv").text
-    for who in re.findall(r'<th scope="row" class="mono">([0-9a-f]{16})<', page):
-        assert who in answers
+    names = re.findall(r'<th scope="row" class="mono">([0-9a-f]{16})<', page)
+    assert len(set(names)) == 3
+    quality = ada.get(f"/owner/projects/{made.slug}/quality").text
+    assert all(
+        who in page for who in re.findall(r"\b[0-9a-f]{16}\b", quality)
+    )  # the same everywhere on the site
     assert not any(str(who) in page or who.hex in page for who in people)
 
 
@@ -198,13 +251,41 @@ def test_a_big_image_shows_the_merged_marks_and_its_tiles(ada: Person, site: Sit
             " VALUES (%s, 'north/plate 1.png', %s, 'marking/1')",
             (made.id, json.dumps({"marks": [MARK], "possible": []})),
         )
+    ann, bob = builders.contributor(), builders.contributor()
+    circle = {"x": 20, "y": 30, "r": 11}
+    builders.answers(site, made, tasks[0], [{"marks": [circle]}, {"marks": []}], contributors=[ann, bob])
+    builders.answers(site, made, tasks[1], [{"marks": [circle, circle]}], contributors=[bob])
     page = ada.get(f"/research/{made.slug}/tasks/{tasks[0]}").text
     (link,) = re.findall(r'href="(/research/[^"]+/sources/[^"]+)"', page)
     whole = ada.get(link).text
     assert 'viewBox="0 0 4000 3000"' in whole and 'x="300" y="0"' in whole and 'cx="100.0"' in whole
     assert f"/tasks/{tasks[1]}" in whole
+    hands = re.findall(r'<g class="who who-(\d)[^>]*><title>([0-9a-f]{16})</title>(.*?)</g>', whole)
+    assert [
+        (n, marks.count("<circle"), 'cx="20"' in marks, 'cx="320"' in marks) for n, _, marks in hands
+    ] == [
+        ("0", 1, True, False),
+        ("1", 2, False, True),  # in the second tile, which begins at 300
+    ]
+    assert not any(str(who) in whole or who.hex in whole for who in (ann, bob))
     assert ada.get(f"/research/{made.slug}/sources/other.png").status_code == 404
     assert ada.get(f"/research/{made.slug}/sources/a%00b").status_code == 404
+
+
+def test_a_whole_image_draws_no_more_marks_than_a_page_can_show(
+    ada: Person, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("microtasks.store.explorer.MOST_MARKS", 3)
+    made = builders.project(site, "marking", account_id=1)
+    (task,) = builders.tasks(site, made, 1, media_ids=[builders.media(site)])
+    with site.db.connection() as connection:
+        connection.execute(
+            "UPDATE task_content SET source = 'a.png', source_x = 0, source_y = 0 WHERE task_id = %s", (task,)
+        )
+    circle = {"x": 20, "y": 30, "r": 11}
+    builders.answers(site, made, task, [{"marks": [circle] * 2}, {"marks": [circle] * 2}])
+    page = ada.get(f"/research/{made.slug}/sources/a.png").text
+    assert page.count('<circle cx="20"') == 2 and "more volunteers’ marks than" in page
 
 
 def test_a_task_of_another_project_is_not_reached_through_ones_own(

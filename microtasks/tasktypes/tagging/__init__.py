@@ -238,7 +238,8 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
     def parts(self, config: TaggingConfig) -> tuple[Part, ...]:
         """One question with several answers."""
         options = tuple((tag.id, tag.label or tag.id) for tag in config.tags)
-        return (Part("tags", "choices", "What does it show?", options=options),)
+        is_open = config.allow_own_tags
+        return (Part("tags", "choices", "What does it show?", options=options, is_open=is_open),)
 
     def scales(self, config: TaggingConfig) -> dict[str, LabelScale]:
         """Each tag of the list: chosen or not."""

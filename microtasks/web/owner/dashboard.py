@@ -7,6 +7,7 @@ from datetime import date, datetime
 from flask import Response, redirect, render_template, url_for
 from flask import request as http
 from flask.typing import ResponseReturnValue
+from flask_babel import format_decimal
 from flask_babel import gettext as _
 
 from microtasks.core.errors import NotFound
@@ -27,7 +28,7 @@ from microtasks.web.request import current_site, owner_required
 def dashboard(slug: str) -> ResponseReturnValue:
     """Every chart of the project."""
     project = mine(slug, "researcher")
-    found = engine.dashboard(current_site(), project)
+    found = engine.kept(current_site(), project)
     return render_template(
         "owner/dashboard.html",
         project=project,
@@ -51,7 +52,7 @@ def show_teams(slug: str) -> ResponseReturnValue:
 def dashboard_file(slug: str, chart: str) -> ResponseReturnValue:
     """The numbers of one chart."""
     project = mine(slug, "researcher")
-    charts = {one.name: one for one in _charts(project, engine.dashboard(current_site(), project))}
+    charts = {one.name: one for one in _charts(project, engine.kept(current_site(), project))}
     found = charts.get(chart)
     if found is None:
         raise NotFound(_("There is no such chart."))
@@ -104,6 +105,19 @@ def _charts(project: Project, found: Dashboard) -> list[Chart]:
             [(_reason(one.reason), one.n_tasks) for one in found.tasks],
         ),
         Chart(
+            "could-not",
+            _("What people could not do"),
+            _("In a hundred: tasks answered “can’t tell”, passed over, or reported."),
+            (_("What"), _("Share (%)")),
+            [
+                _rate(_("Can’t tell"), found.n_cant_tell, found.n_given),
+                _rate(_("Skipped"), found.n_skipped, found.n_answers + found.n_skipped),
+                _rate(_("Reported"), found.n_reported, found.n_answers),
+            ],
+            unit="%",
+            links=["", "", url_for("owner.reports", slug=project.slug)],
+        ),
+        Chart(
             "slow-tasks",
             _("Slow tasks"),
             _("The ten tasks that take longest, by the median of at least three of the last 50,000 answers."),
@@ -128,6 +142,12 @@ def _charts(project: Project, found: Dashboard) -> list[Chart]:
 
 def _tenths(bins: list[int]) -> list[tuple[str, float]]:
     return [(f"{10 * n}–{10 * n + 10} %", count) for n, count in enumerate(bins)]
+
+
+def _rate(name: str, n: int, of: int) -> tuple[str, float]:
+    """How many in a hundred, with the counts in words."""
+    said = _("%(name)s (%(n)s of %(of)s)", name=name, n=format_decimal(n), of=format_decimal(of))
+    return said, round(100 * n / of, 1) if of else 0.0
 
 
 def _reason(reason: str | None) -> str:

@@ -61,7 +61,7 @@ def progress(slug: str) -> ResponseReturnValue:
     """The counts of the project's page, for its script."""
     found = mine(slug, "researcher")
     with current_site().db.session() as session:
-        counts = projects.progress(session, id_of(found))
+        counts = projects.kept_progress(session, [id_of(found)])[id_of(found)]
     return {"state": found.state, **counts}
 
 
