@@ -100,11 +100,8 @@ def parts(project: Project) -> tuple[Part, ...]:
     return task_type.parts(task_type.parse_config(project.config))
 
 
-def look(site: Site, project: Project, task_id: int, wanted: Filter, *, by: int | None = None) -> View:
-    """One task of the project; NotFound if it has none of that id. by: the account that now has seen it.
-
-    Who has seen what stands in a table of its own: the audit log is for changes.
-    """
+def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
+    """One task of the project; NotFound if it has none of that id."""
     asked = parts(project)
     with site.db.connection() as connection:
         row = stored.task(connection, _id(project), task_id)
@@ -114,8 +111,6 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter, *, by: int 
         decided = stored.decisions(connection, task_id)
         images = media.by_ids(connection, row["media_ids"])
         before, behind = stored.beside(connection, _id(project), wanted, stored.key_of(row, wanted))
-        if by is not None:
-            stored.note_look(connection, task_id, by)
     has_marks = any(part.kind == "marks" for part in asked)
     detail = row["detail"] or {}
     return View(
@@ -147,6 +142,16 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter, *, by: int 
         before=before,
         behind=behind,
     )
+
+
+def looked(site: Site, project: Project, task_id: int, account_id: int) -> None:
+    """Remember that this account has looked at the task; NotFound.
+
+    It stands in a table of its own: the audit log is for changes.
+    """
+    with site.db.connection() as connection:
+        if not stored.note_look(connection, _id(project), task_id, account_id):
+            raise NotFound("There is no such task.")
 
 
 def whole(site: Site, project: Project, source: str) -> Whole:

@@ -8,6 +8,7 @@ from microtasks.engine import audit
 from microtasks.engine.site import Site
 from microtasks.store import teams, work
 from microtasks.store.dashboard import LAST_READ
+from microtasks.store.kept import Kept
 from microtasks.store.tables import Project
 
 
@@ -22,6 +23,15 @@ class Impact:
     seconds: float
     ratings: dict[int, int]
     teams: list[tuple[str, int]]
+
+
+_kept: Kept[tuple[str, int], Impact] = Kept()
+
+
+def kept(site: Site, project: Project) -> Impact:
+    """The impact for a page that is looked at often: of a very large project up to a minute old."""
+    key = (site.settings.database_url, project.id or 0)
+    return _kept.get([key], lambda _keys: {key: impact(site, project)})[key]
 
 
 def impact(site: Site, project: Project) -> Impact:

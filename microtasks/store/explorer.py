@@ -145,12 +145,15 @@ def answers(connection: Connection, task_id: int) -> list[Row]:
     )
 
 
-def note_look(connection: Connection, task_id: int, account_id: int) -> None:
-    """Remember that this account has looked at the task."""
-    connection.execute(
-        "INSERT INTO task_look (task_id, account_id) VALUES (%s, %s) ON CONFLICT DO NOTHING",
-        (task_id, account_id),
-    )
+def note_look(connection: Connection, project_id: int, task_id: int, account_id: int) -> bool:
+    """Remember that this account has looked at the task; False if the project has no such task."""
+    row = connection.execute(
+        """INSERT INTO task_look (task_id, account_id)
+           SELECT id, %s FROM task WHERE id = %s AND project_id = %s
+           ON CONFLICT (task_id, account_id) DO UPDATE SET looked_at = now() RETURNING 1""",
+        (account_id, task_id, project_id),
+    ).fetchone()
+    return row is not None
 
 
 def decisions(connection: Connection, task_id: int) -> list[Row]:

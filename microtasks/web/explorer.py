@@ -75,7 +75,7 @@ def task(slug: str, task_id: int) -> ResponseReturnValue:
     """One task: the image with everybody's marks and the consensus, answers side by side."""
     project = mine(slug, "researcher")
     asked = _asked(engine.parts(project))
-    view = engine.look(current_site(), project, task_id, asked.filter, by=id_of(owner()))
+    view = engine.look(current_site(), project, task_id, asked.filter)
     return render_template(
         "research/task.html",
         project=project,
@@ -84,6 +84,16 @@ def task(slug: str, task_id: int) -> ResponseReturnValue:
         switches=SWITCHES,
         most_more=engine.MOST_MORE,
     )
+
+
+@blueprint.post("/<slug>/tasks/<int:task_id>/looked")
+@owner_required
+def looked(slug: str, task_id: int) -> ResponseReturnValue:
+    """Remember that I have looked at it; the page's script says so by itself."""
+    project = mine(slug, "researcher")
+    link = _asked(engine.parts(project)).link
+    engine.looked(current_site(), project, task_id, id_of(owner()))
+    return redirect(url_for("explorer.task", slug=slug, task_id=task_id, **cast(Any, link)), 303)
 
 
 @blueprint.post("/<slug>/tasks/<int:task_id>/decision")

@@ -39,15 +39,18 @@ def test_arrow_keys_walk_the_filter_and_leave_fields_alone(site: Site, visit: Ca
     assert "unseen=1" in page.url and "order=number" in page.url
     page.locator("a.cell").first.click()
     page.wait_for_url(f"**/tasks/{first}?*")
+    page.wait_for_selector("body[data-looked]")
     page.get_by_label("Note").press("ArrowRight")  # moves within the text
     page.locator("h2").first.click()
     page.keyboard.press("Control+ArrowRight")
     assert f"/tasks/{first}" in page.url
     page.keyboard.press("ArrowRight")
     page.wait_for_url(f"**/tasks/{second}?*")
+    page.wait_for_selector("body[data-looked]")
     assert Axe().run(page).violations_count == 0
     page.keyboard.press("ArrowRight")
     page.wait_for_url(f"**/tasks/{third}?*")
+    page.wait_for_selector("body[data-looked]")
     page.goto(f"/research/letters/tasks{filtered}")
     expect(page.get_by_role("heading", name="No task is like this")).to_be_visible()
 

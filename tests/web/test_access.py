@@ -114,6 +114,7 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "explorer.tasks"): ("researcher", 200),
     ("GET", "explorer.task"): ("researcher", 200),
     ("GET", "explorer.source"): ("researcher", 200),
+    ("POST", "explorer.looked"): ("researcher", 303),
     ("POST", "explorer.decide"): ("reviewer", 303),
     ("POST", "explorer.ask_more"): ("reviewer", 303),
     ("GET", "research.results"): ("researcher", 200),

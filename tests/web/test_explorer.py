@@ -135,6 +135,7 @@ def test_what_i_have_looked_at_is_left_out_for_me_alone(
     ben, account = owner(app, site, "ben@example.org")
     builders.member(site, made, account, "reviewer")
     for _ in range(2):  # a second look is no error
+        assert ada.post(f"/research/{made.slug}/tasks/{tasks[2]}/looked?unseen=1").status_code == 303
         page = ada.get(f"/research/{made.slug}/tasks/{tasks[2]}?unseen=1").text
     assert re.findall(r'rel="(prev|next)" href="[^"]*/tasks/(\d+)\?unseen=1"', page) == [
         ("prev", str(tasks[1])),
@@ -142,6 +143,9 @@ def test_what_i_have_looked_at_is_left_out_for_me_alone(
     ]
     assert shown(ada.get(grid).text) == [tasks[1], tasks[3], tasks[0]]
     assert shown(ben.get(grid).text) == [tasks[1], tasks[2], tasks[3], tasks[0]]
+    other = builders.project(site, account_id=account)
+    (foreign,) = builders.tasks(site, other, 1)
+    assert ada.post(f"/research/{made.slug}/tasks/{foreign}/looked").status_code == 404
     assert shown(ada.get(f"{grid}&order=number").text) == [tasks[0], tasks[1], tasks[3], tasks[4]]
 
 

@@ -34,7 +34,7 @@ def dashboard(slug: str) -> ResponseReturnValue:
         project=project,
         board=found,
         charts=_charts(project, found),
-        impact=impact.impact(current_site(), project),
+        impact=impact.kept(current_site(), project),
     )
 
 
