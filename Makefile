@@ -26,8 +26,9 @@ $(STAMP): requirements.lock pyproject.toml
 run: install  ## Start the site on this machine; ARGS="--port 8080" and the like are passed on
 	@exec $(BIN)/python -m microtasks up $(ARGS)
 
+# A file's tests stay together; each process has servers of its own.
 test: install  ## Run all tests; ARGS="-k lease" and the like are passed on
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: install  ## Check style, types and layers
 	$(BIN)/python -m ruff check

@@ -316,7 +316,7 @@ class TaskType(ABC, Generic[C, P, V]):
         """One answer's values for `answer_columns` (value is None for `cant_tell`)."""
 
     def picks(self, config: C) -> tuple[str, ...] | None:
-        """The key in an answer's value of each of `answer_columns`, lists joined by |; None: `answer_row` says.
+        """The key in an answer's value of each of `answer_columns`, lists joined by |; None: `answer_row`.
 
         For exports of very many answers, which then read these alone, many at a time.
         """

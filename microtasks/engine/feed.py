@@ -53,7 +53,7 @@ def lease(
 ) -> Served:
     """Hand out up to `limit` tasks, all of one project that needs help; each lease names its project.
 
-    after: id of the project that was worked on just now; ends: its run is over. network: as for `serve.lease`.
+    after: id of the project worked on just now; ends: its run is over. network: as for `serve.lease`.
 
     1. Of a project whose tasks are held still. 2. Of `after`, until its run is over. 3. Of another one: in
     the wanted language if there is one, at random by the share of answers it lacks. 4. Of `after` again.

@@ -273,7 +273,7 @@ class ProjectConfig(SQLModel, table=True):
 
 
 class ProjectText(SQLModel, table=True):
-    """One text of a project in another language; it holds while the owner's own text is still the original."""
+    """One text of a project in another language; it holds while the owner’s text is the original."""
 
     __tablename__ = "project_text"
     project_id: int = _big("project.id", primary=True)

@@ -13,7 +13,19 @@ from microtasks.web import assets, converters, errors, request, texts
 from microtasks.web.api import fastlane
 
 #: One module per audience; each has a `blueprint`.
-BLUEPRINTS = ("health", "media", "volunteer", "me", "tutorial", "polls", "owner", "research", "explorer", "api", "api.read")
+BLUEPRINTS = (
+    "health",
+    "media",
+    "volunteer",
+    "me",
+    "tutorial",
+    "polls",
+    "owner",
+    "research",
+    "explorer",
+    "api",
+    "api.read",
+)
 
 
 def create_app(settings: Settings | None = None, site: Site | None = None) -> Flask:

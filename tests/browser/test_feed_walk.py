@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import builders
@@ -40,7 +41,7 @@ def test_start_leads_through_both_projects_and_no_seat_is_left_behind(
     page.get_by_role("button", name="I can’t tell").click()
     page.wait_for_url("**/thanks**")
     assert set(seen) == {log.slug, other.slug}
-    changes = sum(one != two for one, two in zip(seen, seen[1:], strict=False))
+    changes = sum(one != two for one, two in itertools.pairwise(seen))
     assert changes <= 2, seen
     with site.db.connection() as connection:
         assert connection.execute("SELECT count(*) FROM answer").fetchone() == (feed.RUN + 3,)
