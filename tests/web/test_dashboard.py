@@ -8,8 +8,10 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import builders
+import psycopg
 import pytest
 from builders import NO, YES
 from people import Person, owner
@@ -182,6 +184,28 @@ def test_disputed_tasks_lead_to_the_reviewers_list(ada: Person, site: Site) -> N
         )
     page = ada.get(f"/owner/projects/{made.slug}/dashboard").text
     assert f"/research/{made.slug}/tasks?disputed=1" in page
+
+
+def test_a_larger_project_takes_no_more_statements(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def noted(self: Any, query: Any, *given: Any, **named: Any) -> Any:
+        sent.append(str(query))
+        return execute(self, query, *given, **named)
+
+    made = builders.project(site, account_id=builders.account(site))
+    tasks = builders.tasks(site, made, 30, gold=YES)
+    board(site, made)  # a new connection asks for this and that
+    monkeypatch.setattr(psycopg.Cursor, "execute", noted)
+    board(site, made)
+    few = len(sent)
+    people = [builders.contributor() for _ in range(3)]
+    for task in tasks:
+        builders.answers(site, made, task, [YES, NO, YES], contributors=people)
+    sent.clear()
+    assert board(site, made).n_answers == 90
+    assert len(sent) == few <= 12
 
 
 def test_a_dear_dashboard_is_kept_and_a_cheap_one_is_fresh(
