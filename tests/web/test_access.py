@@ -124,7 +124,7 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "research.preview"): ("researcher", 200),
     ("POST", "research.request_export"): ("researcher", 303),
     ("GET", "research.export_progress"): ("researcher", 200),
-    ("GET", "research.export_file"): ("researcher", 404),
+    ("GET", "research.export_file"): ("researcher", 409),  # not written yet
     ("GET", "research.code_book_file"): ("researcher", 200),
     ("POST", "owner.undo_batch"): ("collaborator", 303),  # the last one: the task is gone then
 }
@@ -143,7 +143,7 @@ TOKENS: dict[tuple[str, str], tuple[Scope, Role, int]] = {
     ("GET", "token.list_exports"): ("read", "researcher", 200),
     ("POST", "token.request_export"): ("read", "researcher", 202),
     ("GET", "token.get_export"): ("read", "researcher", 200),
-    ("GET", "token.get_export_file"): ("read", "researcher", 404),
+    ("GET", "token.get_export_file"): ("read", "researcher", 409),  # not written yet
     ("POST", "token.move_project"): ("manage", "collaborator", 200),
 }
 #: GET that hands out a task on purpose: a volunteer needs one without JavaScript, too.
