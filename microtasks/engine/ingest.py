@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -196,14 +197,20 @@ def run(site: Site, batch_id: int, job: Running) -> None:
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for cycles of garbage a hundred times less often: rows make none; it took a third of all time."""
-    usual = gc.get_threshold()
+def _hurry() -> Iterator[None]:
+    """Look for cycles of garbage a hundred times less often: rows make none; it took a third of all time.
+
+    And let threads take turns 25 times as often: the one that writes has little to do each time the database
+    is ready for more, and would wait 5 ms for the one that reads.
+    """
+    usual, turn = gc.get_threshold(), sys.getswitchinterval()
     gc.set_threshold(100 * usual[0], *usual[1:])
+    sys.setswitchinterval(turn / 25)
     try:
         yield
     finally:
         gc.set_threshold(*usual)
+        sys.setswitchinterval(turn)
 
 
 class _Import:
@@ -237,7 +244,7 @@ class _Import:
         with (
             ThreadPoolExecutor(self.pool.n_processes) as threads,
             ThreadPoolExecutor(1) as database,
-            _rare_collections(),
+            _hurry(),
         ):
             for chunk in self.reading.chunks(read):
                 self.job.check_stop()
