@@ -174,6 +174,7 @@ class TaskType(ABC, Generic[C, P, V]):
     inline: ClassVar[bool]  # cheap enough to reduce inside the submit transaction?
     columnar: ClassVar[bool] = False  # does it have `reduce_columns`?
     needs_image: ClassVar[bool] = False
+    is_drawn: ClassVar[bool] = False  # works on a phone, but is easier on a large screen
     #: Columns that tell the rows of one consensus apart; (): one row a task; None: nothing does.
     row_key: ClassVar[tuple[str, ...] | None] = ()
     Config: type[C]

@@ -34,7 +34,7 @@ from microtasks.web.request import contributor, current_site, known_contributor,
 blueprint = Blueprint("volunteer", __name__)
 
 MINUTES = (2, 5, 10)
-FILTERS = ("q", "topic", "language", "light")
+FILTERS = ("q", "topic", "language", "light", "thumb")
 FILTERS_FROM = 7  # fewer projects are seen at a glance
 VISIT_SECONDS = 3 * 3600  # who comes back after so long begins a new visit
 LONGEST_ANSWER_SECONDS = 3600
@@ -51,7 +51,7 @@ def _find_presenters(state: Any) -> None:
     own = PrefixLoader({"tasktypes": FileSystemLoader(list(tasktypes.__path__))})
     state.app.jinja_env.loader = ChoiceLoader([state.app.jinja_env.loader, own])
     state.app.jinja_env.globals.update(
-        wire=media.wire, markdown=markdown.render, arrow=arrow, language_name=language_name
+        wire=media.wire, markdown=markdown.render, arrow=arrow, language_name=language_name, is_drawn=is_drawn
     )
 
 
@@ -157,8 +157,8 @@ def robots() -> ResponseReturnValue:
     return "\n".join(lines) + "\n", 200, {"Content-Type": "text/plain; charset=utf-8"}
 
 
-def fits(card: Card, q: str, topic: str, language: str, light: str) -> bool:
-    """Whether a project is of that topic and language, has every word of q, and is light if that is asked."""
+def fits(card: Card, q: str, topic: str, language: str, light: str, thumb: str) -> bool:
+    """Whether a project is of that topic and language, has every word of q, and is light or done by taps."""
     project = card.project
     text = f"{project.name} {project.purpose} {project.topic}".casefold()
     return (
@@ -166,7 +166,13 @@ def fits(card: Card, q: str, topic: str, language: str, light: str) -> bool:
         and topic in ("", project.topic)
         and (not language or language in card.languages)
         and not (light and card.cover)
+        and not (thumb and is_drawn(project))
     )
+
+
+def is_drawn(project: Project) -> bool:
+    """Is it a project of drawing, easier on a large screen?"""
+    return tasktypes.get(project.task_type).is_drawn
 
 
 def by_need(cards: list[Card]) -> list[Card]:

@@ -285,6 +285,10 @@ def test_many_projects_can_be_searched_and_filtered(site: Site, cy: FlaskClient)
     for query in ("q=SHIPS+read", "topic=History", "language=fr", "light=1&q=ships", "q=ships&topic=History"):
         page = cy.get(f"/?{query}").text
         assert "Logs of Ships" in page and "Number 3" not in page
+    published(site, "marking", slug="drawn", name="Craters to draw")
+    assert "easier on a large screen" in cy.get("/?q=craters+to").text
+    page = cy.get("/?thumb=1").text
+    assert "Craters to draw" not in page and "Logs of Ships" in page
     page = cy.get("/?q=ships&topic=Space").text
     assert "No project fits all of that." in page and "Show all projects" in page
     assert "&lt;b&gt;" in cy.get("/?q=<b>").text

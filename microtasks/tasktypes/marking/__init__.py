@@ -132,6 +132,7 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
     summary = "Ask volunteers to mark things on an image: circles around craters, points, or boxes."
     inline = False
     needs_image = True
+    is_drawn = True
     row_key = None
     Config = MarkingConfig
     Payload = TaskPayload
