@@ -34,7 +34,7 @@ class Advice:
     """where: what it is about, as the form names it. what: one of the keys below. n: the figure in it.
 
     what: long_question, several_questions, hard_words, long_choice, many_choices, many_fields,
-    long_instructions, no_purpose, no_thanks.
+    long_instructions.
     """
 
     where: str

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from microtasks.core.errors import Conflict, FileInvalid, NotFound
 from microtasks.engine import ingest, intake
@@ -14,19 +14,17 @@ from microtasks.engine.archives import MANIFEST
 from microtasks.engine.site import Site
 from microtasks.store import sending
 
-#: Of one piece: a poor line loses little when it breaks.
-PIECE_BYTES: Final = 8 << 20
-
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An upload on its way. files: [{"name", "size", "received"}], sizes in bytes."""
+    """An upload on its way. files: [{"name", "size", "received"}], sizes in bytes; piece_bytes: at most."""
 
     id: str
     files: list[dict[str, Any]]
+    piece_bytes: int
 
     def to_json(self) -> dict[str, Any]:
-        return {"id": self.id, "piece_bytes": PIECE_BYTES, "files": self.files}
+        return {"id": self.id, "piece_bytes": self.piece_bytes, "files": self.files}
 
 
 def begin(site: Site, project_id: int, account_id: int, files: Sequence[tuple[str, int]]) -> Sent:
@@ -41,7 +39,7 @@ def begin(site: Site, project_id: int, account_id: int, files: Sequence[tuple[st
         raise FileInvalid(f"This upload is larger than {site.settings.max_upload_bytes >> 20:,} MB.")
     intake.check_room(site, sum(size for _, size in files))
     listed = [{"name": intake.label(name), "size": size, "received": 0} for name, size in files]
-    sent = Sent(secrets.token_hex(16), listed)
+    sent = Sent(secrets.token_hex(16), listed, site.settings.max_piece_bytes)
     with site.db.connection() as connection:
         sending.add(connection, sent.id, project_id, account_id, json.dumps(listed))
     return sent
@@ -53,7 +51,7 @@ def find(site: Site, project_id: int, account_id: int, upload: str) -> Sent:
         files = sending.find(connection, upload, project_id, account_id)
     if files is None:
         raise NotFound("There is no such upload.")
-    return Sent(upload, files)
+    return Sent(upload, files, site.settings.max_piece_bytes)
 
 
 def receive(
@@ -72,7 +70,7 @@ def receive(
         received, end = file["received"], offset + len(content)
         if end <= received:
             return int(received)
-        if offset != received or end > file["size"] or len(content) > PIECE_BYTES:
+        if offset != received or end > file["size"] or len(content) > site.settings.max_piece_bytes:
             raise Conflict("This is not the next piece of the file.", received=received)
         site.uploads.append(upload, f"{number:06}", offset, content)
         file["received"] = end

@@ -43,9 +43,3 @@ def state(site: Site, project_id: int) -> trials.Trial | None:
     """The trial of that project, if there is one, with the answers in it."""
     with site.db.connection() as connection:
         return trials.of_project(connection, project_id)
-
-
-def discard(site: Site, project_id: int) -> None:
-    """Throw the trial away."""
-    with site.db.connection() as connection:
-        trials.discard(connection, project_id)

@@ -44,7 +44,7 @@ def choose_type() -> ResponseReturnValue:
 @blueprint.get("/new/<task_type>")
 @owner_required
 def new(task_type: str) -> ResponseReturnValue:
-    """The first step, from a template (`?template=`) or from nothing; `?all=1`: everything on one page."""
+    """The first step, from a template (`?template=`) or from nothing, all on one page."""
     return _new(task_type).draw()
 
 
@@ -159,7 +159,7 @@ def _new(task_type: str) -> ProjectForm:
     base = ProjectIn.model_validate(
         {"name": "-", "config": {}, **values, "task_type": kind.name}
     ).model_dump()
-    is_short = bool(name) and "all" not in http.args
+    is_short = bool(name)
     return ProjectForm(
         kind.name,
         base | {"name": values.get("name", "")},
