@@ -564,15 +564,22 @@ class SourceConsensus(SQLModel, table=True):
 
 
 class ExpertDecision(SQLModel, table=True):
-    """What an owner decided about a task after a look: kept beside the crowd's. The last one counts."""
+    """What an expert decided about a task after a look: kept beside the crowd's. The last one counts.
+
+    choice: the consensus; what one volunteer answered; the expert's own answer; nothing of it. `taken_back`:
+    the ones before no longer count, as if nobody had decided.
+    """
 
     __tablename__ = "expert_decision"
-    __table_args__ = (Index(None, "task_id"), _one_of("choice", "consensus", "answer", "none"))
+    __table_args__ = (
+        Index(None, "task_id"),
+        _one_of("choice", "consensus", "answer", "own", "none", "taken_back"),
+    )
     id: int | None = _id()
     task_id: int = _big("task.id")
     account_id: int = _big("account.id", cascade=False)
-    choice: str = _text()  # the consensus; what one volunteer answered; none of them
-    value: dict[str, Any] | None = _json(null=True)  # as it was then; None: none of them
+    choice: str = _text()
+    value: dict[str, Any] | None = _json(null=True)  # as it was then, like an answer's; NULL: none, taken_back
     note: str = _text("")
     created_at: datetime | None = _time(now=True)
 

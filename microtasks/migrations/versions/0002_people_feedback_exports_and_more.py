@@ -360,25 +360,35 @@ def upgrade() -> None:
     )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("ck_batch_state_known"), "batch", type_="check")
     op.create_check_constraint(
         op.f("ck_batch_state_known"),
         "batch",
         "state IN ('staged', 'queued', 'running', 'done', 'failed', 'undone')",
     )
+    op.drop_constraint(op.f("ck_expert_decision_choice_known"), "expert_decision", type_="check")
+    op.create_check_constraint(
+        op.f("ck_expert_decision_choice_known"),
+        "expert_decision",
+        "choice IN ('consensus', 'answer', 'own', 'none', 'taken_back')",
+    )
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM expert_decision WHERE choice IN ('own', 'taken_back')")
+    op.drop_constraint(op.f("ck_expert_decision_choice_known"), "expert_decision", type_="check")
+    op.create_check_constraint(
+        op.f("ck_expert_decision_choice_known"),
+        "expert_decision",
+        "choice IN ('consensus', 'answer', 'none')",
+    )
     op.execute("DELETE FROM batch WHERE state = 'staged'")
     op.execute("UPDATE batch SET state = 'done' WHERE state = 'undone'")
     op.drop_constraint(op.f("ck_batch_state_known"), "batch", type_="check")
     op.create_check_constraint(
         op.f("ck_batch_state_known"), "batch", "state IN ('queued', 'running', 'done', 'failed')"
-    )
-    op.create_foreign_key(
-        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_content_project_id"),
@@ -387,6 +397,9 @@ def downgrade() -> None:
         ["project_id"],
         ["id"],
         ondelete="CASCADE",
+    )
+    op.create_foreign_key(
+        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
