@@ -21,8 +21,10 @@ from microtasks.store import accounts, batches, jobs
 from microtasks.store import projects as stored
 from microtasks.store.tables import Project
 
-#: In a clone it lies beside the package; an installed package comes without it.
+#: In a clone it lies beside the package; an installed package has none, and looks where it is started.
 FOLDER = Path(microtasks.__file__).resolve().parent.parent / "sample_images"
+if not FOLDER.is_dir():
+    FOLDER = Path("sample_images").absolute()
 IMPORT_SECONDS = 120
 
 
@@ -225,7 +227,8 @@ def seed(site: Site) -> list[str]:
     """
     if not (FOLDER / SAMPLES[0].table).is_file():
         raise NotFound(
-            f"The sample projects need the folder sample_images of the source code; {FOLDER} is not there."
+            f"The sample projects need the folder sample_images of the source code; {FOLDER} is not there. "
+            "Start microtasks in the folder of the source code to get them."
         )
     for sample in SAMPLES:
         project = _project(site, sample)

@@ -104,6 +104,8 @@ def started(settings: Settings, whole: Supervisor) -> Iterator[Settings]:
         stack.callback(lambda: [servers.remove_socket_folder(url) for url in found.values()])
         stack.callback(whole.stop, parts, 20)
         stack.callback((data / "running.json").unlink, missing_ok=True)
+        if not settings.redis_url:
+            servers.valkey_program()  # before a database is made that would be left behind
         if not settings.database_url:
             folder = servers.postgres_folder(data)
             if folder.parent != data and not stack.enter_context(lock(folder.parent / "lock")):

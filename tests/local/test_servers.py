@@ -157,9 +157,36 @@ def test_a_cluster_cut_off_while_it_is_made_is_made_anew(folder: Path):
 
 def test_a_server_that_cannot_start_says_why(folder: Path):
     (folder / "pg").mkdir()
-    (folder / "pg/PG_VERSION").write_text("9.6\n")
+    (folder / "pg/PG_VERSION").write_text("18\n")
     with pytest.raises(SettingsInvalid, match="PostgreSQL did not start"):
         servers.start_postgres(folder / "pg", for_tests=True)
+
+
+def test_a_database_of_another_version_is_not_touched_and_the_sentence_names_both(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", str(folder))
+    (folder / "pg").mkdir()
+    (folder / "pg/PG_VERSION").write_text("9.6\n")
+    with pytest.raises(SettingsInvalid, match=r"made by PostgreSQL 9\.6, and here is 18"):
+        servers.start_postgres(folder / "pg", for_tests=True)
+    assert [path.name for path in (folder / "pg").iterdir()] == ["PG_VERSION"]
+
+
+def test_a_database_takes_the_programs_of_its_version(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """Made by the PostgreSQL on PATH, then the wheel was installed: it goes on with the one on PATH."""
+    other = folder / "bin"
+    other.mkdir()
+    (other / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 15.18'\n")
+    (other / "postgres").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{other}:{os.environ['PATH']}")
+    (folder / "pg").mkdir()
+    as_user = servers.user_of(folder / "pg")
+    assert servers._postgres_programs(as_user, folder / "pg").name == "bin" != other
+    (folder / "pg/PG_VERSION").write_text("15\n")
+    assert servers._postgres_programs(as_user, folder / "pg") == other
+    (folder / "pg/PG_VERSION").write_text("18\n")
+    assert servers._postgres_programs(as_user, folder / "pg") != other
 
 
 @only_root
