@@ -19,6 +19,7 @@ from pathlib import Path
 
 import scene
 from playwright.sync_api import Browser, Page, sync_playwright
+from stage import Stage
 from visitors import DESKTOP, PHONE, find_chromium
 
 from microtasks.cli import simulate as volunteers
@@ -76,19 +77,12 @@ def _open(page: Page, path: str) -> None:
 def mark(page: Page) -> None:
     """Circles around the greatest craters of the first picture, the last one chosen."""
     _open(page, "/p/craters/work?minutes=5")
-    page.wait_for_selector("body[data-ready]")
-    box = page.locator("[data-canvas]").bounding_box()
-    assert box is not None
-    matrix = page.locator("[data-scene]").get_attribute("transform") or ""
-    scale, *_, left, top = [float(part) for part in matrix.removeprefix("matrix(").removesuffix(")").split()]
+    stage = Stage(page)
     known = json.loads(scene.rows("craters")[0]["#truth"])["marks"]
     free = [crater for crater in known if crater["x"] < 500]  # not below the tools
     for crater in sorted(free, key=lambda crater: -float(crater["r"]))[:4]:
-        x, y = box["x"] + left + crater["x"] * scale, box["y"] + top + crater["y"] * scale
-        page.mouse.move(x, y)
-        page.mouse.down()
-        page.mouse.move(x - crater["r"] * scale * 0.7, y + crater["r"] * scale * 0.7, steps=3)
-        page.mouse.up()
+        x, y, reach = crater["x"], crater["y"], crater["r"] * 0.7
+        stage.drag((x, y), (x - reach, y + reach))
     page.wait_for_timeout(300)
 
 

@@ -11,6 +11,7 @@ import pytest
 import scene
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+from stage import Stage
 from visitors import PHONE, Visitors
 
 from microtasks.engine import tutorial
@@ -52,16 +53,7 @@ def taught(site: Site) -> builders.ProjectRow:
 
 
 def draw(page: Page, x: float, y: float, r: float) -> None:
-    page.wait_for_selector("body[data-ready]")
-    box = page.locator("[data-canvas]").bounding_box()
-    text = page.locator("[data-scene]").get_attribute("transform") or ""
-    scale, *_, left, top = [float(it) for it in text.removeprefix("matrix(").removesuffix(")").split()]
-    assert box is not None
-    at = (box["x"] + left + x * scale, box["y"] + top + y * scale)
-    page.mouse.move(*at)
-    page.mouse.down()
-    page.mouse.move(at[0] + r * scale, at[1], steps=4)
-    page.mouse.up()
+    Stage(page).drag((x, y), (x + r, y))
 
 
 def test_a_newcomer_tries_is_corrected_and_goes_on_to_a_real_task(
@@ -75,7 +67,7 @@ def test_a_newcomer_tries_is_corrected_and_goes_on_to_a_real_task(
     page.get_by_role("button", name="How did I do?").click()
     expect(page.locator("#wrong")).to_contain_text("Nothing is marked or chosen yet")
     draw(page, 202, 199, 52)
-    draw(page, 330, 60, 20)
+    draw(page, 330, 300, 20)
     page.get_by_role("button", name="How did I do?").click()
     expect(page.get_by_text("Mind the shadow.")).to_be_visible()
     expect(page.get_by_text("1 matched, 1 missed, 1 not there")).to_be_visible()

@@ -9,46 +9,12 @@ import builders
 import pytest
 import scene
 from playwright.sync_api import Page, expect
+from stage import Stage
 from visitors import PHONE
 
 from microtasks.engine.site import Site
 
 pytestmark = pytest.mark.browser
-
-
-class Stage:
-    """The picture on the screen, and the way from its pixels to the screen's."""
-
-    def __init__(self, page: Page) -> None:
-        page.wait_for_selector("body[data-ready]")
-        self.page = page
-
-    def matrix(self) -> tuple[float, float, float]:
-        """(scale, x, y) of the picture on the page."""
-        box = self.page.locator("[data-canvas]").bounding_box()
-        assert box is not None
-        text = self.page.locator("[data-scene]").get_attribute("transform") or ""
-        numbers = [float(part) for part in text.removeprefix("matrix(").removesuffix(")").split()]
-        return numbers[0], box["x"] + numbers[4], box["y"] + numbers[5]
-
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        scale, left, top = self.matrix()
-        return left + x * scale, top + y * scale
-
-    def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
-        self.page.mouse.move(*self.at(*start))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.at(*end), steps=5)
-        self.page.mouse.up()
-
-    def marks(self) -> list[dict[str, Any]]:
-        """What the draft on the device holds, once it is written."""
-        self.page.wait_for_timeout(320)
-        drafts = self.page.evaluate(
-            "Object.entries(localStorage).filter(([key]) => key.startsWith('mt:draft:'))"
-            ".map(([, it]) => JSON.parse(it))"
-        )
-        return list(drafts[0]["marks"]) if drafts else []
 
 
 def near(mark: dict[str, Any], px: float = 2.0, **wanted: float) -> bool:

@@ -1,13 +1,18 @@
-// A try of the tutorial: the task type's own presenter; what it reads goes into the form, which the page sends.
+// A try of the tutorial, or an expert's own answer: the task type's own presenter, with what there is to begin
+// with; what it reads goes into the form, which the page sends.
 
 const form = document.getElementById("work"), wrong = document.getElementById("wrong");
-const {task} = JSON.parse(document.getElementById("task").textContent);
+const {task, value = null} = JSON.parse(document.getElementById("task").textContent);
 const strings = JSON.parse(document.getElementById("texts").textContent);
 const {mount} = await import(form.dataset.presenter);
 
 const presenter = mount(document.getElementById("presenter"), {
-  payload: task.payload, config: task.config, media: task.media, strings, draft: null,
-  onchange() { wrong.textContent = ""; },
+  payload: task.payload, config: task.config, media: task.media, strings, draft: value,
+  onchange() {
+    // Its line stays: if it went, the picture would jump under the finger that draws.
+    if (wrong.textContent) wrong.style.minBlockSize = `${wrong.offsetHeight}px`;
+    wrong.textContent = "";
+  },
 });
 form.noValidate = true;
 form.addEventListener("submit", event => {

@@ -77,6 +77,7 @@ function show(next, draft = store.get(`draft:${next.task.id}`)) {
   holdLeases();
   for (const input of document.querySelectorAll("input[name=_lease]")) input.value = next.lease;
   wrong("");
+  $("wrong").style.minBlockSize = "";
   const {task} = next;
   presenter = mountType(root, {
     payload: task.payload, config: shownConfig ?? task.config, media: task.media, strings: texts, draft, onchange: saveDraft,
@@ -122,6 +123,8 @@ function zoomable(root) {
 
 let draftTimer;
 function saveDraft() {
+  // Its line stays: if it went, the picture would jump under the finger that draws.
+  if ($("wrong").textContent) $("wrong").style.minBlockSize = `${$("wrong").offsetHeight}px`;
   wrong("");
   clearTimeout(draftTimer);
   const {id} = current.task, read = presenter.read;
