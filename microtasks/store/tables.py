@@ -321,13 +321,39 @@ class Sending(SQLModel, table=True):
 
     __tablename__ = "upload"
     id: str = Field(sa_column=Column(Text, primary_key=True))
-    project_id: int = _big("project.id")
+    project_id: int | None = _big("project.id", null=True)  # None: a package, which makes its own
     account_id: int = _big("account.id")
     # [{"name", "size", "received"}], in bytes
     files: list[dict[str, Any]] = Field(
         default=[], sa_column=Column(JSONB, nullable=False, server_default=text("'[]'"))
     )
     created_at: datetime | None = _time(now=True)
+
+
+class Restoration(SQLModel, table=True):
+    """A package that somebody brings: looked through, and at their word its project is made again.
+
+    `rows_done` is the restart point: the tasks before it are made. Kept for some days; see engine/bringing.py.
+    """
+
+    __table_args__ = (
+        Index(None, "account_id"),
+        _one_of("state", "staged", "queued", "running", "done", "failed"),
+    )
+    id: int | None = _id()
+    account_id: int = _big("account.id")
+    state: str = _text("staged")
+    label: str = _text("")  # the file's name; never a path of ours
+    upload: str = _text("")  # folder name below data/uploads
+    options: dict[str, Any] = _json()  # name, answers: what was asked for
+    look: dict[str, Any] | None = _json(null=True)  # what is in it: engine/restoring.py
+    project_id: int | None = _big("project.id", null=True)  # once it is begun
+    n_rows: int | None = Field(default=None)  # tasks
+    rows_done: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    error: str | None = _text(null=True)
+    created_at: datetime | None = _time(now=True)
+    started_at: datetime | None = _time(null=True)
+    finished_at: datetime | None = _time(null=True)
 
 
 class BatchFailure(SQLModel, table=True):
@@ -574,12 +600,16 @@ class ExpertDecision(SQLModel, table=True):
     __table_args__ = (
         Index(None, "task_id"),
         _one_of("choice", "consensus", "answer", "own", "none", "taken_back"),
+        CheckConstraint("(account_id IS NULL) = (expert IS NOT NULL)", name="one_expert"),
     )
     id: int | None = _id()
     task_id: int = _big("task.id")
-    account_id: int = _big("account.id", cascade=False)
+    account_id: int | None = _big("account.id", null=True, cascade=False)
+    # of one that came with a package: the expert's pseudonym there, and their role
+    expert: str | None = _text(null=True)
+    role: str | None = _text(null=True)
     choice: str = _text()
-    value: dict[str, Any] | None = _json(null=True)  # as it was then, like an answer's; NULL: none, taken_back
+    value: dict[str, Any] | None = _json(null=True)  # as it was then; NULL for none and taken_back
     note: str = _text("")
     created_at: datetime | None = _time(now=True)
 

@@ -269,6 +269,40 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "contributor_id", name=op.f("pk_rating")),
     )
     op.create_table(
+        "restoration",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("state", sa.Text(), server_default="staged", nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("upload", sa.Text(), nullable=False),
+        sa.Column(
+            "options",
+            postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+        sa.Column("look", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=True),
+        sa.Column("n_rows", sa.Integer(), nullable=True),
+        sa.Column("rows_done", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('staged', 'queued', 'running', 'done', 'failed')",
+            name=op.f("ck_restoration_state_known"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_restoration_account_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_restoration_project_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_restoration")),
+    )
+    op.create_index(op.f("ix_restoration_account_id"), "restoration", ["account_id"], unique=False)
+    op.create_table(
         "team_member",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("team_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -291,7 +325,7 @@ def upgrade() -> None:
     op.create_table(
         "upload",
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=True),
         sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column(
             "files", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False
@@ -313,6 +347,11 @@ def upgrade() -> None:
     op.add_column(
         "cursor",
         sa.Column("soon", sa.BigInteger(), server_default=sa.text("-4611686018427387905"), nullable=False),
+    )
+    op.add_column("expert_decision", sa.Column("expert", sa.Text(), nullable=True))
+    op.add_column("expert_decision", sa.Column("role", sa.Text(), nullable=True))
+    op.alter_column(
+        "expert_decision", "account_id", existing_type=sa.BIGINT(), nullable=True, autoincrement=False
     )
     op.add_column(
         "project", sa.Column("shows_teams", sa.Boolean(), server_default=sa.text("false"), nullable=False)
@@ -359,9 +398,9 @@ def upgrade() -> None:
         "stopping", sa.Column("n_reopened", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("ck_batch_state_known"), "batch", type_="check")
     op.create_check_constraint(
         op.f("ck_batch_state_known"),
@@ -374,9 +413,16 @@ def upgrade() -> None:
         "expert_decision",
         "choice IN ('consensus', 'answer', 'own', 'none', 'taken_back')",
     )
+    op.create_check_constraint(
+        op.f("ck_expert_decision_one_expert"),
+        "expert_decision",
+        "(account_id IS NULL) = (expert IS NOT NULL)",
+    )
 
 
 def downgrade() -> None:
+    op.drop_constraint(op.f("ck_expert_decision_one_expert"), "expert_decision", type_="check")
+    op.execute("DELETE FROM expert_decision WHERE account_id IS NULL")
     op.execute("DELETE FROM expert_decision WHERE choice IN ('own', 'taken_back')")
     op.drop_constraint(op.f("ck_expert_decision_choice_known"), "expert_decision", type_="check")
     op.create_check_constraint(
@@ -391,6 +437,9 @@ def downgrade() -> None:
         op.f("ck_batch_state_known"), "batch", "state IN ('queued', 'running', 'done', 'failed')"
     )
     op.create_foreign_key(
+        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
+    )
+    op.create_foreign_key(
         op.f("fk_task_content_project_id"),
         "task_content",
         "project",
@@ -400,9 +449,6 @@ def downgrade() -> None:
     )
     op.create_foreign_key(
         op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
-    )
-    op.create_foreign_key(
-        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
@@ -419,6 +465,11 @@ def downgrade() -> None:
     op.drop_column("project", "is_ending")
     op.drop_column("project", "trial_of")
     op.drop_column("project", "shows_teams")
+    op.alter_column(
+        "expert_decision", "account_id", existing_type=sa.BIGINT(), nullable=False, autoincrement=False
+    )
+    op.drop_column("expert_decision", "role")
+    op.drop_column("expert_decision", "expert")
     op.drop_column("cursor", "soon")
     op.drop_column("batch", "started_at")
     op.drop_column("batch", "look")
@@ -429,6 +480,8 @@ def downgrade() -> None:
     )
     op.drop_index(op.f("ix_team_member_contributor_id"), table_name="team_member")
     op.drop_table("team_member")
+    op.drop_index(op.f("ix_restoration_account_id"), table_name="restoration")
+    op.drop_table("restoration")
     op.drop_table("rating")
     op.drop_table("project_text")
     op.drop_index(op.f("ix_project_member_account_id"), table_name="project_member")
