@@ -32,7 +32,7 @@ class Visitors:
 
     def open(self, path: str = "/", **options: Any) -> Page:
         context = self.browser.new_context(base_url=self.address, **{"locale": "en", **DESKTOP, **options})
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(20_000)
         self.contexts.append(context)
         return self._page(context, path)
 
