@@ -521,6 +521,7 @@ class AnswerRevision(SQLModel, table=True):
 class Skip(SQLModel, table=True):
     """Not an answer: the seat is free again, and the task is not offered to this contributor again."""
 
+    __table_args__ = (Index(None, "project_id", "task_id"),)
     contributor_id: UUID = Field(primary_key=True)
     task_id: int = _big("task.id", primary=True)
     project_id: int = _big()

@@ -394,6 +394,7 @@ def upgrade() -> None:
             nullable=False,
         ),
     )
+    op.create_index(op.f("ix_skip_project_id_task_id"), "skip", ["project_id", "task_id"], unique=False)
     op.add_column(
         "stopping", sa.Column("n_reopened", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
@@ -454,6 +455,7 @@ def downgrade() -> None:
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
     )
     op.drop_column("stopping", "n_reopened")
+    op.drop_index(op.f("ix_skip_project_id_task_id"), table_name="skip")
     op.drop_column("project_quality", "replay")
     op.drop_constraint(op.f("fk_project_trial_of"), "project", type_="foreignkey")
     op.drop_index(
