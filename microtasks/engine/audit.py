@@ -27,6 +27,7 @@ ACTIONS = {
     "batch.add": "uploaded tasks",
     "batch.undo": "undid an upload",
     "task.decide": "decided a task",
+    "task.take_back": "took the decision on a task back",
     "task.ask_more": "sent a task back for more answers",
     "report.close": "ticked off a report",
     "volunteer.leave_out": "left a volunteer out",

@@ -1,8 +1,8 @@
-"""The results explorer: why a consensus says what it says; decide otherwise, or ask for more."""
+"""The results explorer: why a consensus says what it says; ask for more answers. Decisions: deciding.py."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,6 @@ from microtasks.store.tables import Project
 PICTURE_PX = 1600
 MOST_MORE = 50
 MOST_REDUNDANCY = 1000
-NOTE_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One task with all that was said of it; `before` and `behind` are its neighbours under the filter."""
+    """One task with all that was said of it; `before` and `behind` are its neighbours under the filter.
+
+    decisions: the last first. decision: the one that stands; decided_marks: its marks and squares, where it
+    is not the consensus.
+    """
 
     task: dict[str, Any]
     pictures: list[Picture]
@@ -62,6 +65,8 @@ class View:
     words: str | None
     gold_words: str | None
     decisions: list[dict[str, Any]]
+    decision: dict[str, Any] | None
+    decided_marks: Sequence[Mapping[str, Any]]
     before: int | None
     behind: int | None
 
@@ -79,7 +84,8 @@ class Hand:
 class Whole:
     """A big image that was cut into tiles, in its own pixels. picture: None where it is not kept.
 
-    hands: what every volunteer marked; is_all: False where there is more than a page can show.
+    hands: what every volunteer marked; is_all: False where there is more than a page can show. decided_marks:
+    what experts decided for, where it is not the consensus; n_decided: of how many tiles.
     """
 
     name: str
@@ -92,12 +98,18 @@ class Whole:
     reducer: str | None
     hands: list[Hand]
     is_all: bool
+    decided_marks: Sequence[Mapping[str, Any]]
+    n_decided: int
+
+
+def config(project: Project) -> Any:
+    """The project's config, as its task type reads it."""
+    return tasktypes.get(project.task_type).parse_config(project.config)
 
 
 def parts(project: Project) -> tuple[Part, ...]:
     """What the project asks, as parts with their options."""
-    task_type = tasktypes.get(project.task_type)
-    return task_type.parts(task_type.parse_config(project.config))
+    return tasktypes.get(project.task_type).parts(config(project))
 
 
 def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
@@ -113,6 +125,7 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
         before, behind = stored.beside(connection, _id(project), wanted, stored.key_of(row, wanted))
     has_marks = any(part.kind == "marks" for part in asked)
     detail = row["detail"] or {}
+    decision = decided[0] if decided and decided[0]["choice"] != "taken_back" else None
     return View(
         task=row,
         pictures=[
@@ -139,6 +152,10 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
         words=in_words(row["value"], asked),
         gold_words=in_words(row["gold"], asked),
         decisions=[{**one, "words": in_words(one["value"], asked)} for one in decided],
+        decision=decision,
+        decided_marks=_drawn(decision["value"])
+        if has_marks and decision and decision["choice"] in ("answer", "own")
+        else (),
         before=before,
         behind=behind,
     )
@@ -162,6 +179,7 @@ def whole(site: Site, project: Project, source: str) -> Whole:
             raise NotFound("There is no such image.")
         tiles = stored.tiles(connection, _id(project), source)
         said, is_all = stored.tile_marks(connection, _id(project), source)
+        decided = stored.decided_tiles(connection, _id(project), source)
     detail = row["detail"] or {}
     return Whole(
         name=source,
@@ -174,6 +192,8 @@ def whole(site: Site, project: Project, source: str) -> Whole:
         reducer=row["reducer"],
         hands=_hands(site, said),
         is_all=is_all,
+        decided_marks=[mark for tile in decided for mark in _moved(_drawn(tile["value"]), tile)],
+        n_decided=len(decided),
     )
 
 
@@ -181,40 +201,26 @@ def _hands(site: Site, said: Sequence[Mapping[str, Any]]) -> list[Hand]:
     """Each volunteer's marks of all tiles together, in the big image's pixels."""
     found: dict[Any, list[Mapping[str, Any]]] = {}
     for tile in said:
-        found.setdefault(tile["contributor_id"], []).extend(
-            {**mark, "x": mark["x"] + tile["x"], "y": mark["y"] + tile["y"]} for mark in tile["marks"]
-        )
+        found.setdefault(tile["contributor_id"], []).extend(_moved(tile["marks"], tile))
     return [Hand(n, name(site, who), marks) for n, (who, marks) in enumerate(found.items())]
 
 
-def decide(site: Site, project: Project, task_id: int, account_id: int, choice: str, note: str = "") -> None:
-    """Keep an expert's decision beside the crowd's consensus.
+def _moved(marks: Iterable[Mapping[str, Any]], tile: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A tile's marks in the big image's pixels."""
+    for mark in marks:
+        yield {**mark, "x": mark["x"] + tile["x"], "y": mark["y"] + tile["y"]}
 
-    choice: "consensus"; "answer:<id>", what that answer says; "none", nothing of it is right. The consensus
-    itself stays as the crowd made it. Errors: NotFound, InputError (no such choice), Conflict (no consensus).
-    """
-    note = note.strip()
-    if len(note) > NOTE_MAX or "\x00" in note:
-        raise InputError(f"A note has at most {NOTE_MAX} characters.")
-    with site.db.connection() as connection:
-        row = stored.task(connection, _id(project), task_id)
-        if row is None:
-            raise NotFound("There is no such task.")
-        kind, _, answer_id = choice.partition(":")
-        value = None
-        if kind == "consensus" and not answer_id:
-            value = row["value"]
-            if value is None:
-                raise Conflict("There is no consensus to accept yet.")
-        elif kind == "answer":
-            said = {str(one["id"]): one["value"] for one in stored.answers(connection, task_id)}
-            value = said.get(answer_id)
-            if value is None:
-                raise InputError("There is no such answer to choose.")
-        elif choice != "none":
-            raise InputError("Please choose what is right.")
-        stored.decide(connection, task_id, account_id, kind, value, note)
-        audit.note(connection, account_id, _id(project), "task.decide", task=task_id, choice=choice)
+
+def _drawn(value: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """The marks of a value; squares (letter the column, number the row) as boxes."""
+    marks = list((value or {}).get("marks", ()))
+    if isinstance(cells := (value or {}).get("cells"), dict):
+        wide, high = cells["width"] / cells["columns"], cells["height"] / cells["rows"]
+        marks += [
+            {"x": (ord(it[0]) - 65) * wide, "y": (int(it[1:]) - 1) * high, "width": wide, "height": high}
+            for it in cells["checked"]
+        ]
+    return marks
 
 
 def ask_more(site: Site, project: Project, task_id: int, n: int, *, by: int | None = None) -> None:

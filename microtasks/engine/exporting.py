@@ -208,9 +208,10 @@ DECISION = (
         "decision",
         "string",
         "What an expert decided after a look, beside the crowd's value: consensus (it is right), answer "
-        "(what one volunteer said), none (none of them); empty if nobody decided.",
+        "(what one volunteer said), own (the expert's own answer), none (nothing of it); empty if nobody "
+        "decided, or it was taken back.",
     ),
-    Column("decision_value", "string", "The value that the expert decided for, in short."),
+    Column("decision_value", "string", "The value that the expert decided for, in short, as `value` is."),
     Column("decided_by_role", "string", "What the expert is in the project: owner, collaborator, reviewer."),
     Column("decided_at", "datetime", "When the expert decided, UTC; the last decision counts."),
 )

@@ -23,6 +23,18 @@ MOST_MARKS = 20_000
 #: Disputed tasks are counted up to this many.
 MOST_DISPUTED = 10_000
 
+#: Which tasks an expert's decision stands for, and what it is: the last one, unless it was taken back.
+_DECIDED = """
+    SELECT d.task_id, d.choice FROM (SELECT DISTINCT ON (task_id) task_id, choice FROM expert_decision
+                                     ORDER BY task_id, id DESC) AS d
+    WHERE d.choice <> 'taken_back'
+"""
+#: What an expert decided about task `t`, `x.choice` and `x.value`; NULL where no decision stands.
+_DECISION = """LEFT JOIN LATERAL (
+                   SELECT nullif(e.choice, 'taken_back') AS choice, e.value FROM expert_decision e
+                   WHERE e.task_id = t.id ORDER BY e.id DESC LIMIT 1) AS x ON true"""
+Choice = Literal["consensus", "answer", "own", "none"]
+
 #: Tasks that need no more answers and are not clear: a tie, or not sure after the most that may be asked.
 #: What an expert decided is settled.
 _DISPUTED = """
@@ -31,7 +43,9 @@ _DISPUTED = """
                    WHERE d.project_id = %(project)s AND d.outcome = 'disputed'
                    UNION SELECT c.task_id FROM consensus c WHERE c.project_id = %(project)s AND c.is_tied)
       AND r.project_id = %(project)s AND r.retirement_reason IN ('consensus', 'redundancy')
-      AND NOT EXISTS (SELECT 1 FROM expert_decision x WHERE x.task_id = r.id)
+      AND NOT EXISTS (SELECT 1 FROM expert_decision x WHERE x.task_id = r.id AND x.choice <> 'taken_back'
+                        AND NOT EXISTS (SELECT 1 FROM expert_decision l WHERE l.task_id = r.id
+                                        AND l.id > x.id AND l.choice = 'taken_back'))
 """
 
 
@@ -60,7 +74,7 @@ class Filter:
     state: Literal["", "open", "retired"] = ""
     batch_id: int | None = None
     contains: Mapping[str, Any] | None = None
-    is_decided: bool | None = None
+    decided: Choice | Literal["", "no", "yes"] = ""  # not yet, somehow, or so
     not_seen_by: int | None = None
     order: Literal["least", "number"] = "least"
 
@@ -83,9 +97,10 @@ def page(
             SELECT t.id AS task_id, c.external_id, c.payload, t.redundancy, t.n_answers, t.retired_at,
                    t.retirement_reason, s.value, s.agreement, s.confidence, s.is_tied, m.width, m.height,
                    m.derivatives, c.source,
-                   EXISTS (SELECT 1 FROM expert_decision e WHERE e.task_id = p.id) AS is_decided
+                   x.choice AS decision
             FROM picked p JOIN task t ON t.id = p.id JOIN task_content c ON c.task_id = p.id
             LEFT JOIN consensus s ON s.task_id = p.id LEFT JOIN media m ON m.id = c.media_ids[1]
+            {_DECISION}
             ORDER BY {"s.agreement " + way + ", " if wanted.order == "least" else ""}t.id {way}""",  # noqa: S608  (ours)
         parameters,
     )
@@ -98,6 +113,16 @@ def n_disputed(connection: Connection, project_id: int) -> int:
         {"project": project_id, "most": MOST_DISPUTED},
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def n_decided(connection: Connection, project_id: int) -> dict[Choice, int]:
+    """How many tasks experts decided, by how; what nobody decided so is missing."""
+    rows = connection.execute(
+        f"SELECT d.choice, count(*) FROM ({_DECIDED}) AS d JOIN task t ON t.id = d.task_id"  # noqa: S608  (ours)
+        " WHERE t.project_id = %s GROUP BY d.choice",
+        (project_id,),
+    )
+    return {choice: int(n) for choice, n in rows}
 
 
 def beside(
@@ -157,11 +182,11 @@ def note_look(connection: Connection, project_id: int, task_id: int, account_id:
 
 
 def decisions(connection: Connection, task_id: int) -> list[Row]:
-    """What experts decided about a task, the last first."""
+    """What experts decided about a task, the last first. email: None for one that came with a package."""
     return _rows(
         connection,
-        """SELECT e.choice, e.value, e.note, e.created_at, a.email
-           FROM expert_decision e JOIN account a ON a.id = e.account_id
+        """SELECT e.choice, e.value, e.note, e.created_at, a.email, e.expert
+           FROM expert_decision e LEFT JOIN account a ON a.id = e.account_id
            WHERE e.task_id = %(task)s ORDER BY e.id DESC LIMIT 50""",
         {"task": task_id},
     )
@@ -246,6 +271,21 @@ def tiles(connection: Connection, project_id: int, name: str) -> list[Row]:
     )
 
 
+def decided_tiles(connection: Connection, project_id: int, name: str) -> list[Row]:
+    """What experts decided about the tiles of a big image where it is not the consensus.
+
+    Each row: choice, value, the tile's x and y in the big image.
+    """
+    return _rows(
+        connection,
+        f"""SELECT x.choice, x.value, c.source_x AS x, c.source_y AS y
+            FROM task_content c JOIN task t ON t.id = c.task_id {_DECISION}
+            WHERE c.project_id = %(project)s AND c.source = %(source)s AND x.choice IN ('answer', 'own')
+            ORDER BY c.task_id LIMIT %(limit)s""",  # noqa: S608  (ours)
+        {"project": project_id, "source": name, "limit": MOST_TILES},
+    )
+
+
 def tile_marks(connection: Connection, project_id: int, name: str) -> tuple[list[Row], bool]:
     """What each volunteer marked in each tile of a big image, and whether that is all: at most MOST_MARKS.
 
@@ -303,9 +343,10 @@ def _picked(
         tests.append(f"{task} IN (SELECT b.task_id FROM task_content b WHERE b.batch_id = %(batch)s)")  # noqa: S608  (ours)
     if wanted.contains is not None:
         tests.append("s.value @> %(contains)s")
-    if wanted.is_decided is not None:
-        decided = f"EXISTS (SELECT 1 FROM expert_decision e WHERE e.task_id = {task})"  # noqa: S608  (ours)
-        tests.append(decided if wanted.is_decided else f"NOT {decided}")
+    if wanted.decided:
+        so = "" if wanted.decided in ("no", "yes") else "AND d.choice = %(decided)s"
+        decided = f"{task} IN (SELECT task_id FROM ({_DECIDED} {so}) AS decided)"  # noqa: S608  (ours)
+        tests.append(f"NOT {decided}" if wanted.decided == "no" else decided)
     if wanted.not_seen_by is not None:
         looked = f"SELECT 1 FROM task_look l WHERE l.task_id = {task} AND l.account_id = %(seen_by)s"  # noqa: S608  (ours)
         tests.append(f"NOT EXISTS ({looked})")
@@ -326,6 +367,7 @@ def _picked(
         "at_most": wanted.at_most,
         "sure_at_least": wanted.sure_at_least,
         "sure_at_most": wanted.sure_at_most,
+        "decided": wanted.decided,
         "seen_by": wanted.not_seen_by,
         "batch": wanted.batch_id,
         "contains": None if wanted.contains is None else Jsonb(wanted.contains),

@@ -43,16 +43,18 @@ def chunks(db: Database, read: Read, cut: Cut, key: str, limit: int | None = Non
         after = chunk[-1][key]
 
 
-#: The last decision of an expert about a task, at the cut; whose role it was is what it is now.
+#: The last decision of an expert about a task, at the cut, unless it was taken back; whose role it was is
+#: what it is now.
 DECISION = """LEFT JOIN LATERAL (
                   SELECT d.choice, d.value, d.created_at,
-                         CASE WHEN d.account_id = q.account_id THEN 'owner'
+                         CASE WHEN d.account_id IS NULL THEN d.role
+                              WHEN d.account_id = q.account_id THEN 'owner'
                               ELSE coalesce((SELECT m.role FROM project_member m
                                              WHERE m.project_id = q.id AND m.account_id = d.account_id),
                                             'operator') END AS role
                   FROM expert_decision d JOIN project q ON q.id = %(project)s
                   WHERE d.task_id = t.id AND d.created_at <= %(at)s
-                  ORDER BY d.id DESC LIMIT 1) AS e ON true"""
+                  ORDER BY d.id DESC LIMIT 1) AS e ON e.choice <> 'taken_back'"""
 
 
 def answers(connection: Connection, cut: Cut, after: int | None, limit: int) -> list[Row]:
@@ -227,12 +229,14 @@ def kept_tasks(connection: Connection, cut: Cut, after: int | None, limit: int) 
         connection,
         f"""SELECT t.id AS task_id, c.external_id, c.payload, c.hidden, c.after, t.redundancy, t.n_answers,
                    t.retired_at, t.retirement_reason, g.value AS gold, c.source, c.source_x, c.source_y,
-                   o.sha256 AS source_image, {IS_LATER} AS is_later,
+                   o.sha256 AS source_image, {IS_LATER} AS is_later, t.pos, p.outcome AS stopped, p.is_audit,
+                   p.n_answers AS n_when_stopped, p.value AS value_when_stopped, p.n_reopened, p.decided_at,
                    ARRAY(SELECT m.sha256 FROM unnest(c.media_ids) WITH ORDINALITY AS i(id, nth)
                          JOIN media m ON m.id = i.id ORDER BY i.nth) AS images
             FROM task t JOIN task_content c ON c.task_id = t.id
             LEFT JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
             LEFT JOIN task_gold g ON g.task_id = t.id AND g.task_id > %(after)s
+            LEFT JOIN stopping p ON p.task_id = t.id AND p.task_id > %(after)s
             LEFT JOIN media o ON o.id = c.source_media_id
             WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
             ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
@@ -246,8 +250,8 @@ def kept_answers(connection: Connection, cut: Cut, task_ids: list[int]) -> list[
     """Every answer to these tasks, the surplus ones and checks too, oldest first."""
     return _rows(
         connection,
-        f"""SELECT a.task_id, a.contributor_id, a.status, a.seconds_spent, a.created_at, a.config_version,
-                   {VERSION}
+        f"""SELECT a.id, a.task_id, a.contributor_id, a.status, a.seconds_spent, a.created_at,
+                   a.config_version, {VERSION}
             FROM answer a {EARLIER}
             WHERE a.task_id = ANY(%(tasks)s) AND a.id <= %(answer_max)s ORDER BY a.id""",  # noqa: S608  (ours)
         cut,

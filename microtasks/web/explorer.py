@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from flask import Blueprint, flash, redirect, render_template, url_for
 from flask import request as http
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from microtasks.core.errors import Conflict, InputError, NotFound
+from microtasks import tasktypes
+from microtasks.core import jsonstrict
+from microtasks.core.errors import AnswerInvalid, Conflict, InputError, NotFound
 from microtasks.core.tasktype import Part
+from microtasks.engine import deciding
 from microtasks.engine import explorer as engine
 from microtasks.store import explorer as stored
 from microtasks.store.explorer import Filter, Key
+from microtasks.store.tables import Project
+from microtasks.web import sentences
 from microtasks.web.owner.frame import id_of, mine, owner, private
 from microtasks.web.request import current_site, owner_required
+from microtasks.web.volunteer import may_be_empty
 
 blueprint = Blueprint("explorer", __name__, url_prefix="/research")
 blueprint.after_request(private)
@@ -52,6 +59,7 @@ def tasks(slug: str) -> ResponseReturnValue:
     with current_site().db.connection() as connection:
         rows = stored.page(connection, id_of(project), asked.filter, _after(), PAGE + 1)
         batches = stored.batches(connection, id_of(project))
+        n_decided = stored.n_decided(connection, id_of(project))
     shown = rows[:PAGE]
     key = stored.key_of(shown[-1], asked.filter) if len(rows) > PAGE else None
     return render_template(
@@ -63,6 +71,7 @@ def tasks(slug: str) -> ResponseReturnValue:
         options=[(part, option) for part in parts for option in part.options],
         is_open=any(part.is_open for part in parts),
         batches=batches,
+        n_decided=n_decided,
         link=asked.link,
         wanted=asked.filter,
         next_after=f"{key.agreement!r}~{key.task_id}" if key else None,
@@ -104,13 +113,106 @@ def decide(slug: str, task_id: int) -> ResponseReturnValue:
     link = _asked(engine.parts(project)).link
     form = http.form
     try:
-        engine.decide(
+        deciding.decide(
             current_site(), project, task_id, id_of(owner()), form.get("choice", ""), form.get("note", "")
         )
         flash(_("Your decision is kept beside the consensus."), "ok")
     except (Conflict, InputError) as error:
         flash(error.message, "warn")
     return redirect(url_for("explorer.task", slug=slug, task_id=task_id, **cast(Any, link)), 303)
+
+
+@blueprint.post("/<slug>/tasks/<int:task_id>/decision/back")
+@owner_required
+def take_back(slug: str, task_id: int) -> ResponseReturnValue:
+    """Let a task be as if nobody had decided it."""
+    project = mine(slug, "reviewer")
+    link = _asked(engine.parts(project)).link
+    try:
+        deciding.take_back(current_site(), project, task_id, id_of(owner()))
+        flash(_("The decision is taken back."), "ok")
+    except Conflict as error:
+        flash(error.message, "warn")
+    return redirect(url_for("explorer.task", slug=slug, task_id=task_id, **cast(Any, link)), 303)
+
+
+@blueprint.get("/<slug>/tasks/<int:task_id>/own")
+@owner_required
+def own(slug: str, task_id: int) -> ResponseReturnValue:
+    """The task as volunteers answer it, for the expert's own answer (`?begin=`: what is filled in)."""
+    project = mine(slug, "reviewer")
+    form = deciding.form(current_site(), project, task_id, http.args.get("begin", ""))
+    return _own_page(project, form, form.value, form.value, form.note)
+
+
+@blueprint.post("/<slug>/tasks/<int:task_id>/own")
+@owner_required
+def keep_own(slug: str, task_id: int) -> ResponseReturnValue:
+    """Keep the expert's own answer as the decision; what does not fit is shown again with what is wrong."""
+    project = mine(slug, "reviewer")
+    link = _asked(engine.parts(project)).link
+    note = http.form.get("note", "")
+    typed = tasktypes.get(project.task_type).from_form(http.form.to_dict(flat=False), engine.config(project))
+    given: Any = typed
+    try:
+        given = _given(project, typed)
+        deciding.decide_own(current_site(), project, task_id, id_of(owner()), given, note)
+    except (AnswerInvalid, InputError) as error:
+        form = deciding.form(current_site(), project, task_id)
+        draft = given if isinstance(given, dict) else None
+        problems = {
+            item["where"].split(".")[0]: sentences.translated(item["what"])
+            for item in error.details.get("problems", [])
+        }
+        page = _own_page(project, form, typed, draft, note, sentences.translated(error.message), problems)
+        return page, 422
+    flash(_("Your answer is kept beside the consensus."), "ok")
+    return redirect(url_for("explorer.task", slug=slug, task_id=task_id, **cast(Any, link)), 303)
+
+
+def _given(project: Project, typed: dict[str, Any]) -> Any:
+    """What was answered: JSON that the page's script put into the form, or its fields; "nothing here"."""
+    task_type, config = tasktypes.get(project.task_type), engine.config(project)
+    if http.form.get("_kind") == "empty":
+        return task_type.from_form({}, config)
+    if written := http.form.get("_value"):
+        return jsonstrict.loads(written.encode())
+    if task_type.is_empty(typed):
+        raise AnswerInvalid(
+            _("Nothing is chosen yet. If there is nothing to choose, say so with its button.")
+        )
+    return typed
+
+
+def _own_page(
+    project: Project,
+    form: deciding.Form,
+    value: Mapping[str, Any] | None,
+    draft: Mapping[str, Any] | None,
+    note: str,
+    error: str = "",
+    problems: Mapping[str, str] | None = None,
+) -> str:
+    """value: what the plain form holds; draft: what the page's script puts in its place."""
+    task_type, config = tasktypes.get(project.task_type), engine.config(project)
+    return render_template(
+        "research/own.html",
+        project=project,
+        form=form,
+        link=_asked(engine.parts(project)).link,
+        task=form.task,
+        task_type=task_type,
+        presenter=f"tasktypes/{task_type.name}/presenter",
+        config=config,
+        payload=form.task["payload"],
+        media=form.task["media"],
+        value=value,
+        draft=draft,
+        note=note,
+        error=error,
+        problems=problems or {},
+        may_be_empty=may_be_empty(task_type, config),
+    )
 
 
 @blueprint.post("/<slug>/tasks/<int:task_id>/more")
@@ -149,7 +251,9 @@ def _asked(parts: tuple[Part, ...]) -> Asked:
     """The filter in the address; InputError for what cannot be read."""
     given = {name: http.args[name] for name in NAMES if http.args.get(name)}
     state, order = given.get("state", ""), given.get("order", "least")
-    decided = given.get("decided")
+    decided = given.get("decided", "")
+    if decided not in ("", "no", "yes", *get_args(stored.Choice)):
+        raise InputError(_("There is no such filter."))
     if state not in ("", "open", "retired") or order not in ("least", "number"):
         raise InputError(_("There is no such filter."))
     return Asked(
@@ -163,7 +267,7 @@ def _asked(parts: tuple[Part, ...]) -> Asked:
             state=cast(Any, state),
             batch_id=_number(given.get("batch")),
             contains=_contains(parts, given.get("value")) or _own_tag(parts, given.get("tag")),
-            is_decided=None if decided is None else decided == "yes",
+            decided=cast(Any, decided),
             not_seen_by=id_of(owner()) if "unseen" in given else None,
             order=cast(Any, order),
         ),

@@ -10,7 +10,7 @@ import builders
 import pytest
 
 from microtasks.core.errors import ConfigInvalid, NotFound
-from microtasks.engine import audit, explorer, ingest, projects, standing
+from microtasks.engine import audit, deciding, explorer, ingest, projects, standing
 from microtasks.engine.ingest import Upload
 from microtasks.engine.projects import ProjectIn
 from microtasks.engine.site import Site
@@ -76,7 +76,7 @@ def test_work_on_tasks_volunteers_and_uploads_is_noted(site: Site) -> None:
             (of.id, task, who),
         ).fetchone()
     assert report is not None
-    explorer.decide(site, project, task, ada, "none", "a shadow")
+    deciding.decide(site, project, task, ada, "none", "a shadow")
     explorer.ask_more(site, project, task, 2, by=ada)
     standing.weigh(site, of.id, standing.name(site, who), is_excluded=True, by=ada)
     standing.weigh(site, of.id, standing.name(site, who), is_excluded=False, by=ada)

@@ -116,6 +116,9 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "explorer.source"): ("researcher", 200),
     ("POST", "explorer.looked"): ("researcher", 303),
     ("POST", "explorer.decide"): ("reviewer", 303),
+    ("POST", "explorer.take_back"): ("reviewer", 303),
+    ("GET", "explorer.own"): ("reviewer", 200),
+    ("POST", "explorer.keep_own"): ("reviewer", 422),  # of no answer
     ("POST", "explorer.ask_more"): ("reviewer", 303),
     ("GET", "research.results"): ("researcher", 200),
     ("GET", "research.download"): ("researcher", 200),

@@ -14,7 +14,7 @@ from people import Person, owner
 
 from microtasks.core.errors import Conflict, InputError, NotFound
 from microtasks.core.tasktype import Part
-from microtasks.engine import checking, explorer, serve
+from microtasks.engine import checking, deciding, explorer, serve
 from microtasks.engine.site import Site
 from microtasks.store import projects
 from microtasks.store.tables import Project
@@ -341,11 +341,11 @@ def test_what_cannot_be_decided_is_refused(site: Site) -> None:
         ("consensus:1", InputError),
     ):
         with pytest.raises(error):
-            explorer.decide(site, project, task, 1, choice)
+            deciding.decide(site, project, task, 1, choice)
     with pytest.raises(InputError):
-        explorer.decide(site, project, task, 1, "none", "x" * 1001)
+        deciding.decide(site, project, task, 1, "none", "x" * 1001)
     with pytest.raises(NotFound):
-        explorer.decide(site, project, task + 1, 1, "none")
+        deciding.decide(site, project, task + 1, 1, "none")
 
 
 def test_a_task_sent_back_is_open_again_for_exactly_so_many(ada: Person, site: Site) -> None:
