@@ -350,9 +350,7 @@ def upgrade() -> None:
     )
     op.add_column("expert_decision", sa.Column("expert", sa.Text(), nullable=True))
     op.add_column("expert_decision", sa.Column("role", sa.Text(), nullable=True))
-    op.alter_column(
-        "expert_decision", "account_id", existing_type=sa.BIGINT(), nullable=True
-    )
+    op.alter_column("expert_decision", "account_id", existing_type=sa.BIGINT(), nullable=True)
     op.add_column(
         "project", sa.Column("shows_teams", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
@@ -399,9 +397,9 @@ def upgrade() -> None:
         "stopping", sa.Column("n_reopened", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("ck_batch_state_known"), "batch", type_="check")
     op.create_check_constraint(
         op.f("ck_batch_state_known"),
@@ -438,18 +436,18 @@ def downgrade() -> None:
         op.f("ck_batch_state_known"), "batch", "state IN ('queued', 'running', 'done', 'failed')"
     )
     op.create_foreign_key(
-        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
-    )
-    op.create_foreign_key(
-        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
-    )
-    op.create_foreign_key(
         op.f("fk_task_content_project_id"),
         "task_content",
         "project",
         ["project_id"],
         ["id"],
         ondelete="CASCADE",
+    )
+    op.create_foreign_key(
+        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
+    )
+    op.create_foreign_key(
+        op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
@@ -467,9 +465,7 @@ def downgrade() -> None:
     op.drop_column("project", "is_ending")
     op.drop_column("project", "trial_of")
     op.drop_column("project", "shows_teams")
-    op.alter_column(
-        "expert_decision", "account_id", existing_type=sa.BIGINT(), nullable=False
-    )
+    op.alter_column("expert_decision", "account_id", existing_type=sa.BIGINT(), nullable=False)
     op.drop_column("expert_decision", "role")
     op.drop_column("expert_decision", "expert")
     op.drop_column("cursor", "soon")
