@@ -65,6 +65,19 @@ def test_a_program_goes_through_all_projects_by_answers_alone(
     assert len(set(seen[: feed.RUN])) == 1 and len(set(seen[: 2 * feed.RUN])) == 2
 
 
+def test_who_has_had_enough_of_a_project_holds_the_task_that_the_start_page_then_leads_to(
+    cy: FlaskClient, projects: list[b.ProjectRow]
+) -> None:
+    (lease,) = post(cy, "/leases", {})["leases"]
+    here = lease["project"]["slug"]
+    (ahead,) = post(cy, "/leases", {"after": here})["leases"]
+    assert ahead["project"]["slug"] != here
+    page = cy.get(f"/start?after={here}", follow_redirects=True)
+    assert page.request.path == f"/p/{ahead['project']['slug']}/work"
+    assert hidden(page.text)["_lease"] == ahead["lease"]
+    assert post(cy, "/leases", {"after": "nowhere"})["leases"]  # unknown: as if nothing had been said
+
+
 def test_what_is_not_understood_is_refused(cy: FlaskClient) -> None:
     for body in ({"limit": 0}, {"types": "question"}, {"low_data": 1}, {"project": "x"}):
         assert cy.post("/api/v1/leases", json=body).status_code == 400

@@ -59,6 +59,9 @@ class AnyLeasesIn(FeedIn):
     """Ask for tasks of whatever project needs help."""
 
     limit: int = Field(1, ge=1, le=MAX_LEASES, description="How many tasks to hand out, at most.")
+    after: str = Field(
+        "", max_length=100, description="Slug of the project that you have had enough of: others come first."
+    )
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"limit": 1, "language": "ar"}]})
 

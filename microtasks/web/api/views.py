@@ -50,7 +50,18 @@ def lease_tasks(slug: str) -> Response:
 @blueprint.post("/leases")
 def lease_any_tasks() -> Response:
     body = _read(models.AnyLeasesIn)
-    served = feed.lease(current_site(), contributor(), _want(body), limit=body.limit, network=network())
+    site = current_site()
+    with site.db.session() as session:
+        last = projects.find_public(session, body.after) if body.after else None
+    served = feed.lease(
+        site,
+        contributor(),
+        _want(body),
+        limit=body.limit,
+        after=last.id if last else None,
+        ends=last is not None,
+        network=network(),
+    )
     return _reply(served.to_json())
 
 

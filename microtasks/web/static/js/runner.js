@@ -183,6 +183,7 @@ function preload(media) {
 
 // Sees to it that a task lies ready; false when the site could not be asked.
 function fetchMore() {
+  if (!queue.length && isRunOver()) lookAhead();
   if (isBack || queue.length || isRunOver()) return Promise.resolve(true);
   fetching ??= post(`/api/v1/projects/${slug}/leases`, {limit: 2}).then(said => {
     take(said.leases);
@@ -190,6 +191,15 @@ function fetchMore() {
     return true;
   }, () => false).finally(() => { fetching = null; });
   return fetching;
+}
+
+// The last one of this run is on the screen: the other project's first task is held, and its picture fetched.
+let isAhead = false;
+function lookAhead() {
+  if (isAhead) return;
+  isAhead = true;
+  const {lang} = document.documentElement;
+  post("/api/v1/leases", {after: slug, language: lang}).then(said => said.leases.forEach(it => preload(it.task.media)), () => {});
 }
 
 async function send() {
