@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from random import Random
 from uuid import UUID
 
-from microtasks.engine import serve
+from microtasks.engine import serve, translating
 from microtasks.engine.serve import Served
 from microtasks.engine.site import Site
 from microtasks.store import feed as store
+from microtasks.store import projects as stored
+from microtasks.store import translations
+from microtasks.store.db import raw
 from microtasks.store.feed import Needy
+from microtasks.store.kept import Kept
 
 #: Tasks of one project before another one: a new question each time would tire people.
 RUN = 8
@@ -19,6 +23,7 @@ RUN = 8
 TRIES = 8
 RETRY_S = 5
 
+_needy: Kept[str, list[Needy]] = Kept()
 _RNG = Random()  # noqa: S311  (chooses among projects; nothing is secret in it)
 
 
@@ -58,7 +63,7 @@ def lease(
     1. Of a project whose tasks are held still. 2. Of `after`, until its run is over. 3. Of another one: in
     the wanted language if there is one, at random by the share of answers it lacks. 4. Of `after` again.
     """
-    projects = {each.project_id: each for each in store.needy(site.db) if want.fits(each)}
+    projects = {each.project_id: each for each in needy(site) if want.fits(each)}
     with site.db.connection() as connection:
         held = [each for each in store.held(connection, contributor) if each in projects]
         if ends:  # what lies ready of it stays for the next time
@@ -83,9 +88,27 @@ def lease(
     return Served(reason="none_for_you" if retries else "complete", retry_after_s=min(retries, default=None))
 
 
+def needy(site: Site) -> list[Needy]:
+    """The projects to choose from. On a site with very many tasks it may be a minute old."""
+
+    def find(keys: list[str]) -> dict[str, list[Needy]]:
+        with site.db.session() as session:
+            connection = raw(session)
+            found = store.needy(connection)
+            translated = translations.of(connection, [each.project_id for each in found])
+            for i, each in enumerate(found):
+                if each.project_id in translated:
+                    project = stored.get(session, each.project_id)
+                    known = translating.languages(project, translated[each.project_id])
+                    found[i] = each._replace(languages=(*each.languages, *known))
+        return dict.fromkeys(keys, found)
+
+    return _needy.get([site.db.url], find)[site.db.url]
+
+
 def is_alone(site: Site, want: Want) -> bool:
     """Is there no second project that would do?"""
-    return sum(want.fits(each) for each in store.needy(site.db)) < 2
+    return sum(want.fits(each) for each in needy(site)) < 2
 
 
 def by_need(projects: Sequence[Needy], want: Want, rng: Random) -> list[Needy]:
@@ -93,11 +116,11 @@ def by_need(projects: Sequence[Needy], want: Want, rng: Random) -> list[Needy]:
 
     Weighted sampling without replacement: Efraimidis and Spirakis (2006), doi:10.1016/j.ipl.2005.11.003.
     """
-    language = want.language.split("-")[0]
+    language = translating.base(want.language)
     return sorted(
         projects,
         key=lambda each: (
-            bool(language) and each.language.split("-")[0] != language,
+            bool(language) and language not in map(translating.base, each.languages),
             -(rng.random() ** (1 / each.need)),
         ),
     )

@@ -5,46 +5,41 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-from microtasks.store.db import Connection, Database
-from microtasks.store.kept import Kept
+from microtasks.store.db import Connection
 
 
 class Needy(NamedTuple):
-    """A project that takes answers. need: share of the answers wanted that is missing, above 0, up to 1."""
+    """A project that takes answers.
+
+    languages: BCP 47, what it can be read in, the owner's first.
+    need: share of the answers wanted that is missing, above 0, up to 1.
+    """
 
     project_id: int
     slug: str
     name: str
     task_type: str
-    language: str
+    languages: tuple[str, ...]
     has_images: bool
     need: float
 
 
-_needy: Kept[str, list[Needy]] = Kept()
-
-
-def needy(db: Database) -> list[Needy]:
-    """Published projects that lack answers. On a site with very many tasks it may be a minute old."""
-
-    def find(keys: list[str]) -> dict[str, list[Needy]]:
-        with db.connection() as connection:
-            rows = connection.execute(
-                """SELECT p.id, p.slug, p.name, p.task_type, p.language,
-                          EXISTS (SELECT 1 FROM (SELECT id FROM task WHERE project_id = p.id
-                                                 ORDER BY id LIMIT 20) AS first
-                                  JOIN task_content c ON c.task_id = first.id
-                                  WHERE cardinality(c.media_ids) > 0),
-                          count.missing::float8 / count.wanted
-                   FROM project p, LATERAL (
-                       SELECT sum(redundancy - n_answers) FILTER (WHERE retired_at IS NULL) AS missing,
-                              sum(CASE WHEN retired_at IS NULL THEN redundancy ELSE n_answers END) AS wanted
-                       FROM task WHERE project_id = p.id) AS count
-                   WHERE p.state = 'published' AND p.trial_of IS NULL AND count.missing > 0"""
-            ).fetchall()
-        return {db.url: [Needy._make(row) for row in rows]}
-
-    return _needy.get([db.url], find)[db.url]
+def needy(connection: Connection) -> list[Needy]:
+    """Published projects that lack answers, each with the owner's own language alone."""
+    rows = connection.execute(
+        """SELECT p.id, p.slug, p.name, p.task_type, ARRAY[p.language],
+                  EXISTS (SELECT 1 FROM (SELECT id FROM task WHERE project_id = p.id
+                                         ORDER BY id LIMIT 20) AS first
+                          JOIN task_content c ON c.task_id = first.id
+                          WHERE cardinality(c.media_ids) > 0),
+                  count.missing::float8 / count.wanted
+           FROM project p, LATERAL (
+               SELECT sum(redundancy - n_answers) FILTER (WHERE retired_at IS NULL) AS missing,
+                      sum(CASE WHEN retired_at IS NULL THEN redundancy ELSE n_answers END) AS wanted
+               FROM task WHERE project_id = p.id) AS count
+           WHERE p.state = 'published' AND p.trial_of IS NULL AND count.missing > 0"""
+    )
+    return [Needy._make(row) for row in rows]
 
 
 def held(connection: Connection, contributor: UUID) -> list[int]:

@@ -12,7 +12,6 @@ from playwright.sync_api import Page, expect
 
 from microtasks.engine import feed
 from microtasks.engine.site import Site
-from microtasks.store import feed as store
 
 pytestmark = pytest.mark.browser
 
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.browser
 def test_start_leads_through_both_projects_and_no_seat_is_left_behind(
     site: Site, visit: Callable[..., Page]
 ) -> None:
-    store._needy._found.clear()
+    feed._needy._found.clear()
     log, other = scene.sentences(site, feed.RUN + 1), builders.project(site, name="Another question")
     builders.tasks(site, other, 2)
     page = visit("/start?minutes=5")

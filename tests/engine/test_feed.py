@@ -11,20 +11,20 @@ from random import Random
 import builders as b
 import pytest
 
-from microtasks.engine import checking, feed, serve, submit
+from microtasks.engine import checking, feed, serve, submit, translating
 from microtasks.engine.feed import Want
 from microtasks.engine.site import Site
 from microtasks.engine.submit import AnswerIn
-from microtasks.store import feed as store
+from microtasks.store import projects
 
 ALL = Want()
 
 
 @pytest.fixture(autouse=True)
 def counted_anew() -> Iterator[None]:
-    store._needy._found.clear()
+    feed._needy._found.clear()
     yield
-    store._needy._found.clear()
+    feed._needy._found.clear()
 
 
 def slugs(served: serve.Served) -> list[str]:
@@ -91,6 +91,20 @@ def test_the_readers_language_comes_first_and_others_when_there_is_none_left(sit
     assert slugs(feed.lease(site, cy, Want("ar"))) == [english.slug]
 
 
+def test_a_project_in_the_readers_language_by_translation_counts_as_one_of_it(site: Site) -> None:
+    plain, translated = b.project(site), b.project(site)
+    for project in (plain, translated):
+        b.tasks(site, project, 1)
+    with site.db.session() as session:
+        of = projects.get(session, translated.id)
+        said = {path: f"{text} (ar)" for path, text in translating.originals(of).items()}
+        translating.save(site, of, "ar", said)
+    assert firsts(site, Want("ar"), 8) == {translated.slug: 8}
+    translating.save(site, of, "ar", dict(list(said.items())[1:]))  # no longer whole: as if there were none
+    feed._needy._found.clear()
+    assert set(firsts(site, Want("ar"), 12)) == {plain.slug, translated.slug}
+
+
 def test_only_what_can_be_shown_and_with_low_data_nothing_with_pictures(site: Site) -> None:
     words, pictures, marks = b.project(site), b.project(site), b.project(site, "marking")
     b.tasks(site, words, 1)
@@ -153,7 +167,7 @@ def test_who_has_done_all_there_is_is_told_so_and_a_project_without_work_for_the
     assert (served.leases, served.reason) == ([], "none_for_you") and served.retry_after_s
     more = b.project(site)
     b.tasks(site, more, 1)
-    store._needy._found.clear()
+    feed._needy._found.clear()
     assert all(slugs(feed.lease(site, cy, ALL)) == [more.slug] for _ in range(5))
 
 

@@ -12,14 +12,13 @@ from flask.testing import FlaskClient
 
 from microtasks.engine import feed
 from microtasks.engine.site import Site
-from microtasks.store import feed as store
 from microtasks.web import create_app
 from microtasks.web.api import models
 
 
 @pytest.fixture(autouse=True)
 def counted_anew() -> None:
-    store._needy._found.clear()
+    feed._needy._found.clear()
 
 
 @pytest.fixture
