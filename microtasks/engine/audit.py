@@ -42,6 +42,7 @@ ACTIONS = {
     "token.make": "made an API token for this project",
     "token.revoke": "revoked an API token for this project",
     "export.request": "asked for an export",
+    "export.download": "downloaded results",
 }
 #: Entries read at a time for the file.
 CHUNK = 1_000

@@ -105,8 +105,11 @@ def listed(site: Site, project: Project, before: int | None = None, limit: int =
         return export_rows.listed(session, _id(project), before, limit)
 
 
-def open(site: Site, project: Project, export_id: int) -> Download:
-    """Open the file of an export. Errors: NotFound; Conflict while it is not ready, or is no longer kept."""
+def open(site: Site, project: Project, export_id: int, *, by: int | None = None) -> Download:
+    """Open the file of an export, and note that an account took it.
+
+    Errors: NotFound; Conflict while it is not ready, or is no longer kept.
+    """
     found = get(site, project, export_id)
     if found.state == "expired":
         raise Conflict("The file of this export is no longer kept. Please ask for a new one.")
@@ -115,7 +118,18 @@ def open(site: Site, project: Project, export_id: int) -> Download:
             "This export is not ready yet." if found.state != "failed" else found.error or GIVEN_UP
         )
     chunks = folders(site).read(found.folder, found.name)
+    if by is not None:
+        note_download(site, project, by, found.what, found.format, export_id)
     return Download(found.name, _mime(found), found.n_bytes, found.sha256, chunks)
+
+
+def note_download(
+    site: Site, project: Project, account_id: int, what: str, format: str, export_id: int | None = None
+) -> None:
+    """Note in the audit log who takes which results: a file streamed now, or that of an export."""
+    with site.db.connection() as connection:
+        facts = {"what": what, "format": format, "export": export_id}
+        audit.note(connection, account_id, _id(project), "export.download", **facts)
 
 
 def facts(export: Export) -> dict[str, Any]:
