@@ -120,7 +120,7 @@ def test_each_type_is_answered_by_its_own_form_and_kept_in_its_own_words(
         assert connection.execute("SELECT count(*) FROM answer").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM consensus").fetchone() == (0,)
     page = ada.get(path)
-    assert "own answer" in page.text and "Change my own answer" in page.text
+    assert "expert’s answer" in page.text and "Change my own answer" in page.text
     assert begun(ada.get(f"{path}/own").text) == value  # to be changed
 
 
@@ -212,7 +212,7 @@ def test_who_may_only_read_neither_sees_the_form_nor_decides(app: Flask, ada: Pe
     assert kept(site) == []
     ada.post(f"{path}/own", {"answer": "no", "note": "a shadow"})
     page = ray.get(path).text
-    assert "own answer" in page and "a shadow" in page and "Take the decision back" not in page
+    assert "expert’s answer" in page and "a shadow" in page and "Take the decision back" not in page
 
 
 def test_a_known_answer_is_not_in_the_form(ada: Person, site: Site) -> None:
@@ -245,8 +245,8 @@ def test_decisions_are_told_apart_filtered_counted_and_taken_back(ada: Person, s
         [third],
     )
     page = ada.get(grid).text
-    assert '<span class="badge ok">own answer</span>' in page
-    assert "own answer (1)" in page and "nothing is right (1)" in page and "accepted (0)" in page
+    assert '<span class="badge ok">expert’s answer</span>' in page
+    assert "expert’s answer (1)" in page and "nothing is right (1)" in page and "accepted (0)" in page
     assert ada.get(f"{grid}?decided=taken_back").status_code == 400
     assert ada.post(f"{grid}/{first}/decision/back?decided=own").status_code == 303
     assert found("decided=own") == [] and found("decided=no") == found("disputed=1") == [first, third]
