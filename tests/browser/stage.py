@@ -12,7 +12,8 @@ AT_REST = """() => new Promise(done => {
   let before, times = 0;
   const look = () => {
     const box = document.querySelector("[data-canvas]").getBoundingClientRect();
-    const view = document.querySelector("[data-scene]").getAttribute("transform")?.match(/[-\\d.e]+/g).slice(-6);
+    const view = document.querySelector("[data-scene]").getAttribute("transform")
+      ?.match(/[-\\d.e]+/g).slice(-6);
     const now = view && [+view[0], box.left + +view[4], box.top + +view[5]];
     times = now && String(now) === String(before) ? times + 1 : 0;
     before = now;
