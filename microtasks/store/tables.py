@@ -333,7 +333,7 @@ class Sending(SQLModel, table=True):
 class Restoration(SQLModel, table=True):
     """A package that somebody brings: looked through, and at their word its project is made again.
 
-    `rows_done` is the restart point: the tasks before it are made. Kept for some days; see engine/bringing.py.
+    `rows_done` is the restart point: the tasks before it are made. Kept for some days: engine/bringing.py.
     """
 
     __table_args__ = (
@@ -397,7 +397,8 @@ class Task(SQLModel, table=True):
         CheckConstraint("(retired_at IS NULL) = (retirement_reason IS NULL)", name="retirement_whole"),
         _one_of("retirement_reason", "consensus", "redundancy", "withdrawn"),
         Index("task_open", "project_id", "pos", postgresql_where=text("open")),
-        Index("task_unretired", "project_id", postgresql_where=text("retired_at IS NULL")),
+        # says whether a project with no open task is done; a new task, which is open, costs it nothing
+        Index("task_full", "project_id", postgresql_where=text("retired_at IS NULL AND NOT open")),
         Index(None, "project_id", "id"),
         {"postgresql_with": {"fillfactor": "80"}},
     )
@@ -423,7 +424,13 @@ class TaskContent(SQLModel, table=True):
     __tablename__ = "task_content"
     __table_args__ = (
         UniqueConstraint("project_id", "external_id"),
-        Index(None, "batch_id"),
+        # an upload's tasks lie together: its pages are found for next to nothing a row
+        Index(
+            "task_content_batch",
+            "batch_id",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+        ),
         # finds a task that is nothing but the same image; costs nothing for other tasks
         Index(
             "task_content_only_image",

@@ -396,9 +396,26 @@ def upgrade() -> None:
     op.add_column(
         "stopping", sa.Column("n_reopened", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
+    op.drop_index(op.f("task_unretired"), table_name="task", postgresql_where="(retired_at IS NULL)")
+    op.create_index(
+        "task_full",
+        "task",
+        ["project_id"],
+        unique=False,
+        postgresql_where=sa.text("retired_at IS NULL AND NOT open"),
+    )
     op.drop_constraint(op.f("fk_task_project_id"), "task", type_="foreignkey")
-    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
+    op.drop_index(op.f("ix_task_content_batch_id"), table_name="task_content")
+    op.create_index(
+        "task_content_batch",
+        "task_content",
+        ["batch_id"],
+        unique=False,
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+    )
     op.drop_constraint(op.f("fk_task_content_batch_id"), "task_content", type_="foreignkey")
+    op.drop_constraint(op.f("fk_task_content_task_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("fk_task_content_project_id"), "task_content", type_="foreignkey")
     op.drop_constraint(op.f("ck_batch_state_known"), "batch", type_="check")
     op.create_check_constraint(
@@ -444,13 +461,24 @@ def downgrade() -> None:
         ondelete="CASCADE",
     )
     op.create_foreign_key(
-        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
-    )
-    op.create_foreign_key(
         op.f("fk_task_content_task_id"), "task_content", "task", ["task_id"], ["id"], ondelete="CASCADE"
     )
     op.create_foreign_key(
+        op.f("fk_task_content_batch_id"), "task_content", "batch", ["batch_id"], ["id"], ondelete="CASCADE"
+    )
+    op.drop_index(
+        "task_content_batch",
+        table_name="task_content",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+    )
+    op.create_index(op.f("ix_task_content_batch_id"), "task_content", ["batch_id"], unique=False)
+    op.create_foreign_key(
         op.f("fk_task_project_id"), "task", "project", ["project_id"], ["id"], ondelete="CASCADE"
+    )
+    op.drop_index("task_full", table_name="task", postgresql_where=sa.text("retired_at IS NULL AND NOT open"))
+    op.create_index(
+        op.f("task_unretired"), "task", ["project_id"], unique=False, postgresql_where="(retired_at IS NULL)"
     )
     op.drop_column("stopping", "n_reopened")
     op.drop_index(op.f("ix_skip_project_id_task_id"), table_name="skip")
