@@ -184,6 +184,7 @@ OWNERS_SCREENS = {
     "results": "/research/{slug}",
     "explorer": "/research/{slug}/tasks",
     "explorer-task": "/research/{slug}/tasks/{task}",
+    "explorer-own": "/research/{slug}/tasks/{task}/own",
     "code-book": "/research/{slug}/code-book",
 }
 

@@ -120,7 +120,8 @@ def test_each_type_is_answered_by_its_own_form_and_kept_in_its_own_words(
         assert connection.execute("SELECT count(*) FROM answer").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM consensus").fetchone() == (0,)
     page = ada.get(path)
-    assert "expert’s answer" in page.text and "Change my own answer" in page.text
+    assert "Expert decided" in page.text and "Change my own answer" in page.text
+    assert page.text.count("expert’s answer") == 2  # beside the consensus, and in the list of decisions
     assert begun(ada.get(f"{path}/own").text) == value  # to be changed
 
 
@@ -293,6 +294,32 @@ def test_exports_carry_the_own_answer_as_they_carry_a_consensus(ada: Person, sit
     for task in (first, second):
         ada.post(f"/research/{of.slug}/tasks/{task}/decision/back")
     assert told() == before
+
+
+@pytest.mark.parametrize(
+    ("task_type", "config", "crowd", "form", "cells"),
+    [
+        ("question", None, YES, {"answer": "no"}, ("yes", "no")),
+        (
+            *("question", LETTER, {"sort": "land"}, {"sort": "ship", "wind": "3"}),
+            ("land", '{"sort":"ship","wind":3}'),
+        ),
+        (
+            *("marking", None, {"marks": [CIRCLE]}),
+            *({"_value": json.dumps({"marks": [CIRCLE, CIRCLE | {"x": 300}]})}, ("1", "2")),
+        ),
+    ],
+)
+def test_an_own_answer_is_exported_in_the_form_of_a_consensus(
+    ada: Person, site: Site, task_type: str, config: Any, crowd: Any, form: dict[str, str], cells: Any
+) -> None:
+    of, task, path = made(site, task_type, config=config, redundancy=3)
+    builders.answers(site, of, task, [crowd] * 3)
+    aggregate.aggregate(site, of.id)
+    ada.post(f"{path}/own", form)
+    text = b"".join(exporting.export(site, stored(site, of), "consensus", "csv")).decode()
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert (row["decision"], (row["value"], row["decision_value"])) == ("own", cells)
 
 
 def test_own_marks_and_squares_lie_on_the_task_and_on_the_whole_image(ada: Person, site: Site) -> None:
