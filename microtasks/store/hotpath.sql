@@ -312,7 +312,9 @@ BEGIN
               SELECT 1 FROM task t WHERE t.project_id = hot_lease.project_id AND t.open AND t.pos < 0) THEN
         reason := 'none_for_you';
         retry_after := CASE WHEN is_resting THEN 30 ELSE 2 END;
-    ELSIF EXISTS (SELECT 1 FROM task t WHERE t.project_id = hot_lease.project_id AND t.retired_at IS NULL) THEN
+    ELSIF EXISTS (
+              SELECT 1 FROM task t WHERE t.project_id = hot_lease.project_id AND t.retired_at IS NULL AND NOT t.open)
+          OR EXISTS (SELECT 1 FROM task t WHERE t.project_id = hot_lease.project_id AND t.open) THEN
         reason := 'none_for_you';  -- every seat is taken; one comes back if its volunteer does not
         retry_after := least(v_seconds, 15);
     ELSE
