@@ -113,7 +113,8 @@ def list_projects(as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("slug", "name", "type", "state"):
+    table.add_column("slug", no_wrap=True)  # to be copied
+    for name in ("name", "type", "state"):
         table.add_column(name, overflow="fold")
     for name in ("tasks", "done", "answers", "wanted", "people"):
         table.add_column(name, justify="right")
@@ -122,7 +123,8 @@ def list_projects(as_json: bool) -> None:
             item["progress"][key] for key in ("tasks", "retired", "answers", "answers_wanted", "contributors")
         )
         table.add_row(item["slug"], item["name"], item["type"], item["state"], *map(str, numbers))
-    Console().print(table)
+    is_screen = sys.stdout.isatty()
+    Console(width=None if is_screen else 200).print(table)
 
 
 @project.command("show")
@@ -165,20 +167,23 @@ def show(slug: str, as_json: bool) -> None:
 def import_package(package: Path, name: str, owner: str | None, answers: bool) -> None:
     """Make a project again from a package (export --what all): ZIP or folder. Prints its slug; it is a draft.
 
-    With answers it gives the same consensus. Its slug, the numbers of its tasks and the pseudonyms of its
-    contributors are new. Images are found where this site has them.
+    With answers it gives the same consensus, and has decisions, reports, skips and earlier versions of
+    answers. Its slug, the numbers of its tasks and the pseudonyms of its contributors are new. Images are
+    found where this site has them. What is wrong with a package is said, and then nothing is made.
     """
-    from microtasks.engine import accounts, restoring
+    from microtasks.engine import accounts, bringing
 
     with open_cli_site() as site:
         account_id = accounts.id_of(site, owner) if owner else None
-        made = restoring.restore_package(
+        made = bringing.restore_package(
             site, package, name=name, account_id=account_id, with_answers=answers
         )
     click.echo(made.project.slug)
     click.echo(f"{made.n_tasks} tasks, {made.n_answers} answers.", err=True)
     if made.n_lost:
-        click.echo(f"{made.n_lost} images are not on this site: their tasks have none.", err=True)
+        click.echo(f"{made.n_lost} tasks have no picture: this site does not have it.", err=True)
+    for notice in made.notices:
+        click.echo(notice, err=True)
 
 
 @main.command("import")

@@ -7,17 +7,26 @@ in short transactions, so memory is flat and volunteers do not notice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import orjson
 
-from microtasks import tasktypes
 from microtasks.core.errors import InputError
 from microtasks.core.tasktype import Column, Consensus, Part
-from microtasks.engine import snapshots
+from microtasks.engine import beside, snapshots
+from microtasks.engine.codebook import (
+    CONTRIBUTOR,
+    EXTERNAL_ID,
+    PROJECT,
+    TASK,
+    TILE,
+    What,
+    distinct,
+    in_short,
+    type_of,
+)
 from microtasks.engine.formats import PLAIN, File, Format, Source, Table, write_csv
 from microtasks.engine.interchange import TOOLS
 from microtasks.engine.site import Site
@@ -26,17 +35,6 @@ from microtasks.engine.vectors import Block, Moments, Same, Vector, rows
 from microtasks.store import answer_columns, exports
 from microtasks.store.cuts import Cut
 from microtasks.store.tables import Project
-
-
-@dataclass(frozen=True, slots=True)
-class What:
-    """One thing that can be exported: its name, one sentence for a person, and how it is read."""
-
-    name: str
-    label: str
-    use: str  # "use this if ..."
-    read: Callable[[View], Table]
-    key: tuple[str, ...] = ()  # columns that tell its rows apart
 
 
 def export(
@@ -89,7 +87,7 @@ def check(
     table = WHATS.get(what)
     if table is None:
         raise InputError(f"There is no export called {what!r}. There are: {', '.join(WHATS)}.")
-    task_type, config = _type(project)
+    task_type, config = type_of(project)
     parts = task_type.parts(config)
     if what in ("marks", "sources") and not task_type.mark_columns(config):
         raise InputError("This project's tasks have no marks to export.")
@@ -106,10 +104,11 @@ def check(
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of a table. next: the key to read on behind; None at the end."""
+    """Some rows of a table. last: the key to read on behind another day; next: the same, None at the end."""
 
     columns: tuple[Column, ...]
     rows: list[tuple[Any, ...]]
+    last: Any
     next: Any
 
 
@@ -125,7 +124,7 @@ def page(site: Site, project: Project, what: str, after: Any, limit: int) -> Pag
     bounds = Bounds(after, limit)
     table = WHATS[what].read(View(site, project, snapshots.take(site, project, same_names=True), bounds))
     rows = list(table.rows)
-    return Page(table.columns, rows, bounds.next)
+    return Page(table.columns, rows, bounds.last, bounds.next)
 
 
 def usual(format: str) -> str:
@@ -140,14 +139,14 @@ def file_name(project: Project, what: str, format: str) -> str:
 
 def formats(site: Site, project: Project) -> list[Format]:
     """The formats that this project can be had in."""
-    task_type, config = _type(project)
+    task_type, config = type_of(project)
     parts = task_type.parts(config)
     return [one for one in FORMATS.values() if one.fits(parts) and not one.lacks(site, _id(project))]
 
 
 def key_of(project: Project, what: str) -> tuple[str, ...]:
     """The columns that tell the rows of a table apart; () where there are none."""
-    own = _type(project)[0].row_key if what == "consensus" else ()
+    own = type_of(project)[0].row_key if what == "consensus" else ()
     return () if own is None else (*WHATS[what].key, *own)
 
 
@@ -175,33 +174,17 @@ def code_book_csv(site: Site, project: Project) -> bytes:
 
 
 def whats(site: Site, project: Project) -> list[What]:
-    """The tables that make sense for this project: marks and big images only where there are such."""
-    task_type, config = _type(project)
-    left_out: set[str] = set()
+    """The tables that make sense for this project: most are left out where there is nothing for them."""
+    task_type, config = type_of(project)
+    left_out = {what.name for what in beside.WHATS} - beside.there(site, project)
     if not task_type.mark_columns(config):
-        left_out = {"marks", "sources"}
+        left_out |= {"marks", "sources"}
     elif not _has_sources(site, project):
-        left_out = {"sources"}
+        left_out |= {"sources"}
     return [what for what in WHATS.values() if what.name not in left_out]
 
 
 # -- what ---------------------------------------------------------------------------------------------
-
-PROJECT = Column("project", "string", "The project's short name, as in its address.")
-TASK = Column("task", "integer", "The task's number in this site; never changes.")
-EXTERNAL_ID = Column("external_id", "string", "The owner's own id of the task, or its file name.")
-CONTRIBUTOR = Column(
-    "contributor",
-    "string",
-    "Pseudonym of an anonymous volunteer: in one export, and in all of the same state, the same person, the "
-    "same text.",
-)
-TILE = (
-    Column("source", "string", "The big image that this task's image was cut from; empty if it was not."),
-    Column("source_x", "integer", "Where in the big image the tile begins: add it to x.", "px"),
-    Column("source_y", "integer", "Where in the big image the tile begins: add it to y.", "px"),
-)
-
 
 DECISION = (
     Column(
@@ -239,7 +222,7 @@ ANSWER_COLUMNS = (
 
 def answers(view: View) -> Table:
     """Every answer as it was given, surplus ones and checks included (see `status`)."""
-    task_type, config = _type(view.project)
+    task_type, config = type_of(view.project)
     columns = (
         *ANSWER_COLUMNS,
         *task_type.answer_columns(config),
@@ -268,7 +251,7 @@ def answers(view: View) -> Table:
         )
 
     if view.bounds is not None:
-        return Table(_distinct(columns), map(some, view.walk(exports.answers, "id")))
+        return Table(distinct(columns), map(some, view.walk(exports.answers, "id")))
 
     def blocks() -> Iterator[Block]:
         for found in answer_columns.walk(view.site.db, view.snapshot.cut, keys):
@@ -285,12 +268,12 @@ def answers(view: View) -> Table:
             )
 
     made = blocks()
-    return Table(_distinct(columns), rows(made), made)
+    return Table(distinct(columns), rows(made), made)
 
 
 def marks(view: View) -> Table:
     """Every mark of every answer, one a row, in pixels of the task's own image."""
-    task_type, config = _type(view.project)
+    task_type, config = type_of(view.project)
     columns = task_type.mark_columns(config)
     name = view.snapshot.name
     tile = _tile_columns(view)
@@ -307,12 +290,12 @@ def marks(view: View) -> Table:
         for row in view.walk(exports.answers, "id")
         for mark in task_type.mark_rows(row["value"], config)
     )
-    return Table(_distinct(all_columns), rows)
+    return Table(distinct(all_columns), rows)
 
 
 def consensus(view: View) -> Table:
     """What the answers add up to, as the type writes it: a row a task, a tag or a mark."""
-    task_type, config = _type(view.project)
+    task_type, config = type_of(view.project)
     tile = _tile_columns(view)
     columns = (
         PROJECT,
@@ -376,7 +359,7 @@ def consensus(view: View) -> Table:
             for own in task_type.rows(found, config):
                 yield (*common, *own, row["stopped"], row["is_audit"], *_tile(row, tile), *_decision(row))
 
-    return Table(_distinct(columns), rows())
+    return Table(distinct(columns), rows())
 
 
 def tasks(view: View) -> Table:
@@ -426,7 +409,7 @@ def tasks(view: View) -> Table:
         )
         for row in view.walk(exports.tasks, "task_id")
     )
-    return Table(_distinct(columns), rows)
+    return Table(distinct(columns), rows)
 
 
 def contributors(view: View) -> Table:
@@ -465,7 +448,7 @@ def contributors(view: View) -> Table:
 
 def sources(view: View) -> Table:
     """Consensus marks of tiled images, merged across the tiles' borders, in the big image's pixels."""
-    task_type, config = _type(view.project)
+    task_type, config = type_of(view.project)
     own = task_type.columns(config)
     columns = (
         PROJECT,
@@ -481,7 +464,7 @@ def sources(view: View) -> Table:
             for mark in task_type.rows(found, config):
                 yield (view.project.slug, row["source"], *mark, row["reducer"], row["updated_at"])
 
-    return Table(_distinct(columns), rows())
+    return Table(distinct(columns), rows())
 
 
 WHATS: dict[str, What] = {
@@ -522,46 +505,16 @@ WHATS: dict[str, What] = {
             "Marks of big images, merged across the borders of their tiles.",
             sources,
         ),
+        *beside.WHATS,
     )
 }
 
 FORMATS: dict[str, Format] = {format.name: format for format in (*PLAIN, *TOOLS)}
 
 
-def in_short(value: Any) -> Any:
-    """A value in one flat cell: one field's own, a list of words joined by |, marks counted, else JSON."""
-    if not isinstance(value, dict):
-        return value
-    if len(value) == 1:
-        (only,) = value.values()
-        if not isinstance(only, (dict, list)):
-            return only
-        if isinstance(only, list):
-            return len(only) if any(isinstance(item, dict) for item in only) else "|".join(map(str, only))
-    return orjson.dumps(value).decode() if value else None
-
-
-def _distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The same columns, none with another's name: an owner may call a field `status` or `task`."""
-    seen: set[str] = set()
-    found: list[Column] = []
-    for column in columns:
-        name = column.name
-        while name in seen:
-            name = f"own_{name}"
-        seen.add(name)
-        found.append(replace(column, name=name))
-    return tuple(found)
-
-
 def _has_sources(site: Site, project: Project) -> bool:
     with site.db.connection() as connection:
         return exports.has_sources(connection, _id(project))
-
-
-def _type(project: Project) -> tuple[Any, Any]:
-    task_type = tasktypes.get(project.task_type)
-    return task_type, task_type.parse_config(project.config)
 
 
 def _id(project: Project) -> int:

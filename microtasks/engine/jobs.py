@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from microtasks.engine import aggregate, exports, ingest, looking, mail, standing
+from microtasks.engine import aggregate, bringing, exports, ingest, looking, mail, standing
 from microtasks.engine.running import JobLost, JobStopped, Running
 from microtasks.engine.site import Site
 from microtasks.store import batches, export_rows, jobs
@@ -73,6 +73,8 @@ def _work(site: Site, job: Running) -> None:
             mail.send(site, target)
         case "export":
             exports.run(site, target, job)
+        case "restore":
+            bringing.run(site, target, job)
         case name:
             raise LookupError(f"There is no job called {name!r}.")
 
@@ -84,6 +86,8 @@ def _give_up(site: Site, claim: jobs.Claim, reason: str) -> str:
                 batches.fail(connection, claim.target_id, ingest.GIVEN_UP)
             elif claim.name == "export":
                 export_rows.fail(connection, claim.target_id, exports.GIVEN_UP)
+            elif claim.name == "restore":
+                bringing.give_up(connection, claim.target_id, bringing.GIVEN_UP)
         if claim.name == "look":
             batches.set_look(connection, claim.target_id, looking.GIVEN_UP)
     return "failed"

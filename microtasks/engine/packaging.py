@@ -237,7 +237,7 @@ def _about(file: File) -> str:
     if what is not None:
         return what.use
     if file.name.endswith(restoring.SUFFIX):
-        return "The project itself, to make it again: microtasks project import."
+        return "The project itself, to make it again: New project, From a package."
     return "What each column means." if file.name.endswith("-columns.csv") else file.mime.split(";")[0]
 
 

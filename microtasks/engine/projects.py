@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import unicodedata
+from collections.abc import Callable
 from itertools import count, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -18,7 +19,7 @@ from microtasks.core.tasktype import Method
 from microtasks.engine import audit, handout
 from microtasks.engine.site import Site
 from microtasks.store import jobs, projects, translations, trials
-from microtasks.store.db import now, raw
+from microtasks.store.db import Connection, now, raw
 from microtasks.store.tables import Project
 
 #: "Stop when sure" unless the owner says otherwise; see docs/consensus.md for what it costs and gives.
@@ -78,19 +79,28 @@ class ProjectIn(BaseModel):
         return self
 
 
-def create(site: Site, account_id: int | None, form: ProjectIn) -> Project:
+def create(
+    site: Site,
+    account_id: int | None,
+    form: ProjectIn,
+    *,
+    also: Callable[[Connection, int], None] = lambda connection, project_id: None,
+    **noted: Any,
+) -> Project:
     """Make a draft project with a slug of its own, from its name. Noted in the audit log, as all below.
 
+    also: writes more in the same transaction. noted: more for the log.
     1. Check the config by the task type (ConfigInvalid, with problems; NotFound for an unknown type).
     2. Store it under the first free slug, with version 1 of its config.
     """
     values = form.model_dump()
-    values["config"] = _config(form)
+    values["config"] = config_of(form)
     with site.db.session() as session:
         for slug in _slugs(form.name, form.task_type):
             project = Project(**values, slug=slug, account_id=account_id)
             if projects.add(session, project):
-                audit.note(raw(session), account_id, project.id, "project.create", slug=slug)
+                also(raw(session), project.id or 0)
+                audit.note(raw(session), account_id, project.id, "project.create", slug=slug, **noted)
                 session.commit()
                 return project
     raise Conflict("No free address was found for this name. Please choose another name.")
@@ -121,7 +131,7 @@ def update(site: Site, project_id: int, form: ProjectIn, *, by: int | None = Non
     3. Where the answers per task changed, change the tasks that have the old number, too.
     4. Where the policy changed, ring for the consensus to be made again.
     """
-    config = _config(form)
+    config = config_of(form)
     with site.db.session() as session:
         project = projects.locked(session, project_id)
         if form.task_type != project.task_type and projects.has_tasks(session, project_id):
@@ -273,8 +283,11 @@ def _move(
     return project
 
 
-def _config(form: ProjectIn) -> dict[str, Any]:
-    """The config as stored: checked by its type, defaults written out. The policy must fit the type, too."""
+def config_of(form: ProjectIn) -> dict[str, Any]:
+    """The config as stored: checked by its type, defaults written out. The policy must fit the type, too.
+
+    Errors: ConfigInvalid, NotFound.
+    """
     task_type = tasktypes.get(form.task_type)
     config = task_type.parse_config(form.config)
     if form.stop_rule == "confidence" and not task_type.inline:

@@ -1,43 +1,50 @@
 """The way back: a package holds one file from which its project can be made again, answers and all.
 
 `SLUG-project.jsonl`: a line for the project (settings, every wording, whose answers weigh nothing), then a
-line a task with its content and answers. Gold is in it only if an owner asked for it. Made again, the project
-gives the same consensus to the byte; its slug, the tasks' numbers and the contributors' pseudonyms are new.
-Decisions of experts, reports, skips and earlier versions of answers stay behind; of images their SHA-256 is
-in it, so they are found where the site has them.
+line a task with its content, its answers in every version, and what stands beside them: decisions of experts,
+reports, skips, and what "stop when sure" said. Gold is in it only if an owner asked for it; of images their
+SHA-256 is in it, so they are found where the site has them. Made again, the project gives the same consensus
+to the byte; its slug, the tasks' numbers and the pseudonyms are new. This module says what is in the file and
+what a line of it becomes; `bringing` makes the project, `unpacking` opens the package.
 """
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
-from pathlib import Path
-from typing import IO, Any
+from random import getrandbits
+from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 import microtasks
 from microtasks import tasktypes
-from microtasks.core import jsonstrict
 from microtasks.core.errors import FileInvalid, MicrotasksError
-from microtasks.core.tasktype import problems
-from microtasks.engine import aggregate, projects
+from microtasks.core.tasktype import TaskType, problems
+from microtasks.engine import beside, projects
 from microtasks.engine.formats import File, to_json
-from microtasks.engine.site import Site
 from microtasks.engine.snapshots import View
-from microtasks.store import exports, restore
-from microtasks.store.tables import Project
+from microtasks.store import beside as stored
+from microtasks.store import exports, tasks
+
+M = TypeVar("M", bound=BaseModel)
 
 SUFFIX = "-project.jsonl"
+#: What the file is like; a later one is read by a later microtasks.
+FORMAT = 1
 CHUNK = 500
-LINE_BYTES_MAX = 64 << 20
 #: What of a project goes with it: what its form asks for.
 SETTINGS = tuple(name for name in projects.ProjectIn.model_fields if name != "config")
-
+#: What a package does not hold, or what is not made again from it: one sentence each.
+LEFT_BEHIND: Final = (
+    "The people of the project with their roles, its API tokens and its audit log.",
+    "Translations, what volunteers learn from, and what they are told after answering.",
+    "Teams, certificates and ratings; skill and habits of volunteers, which the next review finds anew.",
+    "Exports that were made, and who has looked at which result.",
+)
 
 # -- there --------------------------------------------------------------------------------------------
 
@@ -54,6 +61,7 @@ def _lines(view: View, with_gold: bool) -> Iterator[bytes]:
     settings = {name: getattr(project, name) for name in SETTINGS}
     head = {
         "microtasks": microtasks.__version__,
+        "format": FORMAT,
         "project": settings | {"config": project.config},
         "config_version": project.config_version,
         "configs": {str(version): config for version, config in configs},
@@ -62,40 +70,141 @@ def _lines(view: View, with_gold: bool) -> Iterator[bytes]:
     yield to_json(head) + b"\n"
     rows = view.walk(exports.kept_tasks, "task_id")
     while chunk := list(islice(rows, CHUNK)):
+        task_ids = [row["task_id"] for row in chunk]
         with view.site.db.connection() as connection:
-            answers = exports.kept_answers(connection, cut, [row["task_id"] for row in chunk])
-        of: dict[int, list[dict[str, Any]]] = {row["task_id"]: [] for row in chunk}
+            answers = exports.kept_answers(connection, cut, task_ids)
+            earlier = stored.earlier(connection, cut, answers)
+            also = stored.of_tasks(connection, cut, task_ids)
+        of: dict[int, list[dict[str, Any]]] = {task_id: [] for task_id in task_ids}
         for answer in answers:
-            kept = {key: answer[key] for key in AnswerIn.model_fields if key != "contributor"}
+            versions = [_only(VersionIn, one) for one in earlier.get(answer["id"], ())]
             of[answer["task_id"]].append(
-                {"contributor": view.snapshot.name(answer["contributor_id"]), **kept}
+                _only(AnswerIn, {**answer, **_named(view, answer), "earlier": versions})
             )
         for row in chunk:
-            task = {key: row[key] for key in TaskIn.model_fields if key in row}
-            if not with_gold:
-                task["gold"] = None
-            yield to_json({**task, "answers": of[row["task_id"]]}) + b"\n"
+            key = row["task_id"]
+            decisions = [
+                {**one, "expert": beside.expert(view, one)} for one in also["decisions"].get(key, ())
+            ]
+            task = {
+                **row,
+                "gold": row["gold"] if with_gold else None,
+                "priority": tasks.priority(row["pos"]),
+                "stopped": _stopped(row),
+                "answers": of[key],
+                "decisions": [_only(DecisionIn, one) for one in decisions],
+                "reports": [
+                    _only(ReportIn, {**one, **_named(view, one)}) for one in also["reports"].get(key, ())
+                ],
+                "skips": [_only(SkipIn, {**one, **_named(view, one)}) for one in also["skips"].get(key, ())],
+            }
+            yield to_json(_only(TaskIn, task)) + b"\n"
+
+
+def _only(model: type[BaseModel], row: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file holds of a row."""
+    return {name: row[name] for name in model.model_fields}
+
+
+def _named(view: View, row: Mapping[str, Any]) -> dict[str, str]:
+    return {"contributor": view.snapshot.name(row["contributor_id"])}
+
+
+def _stopped(row: Mapping[str, Any]) -> dict[str, Any] | None:
+    if row["stopped"] is None:
+        return None
+    return {
+        "outcome": row["stopped"],
+        "is_audit": row["is_audit"],
+        "n_answers": row["n_when_stopped"],
+        "value": row["value_when_stopped"],
+        "n_reopened": row["n_reopened"],
+        "decided_at": row["decided_at"],
+    }
 
 
 # -- and back -----------------------------------------------------------------------------------------
+
+
+def _moment(text: str) -> str:
+    """A time as the file says it, to the microsecond; ValueError."""
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("a time without its zone")
+    return text
+
+
+Moment = Annotated[str, Field(max_length=40), AfterValidator(_moment)]
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+Pixel = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Value = dict[str, Any]
 
 
 class _In(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
+class VersionIn(_In):
+    """An answer as it was before it was corrected."""
+
+    revision: int = Field(ge=1, le=32_000)
+    kind: str = Field(pattern="^(value|empty|cant_tell)$")
+    value: Value | None
+    created_at: Moment
+
+
 class AnswerIn(_In):
     """One answer of the file."""
 
-    contributor: str = Field(min_length=1, max_length=64)
+    contributor: Name
     kind: str = Field(pattern="^(value|empty|cant_tell)$")
     status: str = Field(pattern="^(counted|surplus|check)$")
-    value: dict[str, Any] | None
-    seconds_spent: float | None = Field(ge=0)
+    value: Value | None
+    seconds_spent: float | None = Field(ge=0, le=1e9)
     revision: int = Field(ge=1, le=32_000)
-    created_at: str
-    revised_at: str | None
-    config_version: int = Field(ge=1)
+    created_at: Moment
+    revised_at: Moment | None
+    config_version: Version
+    earlier: list[VersionIn]
+
+
+class DecisionIn(_In):
+    """What an expert decided."""
+
+    expert: Name
+    role: str = Field(pattern="^(owner|collaborator|reviewer|researcher|operator)$")
+    choice: str = Field(pattern="^(consensus|answer|own|none|taken_back)$")
+    value: Value | None
+    note: str = Field(max_length=1000)
+    created_at: Moment
+
+
+class ReportIn(_In):
+    """What a volunteer reported."""
+
+    contributor: Name
+    reason: str = Field(min_length=1, max_length=100)
+    note: str = Field(max_length=10_000)
+    created_at: Moment
+    closed_at: Moment | None
+
+
+class SkipIn(_In):
+    """That a volunteer skipped it."""
+
+    contributor: Name
+    created_at: Moment
+
+
+class StoppedIn(_In):
+    """What "stop when sure" said of the task."""
+
+    outcome: str = Field(pattern="^(sure|disputed|full)$")
+    is_audit: bool
+    n_answers: int = Field(ge=0, le=1000)
+    value: Value | None
+    n_reopened: int = Field(ge=0, le=2**31 - 1)
+    decided_at: Moment
 
 
 class TaskIn(_In):
@@ -106,133 +215,152 @@ class TaskIn(_In):
     hidden: dict[str, str]
     after: dict[str, str]
     redundancy: int = Field(ge=1, le=1000)
-    retired_at: str | None
+    priority: float = Field(ge=0, le=1)
+    retired_at: Moment | None
     retirement_reason: str | None = Field(pattern="^(consensus|redundancy|withdrawn)$")
-    gold: dict[str, Any] | None
-    source: str | None
-    source_x: int | None
-    source_y: int | None
-    source_image: str | None
-    images: list[str]
+    gold: Value | None
+    source: str | None = Field(max_length=500)
+    source_x: Pixel | None
+    source_y: Pixel | None
+    source_image: str | None = Field(max_length=64)
+    images: list[Annotated[str, Field(max_length=64)]] = Field(max_length=1000)
+    stopped: StoppedIn | None
     answers: list[AnswerIn]
+    decisions: list[DecisionIn]
+    reports: list[ReportIn]
+    skips: list[SkipIn]
 
 
 class HeadIn(_In):
     """The first line of the file."""
 
-    microtasks: str
+    microtasks: str = Field(max_length=60)
+    format: int
     project: dict[str, Any]
-    config_version: int = Field(ge=1)
-    configs: dict[str, dict[str, Any]]
-    excluded: list[str]
+    config_version: Version
+    configs: dict[Annotated[str, Field(pattern="^[1-9][0-9]{0,8}$")], dict[str, Any]]
+    excluded: list[Name]
 
 
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """A project that was made again. n_lost: images that this site does not have."""
+class Head:
+    """The project of the file. form: what its form asks for; configs: its wordings by version, parsed."""
 
-    project: Project
-    n_tasks: int
-    n_answers: int
-    n_lost: int
-
-
-def restore_package(
-    site: Site, path: Path, *, name: str = "", account_id: int | None = None, with_answers: bool = True
-) -> Restored:
-    """Make a project from a package: a ZIP, its folder, or the one file. A draft; nothing is published.
-
-    Errors: FileInvalid, naming the line; what is wrong leaves a draft with the tasks before it.
-
-    1. Read the project's line, make the project and its wordings. 2. Make tasks and answers, a chunk at a
-    time; each value is checked by the task type. 3. Make the consensus anew.
-    """
-    with _opened(path) as lines:
-        rows = iter(_read(lines))
-        head = _checked(HeadIn, next(rows, None), 1)
-        form = _checked(projects.ProjectIn, {**head.project, **({"name": name} if name else {})}, 1)
-        project = projects.create(site, account_id, form)
-        assert project.id is not None  # noqa: S101  (it is stored)
-        task_type = tasktypes.get(project.task_type)
-        configs = {0: task_type.parse_config(project.config)}  # and the earlier wordings by version
-        for version, kept in head.configs.items():
-            configs[int(version) if version.isdigit() else 1] = task_type.parse_config(kept)
-        with site.db.connection() as connection:
-            for version, kept in head.configs.items():
-                restore.config(connection, project.id, int(version) if version.isdigit() else 1, kept)
-            batch_id = restore.batch(connection, project.id, path.name)
-        n_tasks = n_answers = n_lost = 0
-        number = 1
-        while chunk := list(islice(rows, CHUNK)):
-            tasks = []
-            for raw in chunk:
-                number += 1
-                tasks.append(_task(_checked(TaskIn, raw, number), task_type, configs, with_answers, number))
-            with site.db.connection() as connection:
-                lost = _with_images(connection, tasks)
-                restore.tasks(connection, project.id, batch_id, tasks)
-            n_tasks += len(tasks)
-            n_answers += sum(len(task["answers"]) for task in tasks)
-            n_lost += lost
-    if with_answers:
-        with site.db.connection() as connection:
-            restore.leave_out(connection, project.id, [_contributor(each) for each in head.excluded])
-        aggregate.aggregate(site, project.id)
-    return Restored(project, n_tasks, n_answers, n_lost)
-
-
-def _task(
-    given: TaskIn, task_type: Any, configs: Mapping[int, Any], with_answers: bool, number: int
-) -> dict[str, Any]:
-    """A task as it is stored: every value checked, contributors under ids of this site."""
-    try:
-        payload = task_type.Payload.model_validate(given.payload)
-        if given.gold is not None:
-            task_type.check_gold(given.gold, payload, configs[0])
-    except ValidationError as error:
-        raise FileInvalid(f"Line {number}: {problems(error)[0]['what']}") from None
-    except MicrotasksError as error:
-        raise FileInvalid(f"Line {number}: {error.message}") from None
-    task = given.model_dump()
-    answers = task.pop("answers") if with_answers else []
-    task.pop("answers", None)
-    for answer in answers:
-        if (answer["kind"] == "cant_tell") != (answer["value"] is None):
-            raise FileInvalid(f"Line {number}: an answer has no value, or one that it cannot have.")
+    def __init__(self, raw: Mapping[str, Any] | None, name: str = "") -> None:
+        """Errors: FileInvalid for no such file, one of another version, or settings that its type refuses."""
+        if raw is None or not isinstance(raw.get("microtasks"), str):
+            raise FileInvalid("Line 1: this is not the file of a project that microtasks has written.")
+        if raw.get("format") != FORMAT:
+            raise FileInvalid(
+                f"This package was written by microtasks {raw['microtasks'][:60]}, whose packages are of "
+                f"another kind than those that this site reads ({microtasks.__version__}). Export it again "
+                "with the same version as this site's, or ask the operator to bring this site up to date."
+            )
+        self.given = head = checked(HeadIn, raw, 1)
+        self.form: projects.ProjectIn = checked(
+            projects.ProjectIn, {**head.project, **({"name": name} if name else {})}, 1
+        )
         try:
-            if answer["value"] is not None:
-                asked = configs.get(answer["config_version"], configs[0])
-                task_type.parse_value(answer["value"], payload, asked)
+            self.task_type: TaskType[Any, Any, Any] = tasktypes.get(self.form.task_type)
+            projects.config_of(self.form)  # with a policy that fits its type
+            self.configs = {0: self.task_type.parse_config(self.form.config)}  # 0: the present one
+            for version, kept in head.configs.items():
+                self.configs[int(version)] = self.task_type.parse_config(kept)
         except MicrotasksError as error:
-            raise FileInvalid(f"Line {number}: {error.message}") from None
-        answer["contributor"] = _contributor(answer["contributor"])
-    n_answers = sum(answer["status"] == "counted" for answer in answers)
+            raise FileInvalid(f"Line 1: {_said(error)}") from None
+
+    @property
+    def excluded(self) -> list[str]:
+        """The ids here of those whose answers weigh nothing."""
+        return [contributor(each) for each in self.given.excluded]
+
+
+def task(given: TaskIn, head: Head, number: int, *, with_answers: bool = True) -> dict[str, Any]:
+    """A task as it is stored: every value checked, people under ids of this site. FileInvalid with the line.
+
+    1. Content and gold. 2. Answers in every version. 3. What stands beside them. 4. Its state.
+    """
+    kind, asked = head.task_type, head.configs[0]
+
+    def wrong(what: str) -> FileInvalid:
+        return FileInvalid(f"Line {number}: {what}")
+
+    try:
+        payload = kind.Payload.model_validate(given.payload)
+        if given.gold is not None:
+            kind.check_gold(given.gold, payload, asked)
+        for answer in given.answers:
+            config = head.configs.get(answer.config_version, asked)
+            versions: list[AnswerIn | VersionIn] = [answer, *answer.earlier]
+            for version in versions:
+                if (version.kind == "cant_tell") != (version.value is None):
+                    raise wrong("an answer has no value, or one that it cannot have.")
+                if version.value is not None:
+                    kind.parse_value(version.value, payload, config)
+            if [one.revision for one in answer.earlier] != list(range(1, answer.revision)):
+                raise wrong("an answer that was corrected lacks what it was before.")
+        for decision in given.decisions:
+            if (decision.choice in ("none", "taken_back")) != (decision.value is None):
+                raise wrong("a decision has no value, or one that it cannot have.")
+            _check_decided(decision, payload, head)
+    except ValidationError as error:
+        raise wrong(problems(error)[0]["what"]) from None
+    except FileInvalid:
+        raise
+    except MicrotasksError as error:
+        raise wrong(_said(error)) from None
+    for people in (given.answers, given.reports, given.skips):
+        if len({one.contributor for one in people}) < len(people):
+            raise wrong("the same volunteer is there twice.")
+    made = given.model_dump()
+    # Known answers are in a package only where they were asked for: a check of none is nothing.
+    made["answers"] = [one for one in made["answers"] if one["status"] != "check" or given.gold is not None]
+    if not with_answers:
+        made |= {"answers": [], "decisions": [], "reports": [], "skips": [], "stopped": None}
+    for one in (*made["answers"], *made["reports"], *made["skips"]):
+        one["contributor"] = contributor(one["contributor"])
+    n_answers = sum(one["status"] == "counted" for one in made["answers"])
     if n_answers > given.redundancy:
-        raise FileInvalid(f"Line {number}: the task has more counted answers than it may have.")
-    if not with_answers and task["retirement_reason"] != "withdrawn":
-        task |= {"retired_at": None, "retirement_reason": None}
-    if (task["retired_at"] is None) != (task["retirement_reason"] is None):
-        raise FileInvalid(f"Line {number}: a task is done for a reason and at a time, or not at all.")
-    return {**task, "answers": answers, "n_answers": n_answers}
+        raise wrong("the task has more counted answers than it may have.")
+    if not with_answers and given.retirement_reason != "withdrawn":
+        made |= {"retired_at": None, "retirement_reason": None}
+    if (made["retired_at"] is None) != (made["retirement_reason"] is None):
+        raise wrong("a task is done for a reason and at a time, or not at all.")
+    if made["retired_at"] is None and n_answers == given.redundancy:
+        last = max(one["created_at"] for one in made["answers"])
+        made |= {"retired_at": last, "retirement_reason": "redundancy"}
+    position = tasks.position(given.priority, getrandbits(tasks.RANDOM_BITS))
+    return {**made, "n_answers": n_answers, "pos": position}
 
 
-def _with_images(connection: Any, tasks: Iterable[dict[str, Any]]) -> int:
-    """Put this site's images in place of their hashes; return how many it does not have."""
-    tasks = list(tasks)
-    wanted = {digest for task in tasks for digest in (*task["images"], task["source_image"]) if digest}
-    found = restore.media(connection, sorted(wanted))
-    for task in tasks:
-        task["media_ids"] = [found[digest] for digest in task.pop("images") if digest in found]
-        task["source_media_id"] = found.get(task.pop("source_image"))
-    return len(wanted - set(found))
+def _check_decided(decision: DecisionIn, payload: Any, head: Head) -> None:
+    """Refuse what is no value of any wording: nobody knows which one an expert saw.
+
+    A consensus need not be an answer that would be taken: it may leave a field open.
+    """
+    if decision.value is None:
+        return
+    head.task_type.Value.model_validate(decision.value)
+    if decision.choice == "consensus":
+        return
+    refused: MicrotasksError | None = None
+    for config in head.configs.values():
+        try:
+            head.task_type.parse_value(decision.value, payload, config)
+        except MicrotasksError as error:
+            refused = refused or error
+        else:
+            return
+    if refused is not None:
+        raise refused
 
 
-def _contributor(name: str) -> str:
+def contributor(name: str) -> str:
     """The id that stands for a pseudonym here: the same name in one package, the same person."""
     return str(UUID(bytes=hashlib.blake2b(name.encode(), digest_size=16).digest()))
 
 
-def _checked(model: type[Any], raw: object, number: int) -> Any:
+def checked(model: type[M], raw: object, number: int) -> M:
+    """The line as its model; FileInvalid with its number."""
     try:
         return model.model_validate(raw)
     except ValidationError as error:
@@ -240,30 +368,22 @@ def _checked(model: type[Any], raw: object, number: int) -> Any:
         raise FileInvalid(f"Line {number}: {found['where']}: {found['what']}") from None
 
 
-def _read(lines: IO[bytes]) -> Iterator[Mapping[str, Any]]:
-    number = 0
-    while line := lines.readline(LINE_BYTES_MAX + 1):
-        number += 1
-        if len(line) > LINE_BYTES_MAX:
-            raise FileInvalid(f"Line {number} is too long.")
-        try:
-            yield jsonstrict.loads(line)
-        except MicrotasksError as error:
-            raise FileInvalid(f"Line {number}: {error.message}") from None
+def chunks(lines: Iterable[tuple[int, int, Mapping[str, Any]]], n_bytes_max: int) -> Iterator[Sequence[Any]]:
+    """Lines (number, bytes, value) so many at a time that memory stays flat however long they are."""
+    chunk: list[tuple[int, Mapping[str, Any]]] = []
+    n_bytes = 0
+    for number, length, value in lines:
+        chunk.append((number, value))
+        n_bytes += length
+        if len(chunk) >= CHUNK or n_bytes >= n_bytes_max:
+            yield chunk
+            chunk, n_bytes = [], 0
+    if chunk:
+        yield chunk
 
 
-def _opened(path: Path) -> IO[bytes]:
-    """The file of a package. Errors: FileInvalid when there is none."""
-    missing = FileInvalid("This is no package of a whole project: it has no file named ...-project.jsonl.")
-    if path.is_dir():
-        found = sorted(path.glob(f"*{SUFFIX}"))
-        if not found:
-            raise missing
-        return found[0].open("rb")
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            named = [name for name in archive.namelist() if name.endswith(SUFFIX)]
-            if not named:
-                raise missing
-            return archive.open(named[0])
-    return path.open("rb")
+def _said(error: MicrotasksError) -> str:
+    """What is wrong, with the first of several reasons."""
+    for found in error.details.get("problems", ()):
+        return f"{error.message} {found['where']}: {found['what']}"
+    return error.message

@@ -13,6 +13,7 @@ from microtasks.engine import ingest, intake
 from microtasks.engine.archives import MANIFEST
 from microtasks.engine.site import Site
 from microtasks.store import sending
+from microtasks.store.db import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,11 @@ class Sent:
         return {"id": self.id, "piece_bytes": self.piece_bytes, "files": self.files}
 
 
-def begin(site: Site, project_id: int, account_id: int, files: Sequence[tuple[str, int]]) -> Sent:
-    """Announce the files (name, size in bytes) of an upload. Errors: FileInvalid for none, or too much."""
+def begin(site: Site, project_id: int | None, account_id: int, files: Sequence[tuple[str, int]]) -> Sent:
+    """Announce the files (name, size in bytes) of an upload. Errors: FileInvalid for none, or too much.
+
+    project_id: where it goes; None for a package, which makes a project of its own.
+    """
     if not files:
         raise FileInvalid("There is no file in this upload.")
     if len(files) > site.settings.max_batch_files:
@@ -45,7 +49,7 @@ def begin(site: Site, project_id: int, account_id: int, files: Sequence[tuple[st
     return sent
 
 
-def find(site: Site, project_id: int, account_id: int, upload: str) -> Sent:
+def find(site: Site, project_id: int | None, account_id: int, upload: str) -> Sent:
     """The upload as far as it has come; NotFound when it is another's, or gone."""
     with site.db.connection() as connection:
         files = sending.find(connection, upload, project_id, account_id)
@@ -55,7 +59,7 @@ def find(site: Site, project_id: int, account_id: int, upload: str) -> Sent:
 
 
 def receive(
-    site: Site, project_id: int, account_id: int, upload: str, number: int, offset: int, content: bytes
+    site: Site, project_id: int | None, account_id: int, upload: str, number: int, offset: int, content: bytes
 ) -> int:
     """Take the next piece of file `number`; return how much of it is here. A piece that is here is no error.
 
@@ -81,17 +85,22 @@ def receive(
 def finish(site: Site, project_id: int, account_id: int, upload: str) -> int:
     """Make a staged batch of an upload that is whole; return its id. Errors: NotFound, Conflict."""
     with site.db.connection() as connection:
-        files = sending.find(connection, upload, project_id, account_id, is_locked=True)
-        if files is None:
-            raise NotFound("There is no such upload.")
-        if missing := [file["name"] for file in files if file["received"] < file["size"]]:
-            raise Conflict(f"{missing[0]} has not arrived whole yet.")
-        for number, file in enumerate(files):
-            if not file["size"]:
-                site.uploads.append(upload, f"{number:06}", 0, b"")
-        listed = [{"name": file["name"], "file": f"{number:06}"} for number, file in enumerate(files)]
-        site.uploads.append(upload, MANIFEST, 0, json.dumps(listed).encode())
-        label = files[0]["name"] + (f" and {len(files) - 1} more" if len(files) > 1 else "")
+        label = whole(site, connection, project_id, account_id, upload)
         batch_id = ingest.take(site, project_id, upload, label, is_staged=True, by=account_id)
         sending.drop(connection, upload)
     return batch_id
+
+
+def whole(site: Site, connection: Connection, project_id: int | None, account_id: int, upload: str) -> str:
+    """Let an upload that has arrived be as any other; return what it is called. NotFound, Conflict."""
+    files = sending.find(connection, upload, project_id, account_id, is_locked=True)
+    if files is None:
+        raise NotFound("There is no such upload.")
+    if missing := [file["name"] for file in files if file["received"] < file["size"]]:
+        raise Conflict(f"{missing[0]} has not arrived whole yet.")
+    for number, file in enumerate(files):
+        if not file["size"]:
+            site.uploads.append(upload, f"{number:06}", 0, b"")
+    listed = [{"name": file["name"], "file": f"{number:06}"} for number, file in enumerate(files)]
+    site.uploads.append(upload, MANIFEST, 0, json.dumps(listed).encode())
+    return str(files[0]["name"]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")

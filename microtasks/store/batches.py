@@ -151,7 +151,8 @@ def uploads_in_use(connection: Connection) -> set[str]:
     rows = connection.execute(
         """SELECT upload FROM batch WHERE state IN ('queued', 'running')
            OR state = 'staged' AND created_at > now() - make_interval(days => %s)
-           UNION ALL SELECT id FROM upload""",
+           UNION ALL SELECT id FROM upload
+           UNION ALL SELECT upload FROM restoration WHERE state IN ('staged', 'queued', 'running')""",
         (STAGED_DAYS,),
     )
     return {row[0] for row in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from microtasks.store import batches, drafts, sending, trials
+from microtasks.store import batches, drafts, restorations, sending, trials
 from microtasks.store.db import Connection
 
 NETWORK_PERIOD_DAYS = 30
@@ -49,6 +49,7 @@ def drop_expired(connection: Connection) -> None:
     drafts.drop_old(connection, DRAFT_DAYS)
     sending.drop_old(connection, SENDING_DAYS)
     batches.drop_staged(connection)
+    restorations.drop_old(connection)
     connection.execute("DELETE FROM signin_link WHERE expires_at < now() - interval '1 day'")
     connection.execute("DELETE FROM owner_session WHERE expires_at < now()")
     connection.execute("DELETE FROM job WHERE state = 'done' AND finished_at < now() - interval '7 days'")

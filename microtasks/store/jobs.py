@@ -14,7 +14,7 @@ from psycopg.errors import UniqueViolation
 from microtasks.store.db import Connection
 
 #: What a worker may run. A job names one of these, never a function.
-NAMES = ("import", "look", "reduce", "aggregate", "mail", "export")
+NAMES = ("import", "look", "reduce", "aggregate", "mail", "export", "restore")
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,12 @@ def locked(session: Session, project_id: int) -> Project:
     return project
 
 
+def delete(connection: Connection, project_id: int) -> None:
+    """Delete a project with everything in it."""
+    connection.execute("SET LOCAL statement_timeout = '10min'")  # a million tasks may have to go
+    connection.execute("DELETE FROM project WHERE id = %s", (project_id,))
+
+
 def has_tasks(session: Session, project_id: int) -> bool:
     return (
         _row(raw(session), "SELECT EXISTS (SELECT 1 FROM task WHERE project_id = %s)", project_id)[0] is True

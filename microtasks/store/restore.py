@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
+from psycopg.errors import DataError, UniqueViolation
 
+from microtasks.core.errors import FileInvalid
 from microtasks.store.db import Connection
 
 
 def batch(connection: Connection, project_id: int, label: str) -> int:
-    """The upload that they belong to; return its id."""
+    """The upload that they belong to, made unless it is there; return its id."""
+    row = connection.execute("SELECT min(id) FROM batch WHERE project_id = %s", (project_id,)).fetchone()
+    if row is not None and row[0] is not None:
+        return int(row[0])
     row = connection.execute(
         "INSERT INTO batch (project_id, state, phase, label, upload, finished_at)"
         " VALUES (%s, 'done', 'ready', %s, '', now()) RETURNING id",
@@ -42,48 +47,92 @@ def media(connection: Connection, digests: Sequence[str]) -> dict[str, int]:
 
 
 def tasks(connection: Connection, project_id: int, batch_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write tasks with content, gold and answers.
+    """Write tasks with content, gold, answers in every version, and what stands beside them.
 
-    rows: external_id, payload, hidden, after, redundancy, retired_at, retirement_reason, gold, source,
-    source_x, source_y, source_media_id, media_ids, answers (contributor, kind, status, value, seconds_spent,
-    revision, created_at, revised_at, config_version each).
+    rows: external_id, payload, hidden, after, pos, redundancy, retired_at, retirement_reason, gold, source,
+    source_x, source_y, source_media_id, media_ids, n_answers; `stopped` (outcome, is_audit, n_answers, value,
+    n_reopened, decided_at) or None; `answers` (contributor, kind, status, value, seconds_spent, revision,
+    created_at, revised_at, config_version, `earlier` each), `decisions` (expert, role, choice, value, note,
+    created_at), `reports` and `skips`. FileInvalid where two have the same id.
     """
     packed = orjson.dumps([{**row, "nth": nth} for nth, row in enumerate(rows)]).decode()
-    connection.execute(
-        """WITH given AS MATERIALIZED (
-               SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g(
-                   nth int, external_id text, payload jsonb, hidden jsonb, after jsonb, redundancy int,
-                   n_answers int, retired_at timestamptz, retirement_reason text, gold jsonb, source text,
-                   source_x int, source_y int, source_media_id bigint, media_ids jsonb, answers jsonb)),
-           numbered AS MATERIALIZED (
-               SELECT g.*, nextval(pg_get_serial_sequence('task', 'id')) AS id FROM given g ORDER BY nth),
-           made AS (
-               INSERT INTO task (id, project_id, pos, redundancy, n_answers, retired_at, retirement_reason)
-               SELECT id, %(project)s, (random() * (1::bigint << 52))::bigint, redundancy, n_answers,
-                      retired_at, retirement_reason FROM numbered ORDER BY id RETURNING id),
-           content AS (
-               INSERT INTO task_content (task_id, project_id, batch_id, external_id, payload, hidden, after,
-                                         source, source_x, source_y, source_media_id, media_ids)
-               SELECT n.id, %(project)s, %(batch)s, n.external_id, n.payload, n.hidden, n.after, n.source,
-                      n.source_x, n.source_y, n.source_media_id,
-                      ARRAY(SELECT i::bigint FROM jsonb_array_elements_text(n.media_ids) AS i)
-               FROM numbered n JOIN made ON made.id = n.id RETURNING task_id),
-           known AS (
-               INSERT INTO task_gold (task_id, project_id, value)
-               SELECT n.id, %(project)s, n.gold FROM numbered n JOIN made ON made.id = n.id
-               WHERE n.gold IS NOT NULL AND n.gold <> 'null')
-           INSERT INTO answer (project_id, task_id, contributor_id, kind, status, value, seconds_spent,
-                               revision, created_at, revised_at, config_version)
-           SELECT %(project)s, n.id, a.contributor, a.kind, a.status, nullif(a.value, 'null'),
-                  a.seconds_spent, a.revision, a.created_at, a.revised_at, a.config_version
-           FROM numbered n JOIN made ON made.id = n.id,
-                LATERAL jsonb_to_recordset(n.answers) AS a(
-                    contributor uuid, kind text, status text, value jsonb, seconds_spent float8, revision int,
-                    created_at timestamptz, revised_at timestamptz, config_version int)
-           ORDER BY n.id, a.created_at""",
-        {"rows": packed, "project": project_id, "batch": batch_id},
-    )
+    parameters = {"rows": packed, "project": project_id, "batch": batch_id}
+    try:
+        connection.execute(_TASKS, parameters)
+    except UniqueViolation:
+        raise FileInvalid("Two tasks of this package have the same id.") from None
+    except DataError as error:
+        raise FileInvalid(
+            f"A value of this package cannot be stored: {error.diag.message_primary}."
+        ) from None
     connection.execute("UPDATE batch SET n_tasks = n_tasks + %s WHERE id = %s", (len(rows), batch_id))
+
+
+#: Tasks and answers get their numbers first, so that all is written by one statement.
+_TASKS = """
+WITH given AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g(
+        nth int, external_id text, payload jsonb, hidden jsonb, after jsonb, pos bigint, redundancy int,
+        n_answers int, retired_at timestamptz, retirement_reason text, gold jsonb, source text,
+        source_x int, source_y int, source_media_id bigint, media_ids jsonb, stopped jsonb, answers jsonb,
+        decisions jsonb, reports jsonb, skips jsonb)),
+numbered AS MATERIALIZED (
+    SELECT g.*, nextval(pg_get_serial_sequence('task', 'id')) AS id FROM given g ORDER BY nth),
+said AS MATERIALIZED (
+    SELECT o.*, nextval(pg_get_serial_sequence('answer', 'id')) AS id FROM (
+        SELECT n.id AS task_id, a.* FROM numbered n, LATERAL jsonb_to_recordset(n.answers) AS a(
+            contributor uuid, kind text, status text, value jsonb, seconds_spent float8, revision int,
+            created_at timestamptz, revised_at timestamptz, config_version int, earlier jsonb)
+        ORDER BY n.id, a.created_at) AS o),
+made AS (
+    INSERT INTO task (id, project_id, pos, redundancy, n_answers, retired_at, retirement_reason)
+    SELECT id, %(project)s, pos, redundancy, n_answers, retired_at, retirement_reason
+    FROM numbered ORDER BY id),
+content AS (
+    INSERT INTO task_content (task_id, project_id, batch_id, external_id, payload, hidden, after,
+                              source, source_x, source_y, source_media_id, media_ids)
+    SELECT n.id, %(project)s, %(batch)s, n.external_id, n.payload, n.hidden, n.after, n.source,
+           n.source_x, n.source_y, n.source_media_id,
+           ARRAY(SELECT i::bigint FROM jsonb_array_elements_text(n.media_ids) AS i)
+    FROM numbered n),
+known AS (
+    INSERT INTO task_gold (task_id, project_id, value)
+    SELECT n.id, %(project)s, n.gold FROM numbered n WHERE n.gold IS NOT NULL AND n.gold <> 'null'),
+stops AS (
+    INSERT INTO stopping (task_id, project_id, outcome, is_audit, n_answers, value, n_reopened, decided_at)
+    SELECT n.id, %(project)s, s.outcome, s.is_audit, s.n_answers, nullif(s.value, 'null'), s.n_reopened,
+           s.decided_at
+    FROM numbered n, LATERAL jsonb_to_record(n.stopped) AS s(
+        outcome text, is_audit boolean, n_answers int, value jsonb, n_reopened int, decided_at timestamptz)
+    WHERE jsonb_typeof(n.stopped) = 'object'),
+decided AS (
+    INSERT INTO expert_decision (task_id, expert, role, choice, value, note, created_at)
+    SELECT n.id, d.expert, d.role, d.choice, nullif(d.value, 'null'), d.note, d.created_at
+    FROM numbered n, LATERAL jsonb_array_elements(n.decisions) WITH ORDINALITY AS o(one, nth),
+         LATERAL jsonb_to_record(o.one) AS d(
+             expert text, role text, choice text, value jsonb, note text, created_at timestamptz)
+    ORDER BY n.id, o.nth),
+reported AS (
+    INSERT INTO report (project_id, task_id, contributor_id, reason, note, created_at, closed_at)
+    SELECT %(project)s, n.id, r.contributor, r.reason, r.note, r.created_at, r.closed_at
+    FROM numbered n, LATERAL jsonb_to_recordset(n.reports) AS r(
+        contributor uuid, reason text, note text, created_at timestamptz, closed_at timestamptz)
+    ORDER BY n.id, r.created_at),
+skipped AS (
+    INSERT INTO skip (contributor_id, task_id, project_id, created_at)
+    SELECT s.contributor, n.id, %(project)s, s.created_at
+    FROM numbered n, LATERAL jsonb_to_recordset(n.skips) AS s(contributor uuid, created_at timestamptz)),
+answered AS (
+    INSERT INTO answer (id, project_id, task_id, contributor_id, kind, status, value, seconds_spent,
+                        revision, created_at, revised_at, config_version)
+    SELECT id, %(project)s, task_id, contributor, kind, status, nullif(value, 'null'), seconds_spent,
+           revision, created_at, revised_at, config_version
+    FROM said ORDER BY id)
+INSERT INTO answer_revision (answer_id, revision, kind, value, created_at)
+SELECT a.id, v.revision, v.kind, nullif(v.value, 'null'), v.created_at
+FROM said a, LATERAL jsonb_to_recordset(a.earlier) AS v(
+    revision int, kind text, value jsonb, created_at timestamptz)
+"""
 
 
 def leave_out(connection: Connection, project_id: int, contributors: Sequence[Any]) -> None:
@@ -93,11 +142,3 @@ def leave_out(connection: Connection, project_id: int, contributors: Sequence[An
         " SELECT %s, who, true, 'owner' FROM unnest(%s::uuid[]) AS who ON CONFLICT DO NOTHING",
         (project_id, list(contributors)),
     )
-
-
-def has_rows(connection: Connection, project_id: int) -> bool:
-    """Has the project tasks already?"""
-    row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM task WHERE project_id = %s)", (project_id,)
-    ).fetchone()
-    return bool(row and row[0])

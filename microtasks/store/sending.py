@@ -7,8 +7,8 @@ from typing import Any
 from microtasks.store.db import Connection
 
 
-def add(connection: Connection, upload: str, project_id: int, account_id: int, files: str) -> None:
-    """Note an announced upload; files are JSON."""
+def add(connection: Connection, upload: str, project_id: int | None, account_id: int, files: str) -> None:
+    """Note an announced upload; files are JSON. project_id: None for a package, which makes its own."""
     connection.execute(
         "INSERT INTO upload (id, project_id, account_id, files) VALUES (%s, %s, %s, %s::jsonb)",
         (upload, project_id, account_id, files),
@@ -16,10 +16,12 @@ def add(connection: Connection, upload: str, project_id: int, account_id: int, f
 
 
 def find(
-    connection: Connection, upload: str, project_id: int, account_id: int, *, is_locked: bool = False
+    connection: Connection, upload: str, project_id: int | None, account_id: int, *, is_locked: bool = False
 ) -> list[dict[str, Any]] | None:
     """The files of that upload, if it is theirs; is_locked: nobody else writes until the transaction ends."""
-    query = "SELECT files FROM upload WHERE id = %s AND project_id = %s AND account_id = %s"
+    query = (
+        "SELECT files FROM upload WHERE id = %s AND project_id IS NOT DISTINCT FROM %s AND account_id = %s"
+    )
     row = connection.execute(
         query + " FOR UPDATE" if is_locked else query, (upload, project_id, account_id)
     ).fetchone()

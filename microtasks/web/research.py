@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from microtasks.core.errors import NotFound
 from microtasks.engine import exporting, formats, packaging, snapshots
 from microtasks.engine import exports as asked
+from microtasks.engine.codebook import in_short
 from microtasks.engine.exporting import FORMATS
 from microtasks.engine.formats import gzipped, zipped
 from microtasks.store import exports
@@ -39,7 +40,7 @@ def results(slug: str) -> ResponseReturnValue:
         formats=exporting.formats(current_site(), project),
         licences=packaging.LICENCES,
         rows=shown,
-        in_short=exporting.in_short,
+        in_short=in_short,
         asked=asked.listed(current_site(), project, limit=EXPORTS),
         export_days=current_site().settings.export_days,
         next_after=shown[-1]["task_id"] if len(rows) > PAGE else None,
@@ -53,12 +54,13 @@ def download(slug: str, what: str, format: str) -> ResponseReturnValue:
     project = mine(slug, "researcher")
     if what not in exporting.WHATS or format not in FORMATS:
         raise NotFound("There is no such download.")
-    return table_file(project, what, format)
+    return table_file(project, what, format, id_of(owner()))
 
 
-def table_file(project: Project, what: str, format: str) -> Response:
-    """One table in one format as a response, streamed. InputError for what cannot be given."""
+def table_file(project: Project, what: str, format: str, by: int) -> Response:
+    """One table in one format as a response, streamed; `by` took it. InputError for what cannot be given."""
     found = exporting.files(current_site(), project, what, format)
+    asked.note_download(current_site(), project, by, what, format)
     chunks = zipped(found) if FORMATS[format].is_archive else found[0].chunks
     response = Response(content_type=FORMATS[format].mime)
     if not FORMATS[format].is_packed and "gzip" in http.headers.get("Accept-Encoding", ""):
@@ -81,6 +83,7 @@ def package(slug: str) -> ResponseReturnValue:
         *(site, project, packaging.whole(site, project, snapshot=snapshot), http.args.get("licence")),
         snapshot=snapshot,
     )
+    asked.note_download(site, project, id_of(owner()), "all", "csv")
     response = Response(zipped(files), content_type="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}.zip"'
     return response
@@ -138,7 +141,8 @@ def export_progress(slug: str, export_id: int) -> ResponseReturnValue:
 @owner_required
 def export_file(slug: str, export_id: int) -> ResponseReturnValue:
     """The file of an export that is done."""
-    found = asked.open(current_site(), mine(slug, "researcher"), export_id)
+    project = mine(slug, "researcher")
+    found = asked.open(current_site(), project, export_id, by=id_of(owner()))
     response = Response(found.chunks, content_type=found.mime)
     response.content_length = found.n_bytes
     response.headers["Content-Disposition"] = f'attachment; filename="{found.name}"'

@@ -19,7 +19,7 @@ from microtasks import tasktypes
 from microtasks.core.errors import InputError
 from microtasks.core.tasktype import Answer, Column
 from microtasks.engine import exporting, formats
-from microtasks.engine.exporting import in_short
+from microtasks.engine.codebook import in_short
 from microtasks.engine.formats import DANGEROUS, Table, defuse, unescape
 from microtasks.engine.site import Site
 from microtasks.store import cuts, exports, projects

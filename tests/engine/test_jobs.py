@@ -8,7 +8,7 @@ import builders
 import pytest
 import redis
 
-from microtasks.engine import aggregate, exports, ingest, jobs, looking, mail, reading, standing
+from microtasks.engine import aggregate, bringing, exports, ingest, jobs, looking, mail, reading, standing
 from microtasks.engine.ingest import Upload
 from microtasks.engine.inserting import Writer
 from microtasks.engine.running import JobLost, JobStopped, Running
@@ -260,6 +260,7 @@ def test_each_name_on_the_list_does_its_work(site: Site, monkeypatch: pytest.Mon
     monkeypatch.setattr(ingest, "run", lambda site, target, job: done.append(("import", target)))
     monkeypatch.setattr(looking, "look", lambda site, target, job: done.append(("look", target)))
     monkeypatch.setattr(exports, "run", lambda site, target, job: done.append(("export", target)))
+    monkeypatch.setattr(bringing, "run", lambda site, target, job: done.append(("restore", target)))
     monkeypatch.setattr(mail, "send", lambda site, target: done.append(("mail", target)))
     monkeypatch.setattr(aggregate, "reduce_task", lambda site, target: done.append(("reduce", target)))
     monkeypatch.setattr(standing, "review", lambda site, target: done.append(("aggregate", target)))

@@ -58,6 +58,15 @@ OWNERS = {
     ("GET", "owner.new"): 200,
     ("POST", "owner.create"): 200,  # without the save button the form is drawn again
     ("POST", "owner.keep_draft"): 400,  # of no page
+    ("GET", "owner.choose_package"): 200,
+    ("POST", "owner.bring_package"): 400,  # no file
+    ("GET", "owner.package"): 404,  # none of theirs
+    ("GET", "owner.package_progress"): 404,
+    ("POST", "owner.decide_package"): 404,
+    ("POST", "owner.begin_package"): 400,  # of no file
+    ("GET", "owner.package_sending"): 404,  # of nothing that was announced
+    ("POST", "owner.receive_package_piece"): 400,  # from no offset
+    ("POST", "owner.finish_package"): 404,
     ("GET", "owner.account_page"): 200,
     ("GET", "owner.mail"): 404,  # an operator's
     ("POST", "owner.send_again"): 404,
@@ -254,7 +263,7 @@ def scene(site: Site) -> Iterator[Scene]:
         **{"mail_id": 1, "certificate_id": "no-such-id"},
         **{"task_id": task, "source": "plate", "chart": "agreement"},
         **{"account_id": dan, "invitation_id": 1, "token_id": 1, "export_id": 1, "table": "answers"},
-        **{"step": "task", "upload": "0" * 32, "number": 0},
+        **{"step": "task", "upload": "0" * 32, "number": 0, "restoration_id": 1},
     }
     yield Scene(app, site, values, people, hers, builders.project(site, account_id=ada))
 

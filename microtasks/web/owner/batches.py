@@ -21,7 +21,7 @@ from microtasks.engine import ingest, sending
 from microtasks.engine.formats import Table, write_csv
 from microtasks.engine.site import Site
 from microtasks.store import batches, limits
-from microtasks.store.tables import Batch, BatchFailure, Project
+from microtasks.store.tables import Batch, BatchFailure, Project, Restoration
 from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine, owner
 from microtasks.web.owner.uploads import UploadRequest
 from microtasks.web.request import current_site, max_body, owner_required
@@ -115,8 +115,10 @@ def decide_batch(slug: str, batch_id: int) -> ResponseReturnValue:
     try:
         match http.form.get("step", ""):
             case "again":
-                tile_px, overlap_px = _pixels("tile_px"), _pixels("overlap_px") or 0
-                ingest.look_again(site, batch_id, _columns(found), tile_px, overlap_px)
+                _look_again(site, found)
+            case "make" if _is_changed(project, found):
+                _look_again(site, found)
+                flash(_("You changed how it is read. This is what becomes of it now."), "warn")
             case "make":
                 ingest.confirm(site, batch_id)
             case "away":
@@ -161,13 +163,7 @@ def begin_sending(slug: str) -> ResponseReturnValue:
     project = mine(slug, "collaborator")
     if not limits.allow(current_site(), "upload", f"account {owner().id}"):
         raise TooMany(_("Too many uploads in one hour. Put more files into one."))
-    given = http.get_json(silent=True)
-    files = given.get("files") if isinstance(given, dict) else None
-    try:
-        listed = [(str(file["name"]), int(file["size"])) for file in files or ()]
-    except (TypeError, KeyError, ValueError):
-        raise InputError(_("Choose at least one file.")) from None
-    return sending.begin(current_site(), id_of(project), id_of(owner()), listed).to_json()
+    return sending.begin(current_site(), id_of(project), id_of(owner()), announced()).to_json()
 
 
 @blueprint.get("/projects/<slug>/sendings/<upload>")
@@ -183,14 +179,7 @@ def sending_state(slug: str, upload: str) -> ResponseReturnValue:
 @max_body("max_piece_bytes")
 def receive_piece(slug: str, upload: str, number: int) -> ResponseReturnValue:
     """Take the next piece of a file (`?offset=`)."""
-    project = mine(slug, "collaborator")
-    offset = http.args.get("offset", "")
-    if not offset.isascii() or not offset.isdigit() or len(offset) > 15:
-        raise InputError(_("There is no such step."))
-    who = id_of(owner())
-    content = http.get_data(cache=False)
-    received = sending.receive(current_site(), id_of(project), who, upload, number, int(offset), content)
-    return {"received": received}
+    return {"received": take_piece(id_of(mine(slug, "collaborator")), upload, number)}
 
 
 @blueprint.post("/projects/<slug>/sendings/<upload>/finish")
@@ -202,7 +191,26 @@ def finish_sending(slug: str, upload: str) -> ResponseReturnValue:
     return {"location": url_for("owner.batch", slug=slug, batch_id=batch_id)}
 
 
-def seconds_left(found: Batch) -> int | None:
+def announced() -> list[tuple[str, int]]:
+    """The files of an upload that the request announces: name and size. InputError."""
+    given = http.get_json(silent=True)
+    files = given.get("files") if isinstance(given, dict) else None
+    try:
+        return [(str(file["name"]), int(file["size"])) for file in files or ()]
+    except (TypeError, KeyError, ValueError):
+        raise InputError(_("Choose at least one file.")) from None
+
+
+def take_piece(project_id: int | None, upload: str, number: int) -> int:
+    """Take the piece that the request brings; return how much of the file is here. InputError, and others."""
+    offset = http.args.get("offset", "")
+    if not offset.isascii() or not offset.isdigit() or len(offset) > 15:
+        raise InputError(_("There is no such step."))
+    content = http.get_data(cache=False)
+    return sending.receive(current_site(), project_id, id_of(owner()), upload, number, int(offset), content)
+
+
+def seconds_left(found: Batch | Restoration) -> int | None:
     """How long an import will still take at its pace so far; None before that can be said."""
     if found.state != "running" or not (found.started_at and found.rows_done and found.n_rows):
         return None
@@ -212,8 +220,6 @@ def seconds_left(found: Batch) -> int | None:
 
 def _look_page(project: Project, found: Batch) -> str:
     """What would become of an upload: columns, the first tasks, rows that would fail."""
-    kind = tasktypes.get(project.task_type)
-    fields = [part.id for part in kind.parts(kind.parse_config(project.config))]
     tiles = None
     tile_px = found.options.get("tile_px")
     media = [image for task in (found.look or {}).get("tasks", ()) for image in task["media"]]
@@ -226,9 +232,35 @@ def _look_page(project: Project, found: Batch) -> str:
         batch=found,
         look=found.look,
         roles=ROLES,
-        fields=fields,
+        fields=_fields(project),
         tiles=tiles,
     )
+
+
+def _fields(project: Project) -> list[str]:
+    """Names of what an answer consists of: a column may hold the known one."""
+    kind = tasktypes.get(project.task_type)
+    return [part.id for part in kind.parts(kind.parse_config(project.config))]
+
+
+def _look_again(site: Site, found: Batch) -> None:
+    """Look through a staged upload with what the form says."""
+    ingest.look_again(site, id_of(found), _columns(found), _pixels("tile_px"), _pixels("overlap_px") or 0)
+
+
+def _is_changed(project: Project, found: Batch) -> bool:
+    """Does the form say something else than what was looked at? What it does not send is as it was."""
+    if "tile_px" in http.form:
+        tile_px = _pixels("tile_px")
+        was = found.options.get("tile_px"), found.options.get("overlap_px", 0)
+        if (tile_px, (_pixels("overlap_px") or 0) if tile_px else 0) != was:
+            return True
+    choices = (*ROLES, *(f"gold_{field}" for field in _fields(project)))
+    for n, column in enumerate((found.look or {}).get("columns", ())):
+        shown = column["role"] if column["role"] in choices else "as_named"
+        if http.form.get(f"column.{n}", shown) != shown:
+            return True
+    return False
 
 
 def _columns(found: Batch) -> dict[str, str] | None:

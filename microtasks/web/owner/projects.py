@@ -16,7 +16,7 @@ from microtasks import tasktypes
 from microtasks.core.errors import ConfigInvalid, Conflict, InputError
 from microtasks.engine import projects as engine
 from microtasks.engine import trials
-from microtasks.engine.exporting import in_short
+from microtasks.engine.codebook import in_short
 from microtasks.store import drafts, exports, projects
 from microtasks.store.tables import Project
 from microtasks.web import forms
