@@ -98,7 +98,7 @@ def test_an_expert_moves_a_circle_of_the_consensus_and_keeps_it(
     page.get_by_role("checkbox", name="Decided by an expert").uncheck()
     expect(drawn.first).to_be_hidden()
     # and by the keyboard alone
-    page.get_by_role("link", name="Change my own answer").press("Enter")
+    page.get_by_role("link", name="Change this answer").press("Enter")
     page.wait_for_selector("body[data-ready]")
     page.locator("[data-list] .pick").nth(1).press("Enter")
     page.locator("[data-canvas]").press("Delete")

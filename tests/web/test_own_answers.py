@@ -120,7 +120,7 @@ def test_each_type_is_answered_by_its_own_form_and_kept_in_its_own_words(
         assert connection.execute("SELECT count(*) FROM answer").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM consensus").fetchone() == (0,)
     page = ada.get(path)
-    assert "Expert decided" in page.text and "Change my own answer" in page.text
+    assert "Expert decided" in page.text and "Change this answer" in page.text
     assert page.text.count("expert’s answer") == 2  # beside the consensus, and in the list of decisions
     assert begun(ada.get(f"{path}/own").text) == value  # to be changed
 
@@ -294,6 +294,15 @@ def test_exports_carry_the_own_answer_as_they_carry_a_consensus(ada: Person, sit
     for task in (first, second):
         ada.post(f"/research/{of.slug}/tasks/{task}/decision/back")
     assert told() == before
+    with site.db.connection() as connection:  # as one that came with a package
+        connection.execute(
+            "INSERT INTO expert_decision (task_id, expert, role, choice, value, note)"
+            " VALUES (%s, 'a1b2', 'reviewer', 'own', %s, '')",
+            (first, json.dumps({"tags": ["dunes"]})),
+        )
+    assert told()[str(first)] == ("crater", "own", "dunes", "reviewer")
+    page = ada.get(f"/research/{of.slug}/tasks/{first}").text
+    assert "a1b2" in page and "Change this answer" in page
 
 
 @pytest.mark.parametrize(
