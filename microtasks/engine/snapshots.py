@@ -90,10 +90,14 @@ def of_cut(site: Site, cut: Cut, *, same_names: bool = False) -> Snapshot:
 
 @dataclass(slots=True)
 class Bounds:
-    """One page of a table: at most `limit` keys behind `after`. next: the last one, if there are more."""
+    """One page of a table: at most `limit` keys behind `after`.
+
+    last: the last of them, or `after` if there is none; next: the same, None if there are no more.
+    """
 
     after: Any
     limit: int
+    last: Any = None
     next: Any = None
 
 
@@ -126,6 +130,7 @@ class View:
         if len(chunk) > self.bounds.limit:
             chunk = chunk[: self.bounds.limit]
             self.bounds.next = chunk[-1][key]
+        self.bounds.last = chunk[-1][key] if chunk else self.bounds.after
         yield chunk
 
     def set_back(self, rows: list[exports.Row]) -> Iterator[exports.Row]:

@@ -90,6 +90,13 @@ def test_a_config_that_does_not_fit_is_listed(cli: Cli, tmp_path: Path) -> None:
         assert result.exit_code == 1 and said in result.stderr and "Traceback" not in result.stderr
 
 
+def test_the_list_names_slugs_whole(cli: Cli, config: Path) -> None:
+    """They are to be copied; a terminal of eighty columns once broke them."""
+    name = "A name that is too long for a narrow screen"
+    slug = cli("project", "create", "--type", "question", "--name", name, "--config", config).stdout.strip()
+    assert len(slug) > 35 and f" {slug} " in cli("project", "list").stdout
+
+
 def test_list_and_show(cli: Cli, config: Path) -> None:
     create(cli, config)
     assert "race" in cli("project", "list").stdout

@@ -12,7 +12,7 @@ from builders import NO, YES, ProjectRow
 from flask import Flask
 from people import Person, owner
 
-from microtasks.engine import exports, jobs
+from microtasks.engine import audit, exports, jobs
 from microtasks.engine.site import Site
 from microtasks.web import create_app
 
@@ -62,6 +62,32 @@ def test_a_package_is_asked_for_watched_and_downloaded(ada: Person, site: Site, 
     assert described["microtasks"]["snapshot"] in page and described["licenses"][0]["name"] == "CC0-1.0"
     assert file.headers["Content-Length"] == str(len(file.data))
     assert ada.post(f"/research/{made.slug}/exports", {"format": "docx"}).status_code == 400
+
+
+def test_who_downloaded_what_is_noted_and_what_was_refused_is_not(
+    ada: Person, site: Site, made: ProjectRow
+) -> None:
+    ada.get(f"/research/{made.slug}/export/answers.csv")
+    ada.get(f"/research/{made.slug}/package.zip")
+    ada.post(f"/research/{made.slug}/exports", {"what": "tasks", "format": "jsonl"})
+    work(site)
+    ada.get(f"/research/{made.slug}/exports/1/file")
+    for nothing in (
+        "export/marks.csv",
+        "export/answers.geojson",
+        "package.zip?licence=mine",
+        "exports/9/file",
+    ):
+        assert ada.get(f"/research/{made.slug}/{nothing}").status_code in (400, 404)
+    ada.get(f"/research/{made.slug}/preview/answers")
+    noted = audit.page(site, made.id, None, 9)
+    assert {entry.email for entry in noted} == {"ada@example.org"}
+    assert [entry.detail for entry in reversed(noted) if entry.action == "export.download"] == [
+        {"what": "answers", "format": "csv"},
+        {"what": "all", "format": "csv"},
+        {"what": "tasks", "format": "jsonl", "export": 1},
+    ]
+    assert "downloaded results" in ada.get(f"/owner/projects/{made.slug}/audit").text
 
 
 def test_ten_rows_are_shown_before_a_download(ada: Person, site: Site, made: ProjectRow) -> None:

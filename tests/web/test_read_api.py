@@ -75,6 +75,24 @@ def craters(site: Site, ada: int) -> builders.ProjectRow:
     return made
 
 
+def test_whoever_comes_back_another_day_reads_what_is_new_and_nothing_twice(
+    site: Site, program: Program, craters: builders.ProjectRow
+) -> None:
+    path = f"/projects/{craters.slug}/tables/answers?limit=1000"
+    first = program.get(path).json
+    assert first is not None and first["next"] is None
+    assert program.get(f"{path}&after={first['last']}").json == {
+        "rows": [],
+        "next": None,
+        "last": first["last"],
+    }
+    (task,) = builders.tasks(site, craters, 1)
+    builders.answers(site, craters, task, [{"marks": []}])
+    later = program.get(f"{path}&after={first['last']}").json
+    assert later is not None and [row["task"] for row in later["rows"]] == [task]
+    assert int(later["last"]) > int(first["last"])
+
+
 @pytest.mark.parametrize("table", ["answers", "marks", "tasks", "contributors", "consensus"])
 @pytest.mark.parametrize("limit", [1, 2, 1000])
 def test_pages_put_together_are_the_export(
@@ -229,7 +247,13 @@ def test_an_export_is_asked_for_watched_and_fetched(
     listed = program.get(base).json
     assert listed is not None and [one["id"] for one in listed["exports"]] == [asked.json["id"]]
     assert program.post(base, json={"what": "nothing"}).status_code == 400
-    assert [entry.action for entry in audit.page(site, craters.id, None, 9)] == ["export.request"]
+    assert program.get(f"/projects/{craters.slug}/tables/marks.jsonl").status_code == 200
+    noted = [(entry.action, entry.detail) for entry in audit.page(site, craters.id, None, 9)]
+    assert noted == [
+        ("export.download", {"what": "marks", "format": "jsonl"}),
+        ("export.download", {"what": "answers", "format": "csv", "export": asked.json["id"]}),
+        ("export.request", {"what": "answers", "format": "csv"}),
+    ]
 
 
 def work(site: Site) -> None:

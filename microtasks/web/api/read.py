@@ -78,7 +78,8 @@ def read_table(slug: str, table: str) -> Response:
     page = exporting.page(current_site(), project, table, _key(table, http.args.get("after")), _limit())
     names = [column.name for column in page.columns]
     rows = [dict(zip(names, row, strict=True)) for row in page.rows]
-    return _page("rows", rows, None if page.next is None else _key_text(page.next))
+    next, last = (None if key is None else _key_text(key) for key in (page.next, page.last))
+    return _page("rows", rows, next, last=last)
 
 
 @blueprint.get("/projects/<slug>/tables/<table>.<format>")
@@ -87,7 +88,7 @@ def stream_table(slug: str, table: str, format: str) -> Response:
     project = _project(slug, "researcher")
     if table not in WHATS or format not in FORMATS:
         raise NotFound("There is no such table or format.")
-    return table_file(project, table, format)
+    return table_file(project, table, format, bearer("read").account_id)
 
 
 @blueprint.get("/projects/<slug>/code-book")
@@ -200,7 +201,8 @@ def get_export(slug: str, export_id: int) -> Response:
 
 @blueprint.get("/projects/<slug>/exports/<int:export_id>/file")
 def get_export_file(slug: str, export_id: int) -> Response:
-    found = exports.open(current_site(), _project(slug, "researcher"), export_id)
+    who, project = bearer("read"), _project(slug, "researcher")
+    found = exports.open(current_site(), project, export_id, by=who.account_id)
     response = Response(found.chunks, content_type=found.mime)
     response.content_length = found.n_bytes
     response.headers["Content-Disposition"] = f'attachment; filename="{found.name}"'
@@ -301,8 +303,8 @@ def _unknown() -> InputError:
     return InputError("There is no such page: send as `after` what the page before gave as `next`.")
 
 
-def _page(name: str, rows: Sequence[Any], following: str | None) -> Response:
-    return _reply({name: rows, "next": following})
+def _page(name: str, rows: Sequence[Any], following: str | None, **more: str | None) -> Response:
+    return _reply({name: rows, "next": following, **more})
 
 
 def _reply(value: dict[str, Any], status: int = 200) -> Response:

@@ -71,6 +71,7 @@ class RowsOut(Out):
 
     rows: list[dict[str, Any]]
     next: str | None = Next
+    last: str | None = Field(description="Send it as `after` another day for what has come in since.")
 
 
 class ColumnOut(Out):
