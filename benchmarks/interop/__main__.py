@@ -32,6 +32,7 @@ TOOLS = {
     "labelstudio": "label-studio-sdk",
     "crowdkit": "crowd-kit",
     "duckdb": "duckdb",
+    "gdal": "pyogrio shapely",  # GDAL itself lies in its wheel
 }
 VOLUNTEERS, ACCURACY, SEED = 12, 0.9, 7
 TIMEOUT_S = 600
@@ -106,7 +107,7 @@ KINDS = (
         "marking",
         {"shape": "circle", "classes": CLASSES, "min_diameter_px": 14},
         "craters.csv",
-        columns={"#world": "0.5 0 0 -0.5 1000 2000"},
+        columns={"#world": "0.5 0 0 -0.5 500000 4649776", "#crs": "EPSG:32633"},
         formats=("zooniverse", "labelstudio", "coco", "geojson", "parquet"),
     ),
     Kind(
@@ -151,7 +152,7 @@ def environment_of(folder: Path, tool: str) -> Path | None:
     print(f"Installing {TOOLS[tool]} ...", file=sys.stderr)
     venv.create(home, with_pip=True, clear=True)
     try:
-        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", TOOLS[tool])
+        run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *TOOLS[tool].split())
     except (RuntimeError, subprocess.TimeoutExpired) as error:
         print(f"{TOOLS[tool]} cannot be installed here: {error}", file=sys.stderr)
         return None
@@ -196,7 +197,8 @@ def make_exports(folder: Path) -> None:
                 into = folder / kind.name
                 command("export", slug, "--what", "all", "--out", f"{into}/package/", "--licence", "CC0-1.0")
                 for format in kind.formats:
-                    command("export", slug, "--format", format, "--out", f"{into}/{format}/")
+                    every = ("--what", "all") if format == "parquet" else ()
+                    command("export", slug, "--format", format, *every, "--out", f"{into}/{format}/")
 
 
 def _write_table(kind: Kind, upload: Path) -> list[Path]:
