@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -61,6 +62,7 @@ def consensus(
       task,worker,x,y,r       marking: a row a mark; r empty for points
                               (width,height for boxes)
     or, with --config, a column a field of the question, as in the answers export.
+    Commas, semicolons or tabs part its columns; it may be compressed (.gz).
     """
     from microtasks import tasktypes
     from microtasks.cli.plainfile import MarkingFile, Plain, QuestionFile, Rows, TaggingFile
@@ -118,6 +120,8 @@ def aggregate(slug: str, method: str | None) -> None:
 
 
 def _open(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", newline="", encoding="utf-8-sig")
     return path.open(newline="", encoding="utf-8-sig")
 
 

@@ -6,6 +6,7 @@ import csv
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from microtasks.cli import Failure
@@ -13,17 +14,30 @@ from microtasks.cli import Failure
 if TYPE_CHECKING:
     from microtasks.core.tasktype import Answer, Consensus, TaskType
 
+#: Characters of a header that a sentence repeats.
+MAX_SHOWN = 300
 #: The answers export calls a worker so; either name is read.
 WORKER = ("worker", "contributor")
 
 
 class Rows:
-    """The rows of a CSV file by column name. Errors: Failure, naming file and line."""
+    """The rows of a CSV file by column name; cells are parted by commas, semicolons or tabs.
+
+    Errors: Failure, naming file and line.
+    """
 
     def __init__(self, file: TextIO, name: str) -> None:
-        self.reader = csv.reader(file)
         self.name = name
+        self.reader = csv.reader(file)
+        try:
+            first = file.readline()
+        except UnicodeDecodeError:
+            raise self._not_text() from None
+        separator = max(",;\t", key=first.count)  # a tie, as of none, goes to the comma
+        self.reader = csv.reader(chain([first], file), delimiter=separator)
         self.header = [column.strip() for column in next(self._read(), [])]
+        if not any(self.header):
+            raise Failure(f"{name} begins with an empty line: the first line must name the columns.")
 
     def column(self, *names: str, required: bool = True) -> int | None:
         """The place of the first of these columns that is there."""
@@ -31,7 +45,11 @@ class Rows:
             if name in self.header:
                 return self.header.index(name)
         if required:
-            raise Failure(f"{self.name} has no column {' or '.join(names)}; it has {', '.join(self.header)}.")
+            there = ", ".join(self.header)
+            more = " With --config it may have a column a field of the question." if "label" in names else ""
+            raise Failure(
+                f"{self.name} has no column {' or '.join(names)}; it has {there[:MAX_SHOWN]}.{more}"
+            )
         return None
 
     def __iter__(self) -> Iterator[list[str]]:
@@ -44,11 +62,12 @@ class Rows:
         try:
             yield from self.reader
         except UnicodeDecodeError:
-            raise Failure(
-                f"{self.name} is not in UTF-8. Please save it as CSV UTF-8 and try again."
-            ) from None
+            raise self._not_text() from None
         except csv.Error as error:
             raise self.fail(f"{error}.") from None
+
+    def _not_text(self) -> Failure:
+        return Failure(f"{self.name} is not in UTF-8. Please save it as CSV UTF-8 and try again.")
 
     def fail(self, what: str) -> Failure:
         return Failure(f"{self.name}, line {self.reader.line_num}: {what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import random
@@ -182,7 +183,8 @@ def test_a_config_says_what_may_be_chosen(tmp_path: Path, labels: Path):
     [
         ("task,label", "1,yes", "no column worker"),
         ("task,worker,lable", "1,a,yes", "no column label"),
-        ("", "", "no column"),
+        ("task,worker,answer", "1,a,yes", "With --config"),
+        ("", "", "must name the columns"),
     ],
 )
 def test_a_file_without_its_columns_is_refused_with_a_sentence(
@@ -204,6 +206,19 @@ def test_a_file_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path):
     assert "UTF-8" in result.stderr
     path.write_bytes("\ufefftask,worker,label\n1,a,caf\xe9\n".encode())
     assert rows(run("--type", "question", path))[0]["label"] == "café"
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_tables_of_other_spreadsheets_and_compressed_ones_give_the_same(
+    tmp_path: Path, labels: Path, separator: str
+):
+    expected = run("--type", "question", labels).stdout
+    other = tmp_path / "other.csv"
+    other.write_text("\ufeff" + labels.read_text().replace(",", separator))
+    assert run("--type", "question", other).stdout == expected
+    packed = tmp_path / "other.csv.gz"
+    packed.write_bytes(gzip.compress(other.read_bytes()))
+    assert run("--type", "question", packed).stdout == expected
 
 
 def test_an_empty_label_says_nothing(tmp_path: Path):
