@@ -235,9 +235,9 @@ def main() -> int:
     n_failed = 0
     print("| Tool | Version | Export | Result |\n|---|---|---|---|")
     for tool in options.only.split(","):
-        python = environment_of(folder, tool)
+        python, name = environment_of(folder, tool), TOOLS[tool].split()[0]
         if python is None:
-            print(f"| {TOOLS[tool]} | – | – | cannot be installed here |")
+            print(f"| {name} | – | – | cannot be installed here |")
             continue
         probe = PROBES / f"try_{tool}.py"
         for kind in KINDS:
@@ -251,7 +251,7 @@ def main() -> int:
             found = json.loads(said.strip().splitlines()[-1])
             n_failed += not found["ok"]
             said = found["said"] if found["ok"] else f"FAILED: {found['said']}"
-            print(f"| {TOOLS[tool]} | {found.get('version', '')} | {kind.name} | {said} |", flush=True)
+            print(f"| {name} | {found.get('version', '')} | {kind.name} | {said} |", flush=True)
     return n_failed
 
 

@@ -175,9 +175,7 @@ def import_package(package: Path, name: str, owner: str | None, answers: bool) -
 
     with open_cli_site() as site:
         account_id = accounts.id_of(site, owner) if owner else None
-        made = bringing.restore_package(
-            site, package, name=name, account_id=account_id, with_answers=answers
-        )
+        made = bringing.restore_package(site, package, name=name, account_id=account_id, with_answers=answers)
     click.echo(made.project.slug)
     click.echo(f"{made.n_tasks} tasks, {made.n_answers} answers.", err=True)
     if made.n_lost:

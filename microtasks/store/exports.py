@@ -126,8 +126,8 @@ def contributors(connection: Connection, cut: Cut, after: UUID | None, limit: in
                         count(*) FILTER (WHERE status = 'counted') AS n_counted,
                         count(*) FILTER (WHERE CASE WHEN a.revised_at > %(at)s THEN o.kind ELSE a.kind END
                                                  = 'cant_tell') AS n_cant_tell,
-                        sum(a.seconds_spent) AS seconds_spent, min(a.created_at) AS first_at,
-                        max(a.created_at) AS last_at
+                        round(sum(a.seconds_spent)::numeric, 3)::float8 AS seconds_spent,
+                        min(a.created_at) AS first_at, max(a.created_at) AS last_at
                  FROM answer a {EARLIER}
                  WHERE a.project_id = %(project)s AND a.contributor_id > %(after)s AND a.id <= %(answer_max)s
                  GROUP BY contributor_id ORDER BY contributor_id LIMIT %(limit)s) AS given

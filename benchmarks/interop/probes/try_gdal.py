@@ -45,4 +45,8 @@ said = (
     f"{info['crs']}; centres at most {max(away):.0e} map units off, areas {100 * min(sizes):.1f} to "
     f"{100 * max(sizes):.1f} % of the circles'"
 )
-print(json.dumps({"ok": ok, "said": said, "version": pyogrio.__gdal_version_string__}))
+print(
+    json.dumps(
+        {"ok": ok, "said": said, "version": f"{pyogrio.__version__}, GDAL {pyogrio.__gdal_version_string__}"}
+    )
+)
