@@ -391,7 +391,7 @@ def test_T41_ids_beside_known_ones_show_nothing(scene: Scene) -> None:
 
 
 def _dump(site: Site) -> dict[str, object]:
-    """A fingerprint of every table."""
+    """A fingerprint of every table; of the log without who downloaded what, which tells of the GET itself."""
     with site.db.connection() as connection:
         tables = connection.execute(
             "SELECT table_name FROM information_schema.tables"
@@ -400,6 +400,7 @@ def _dump(site: Site) -> dict[str, object]:
         return {
             name: connection.execute(
                 f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t"  # noqa: S608
+                + (" WHERE action <> 'export.download'" if name == "audit" else "")
             ).fetchone()
             for (name,) in tables
         }
