@@ -1,9 +1,7 @@
-"""An owner's afternoon in a real browser: from the one-time link to a project of each type that is live."""
+"""The owner's pages in a real browser: without JavaScript, and for axe, in the dark too."""
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +9,7 @@ from typing import Any
 import builders
 import pytest
 import scene
-from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
+from axe import faults
 from playwright.sync_api import Page, expect
 from visitors import DESKTOP, PHONE, Visitors
 
@@ -20,19 +17,6 @@ from microtasks.engine import accounts, aggregate
 from microtasks.engine.site import Site
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def material(tmp_path: Path) -> Path:
-    """A ZIP of images, one of them broken, and a table of texts with a row that cannot be."""
-    with zipfile.ZipFile(tmp_path / "plates.zip", "w") as archive:
-        for n in range(4):
-            file = io.BytesIO()
-            Image.new("RGB", (320, 240), (60 * n, 90, 120)).save(file, "PNG")
-            archive.writestr(f"plate-{n}.png", file.getvalue())
-        archive.writestr("plate-9.png", b"this is no image")
-    (tmp_path / "lines.csv").write_text("id,text\na,First line\nb,Second line\na,The same id\n")
-    return tmp_path
 
 
 def sign_in(site: Site, visit: Callable[..., Page], **screen: Any) -> Page:
@@ -43,92 +27,12 @@ def sign_in(site: Site, visit: Callable[..., Page], **screen: Any) -> Page:
     return page
 
 
-def upload(page: Page, file: Path) -> None:
-    page.get_by_label("Files", exact=True).set_input_files(file)
-    page.get_by_role("button", name="Upload", exact=True).click()
-    page.wait_for_url("**/batches/*")
-    page.get_by_role("button", name="Make the task").click(timeout=30_000)
-    expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=30_000)
-
-
 def wanted(page: Page) -> None:
-    """No fault that axe can find, and nothing wider than the screen."""
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert faults(page) == []
 
 
-@pytest.mark.parametrize("screen", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_a_question_from_the_link_to_a_live_project(
-    site: Site, visit: Callable[..., Page], worker: None, material: Path, screen: dict[str, Any]
-) -> None:
-    page = sign_in(site, visit, **screen)
-    page.get_by_role("link", name="New project").first.click()
-    wanted(page)
-    page.get_by_text("From nothing, or from an example").click()
-    page.get_by_role("link", name="Start empty Question").click()
-    page.get_by_label("Name of the project").fill("Old letters")
-    page.get_by_label("Question", exact=True).fill("Who wrote it?")
-    choices = page.locator("[data-rows='config.fields.0.choices']")
-    for n, label in enumerate(("A woman", "A man", "Several")):
-        if n == 2:
-            choices.get_by_role("button", name="Add").click()
-        choices.locator(f"[name='config.fields.0.choices.{n}.label']").fill(label)
-    wanted(page)
-    page.get_by_role("button", name="Save the draft").click()
-    page.wait_for_url("**/projects/old-letters/upload")
-    wanted(page)
-    upload(page, material / "lines.csv")
-    expect(
-        page.get_by_text("There already", exact=False).or_(page.get_by_text("there already"))
-    ).to_be_visible()
-    wanted(page)
-    page.get_by_role("link", name="To the project").click()
-    wanted(page)
-    expect(page.get_by_text("2 tasks × 10 = at most 20 answers")).to_be_visible()
-    page.get_by_role("button", name="Publish").click()
-    expect(page.get_by_text("Published")).to_be_visible()
-    page.get_by_role("link", name="/p/old-letters").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Old letters")
-    page.go_back()
-    page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_text("Paused")).to_be_visible()
-
-
-def test_tagging_and_marking_with_a_zip_tasks_and_failed_rows(
-    site: Site, visit: Callable[..., Page], worker: None, material: Path
-) -> None:
-    page = sign_in(site, visit)
-    for kind, example, slug in (
-        ("tagging", 0, "plates-of-1910"),
-        ("marking", 0, "plates-of-1910-2"),
-    ):
-        page.goto(f"/owner/new/{kind}?example={example}")
-        page.get_by_label("Name of the project").fill("Plates of 1910")
-        page.get_by_role("button", name="Save the draft").click()
-        page.wait_for_url(f"**/projects/{slug}/upload")
-        upload(page, material / "plates.zip")
-        expect(page.get_by_role("cell", name="plate-9.png")).to_be_visible()
-        with page.expect_download() as download:
-            page.get_by_role("link", name="Download as CSV").click()
-        assert "plate-9.png" in download.value.path().read_text()
-        page.get_by_role("link", name="See the tasks").click()
-        expect(page.get_by_role("row")).to_have_count(5)
-        expect(page.get_by_role("img")).to_have_count(0)  # decoration: the row's name says which it is
-        picture = page.locator("img.thumb").first
-        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-        page.get_by_role("link", name="Preview").click()
-        page.wait_for_selector("body[data-ready]")
-        page.get_by_role("button", name="I can’t tell").click()
-        expect(page.get_by_text("nothing was sent")).to_be_visible()
-        page.get_by_role("link", name="Back to the project").click()
-        page.get_by_role("button", name="Publish").click()
-        expect(page.get_by_text("Published")).to_be_visible()
-    with site.db.connection() as connection:
-        assert connection.execute("SELECT count(*) FROM answer").fetchone() == (0,)
-
-
-def test_an_owners_form_without_javascript(site: Site, visit: Callable[..., Page], material: Path) -> None:
+def test_an_owners_form_without_javascript(site: Site, visit: Callable[..., Page], tmp_path: Path) -> None:
+    (tmp_path / "lines.csv").write_text("id,text\na,First line\nb,Second line\n")
     page = sign_in(site, visit, java_script_enabled=False)
     page.goto("/owner/new/tagging")
     page.get_by_label("Name of the project").fill("Plain")
@@ -139,7 +43,7 @@ def test_an_owners_form_without_javascript(site: Site, visit: Callable[..., Page
     expect(page.locator("[name='config.tags.0.label']")).to_have_value("Channels")
     page.get_by_role("button", name="Save the draft").click()
     page.wait_for_url("**/projects/plain/upload")
-    page.get_by_label("Files", exact=True).set_input_files(material / "lines.csv")
+    page.get_by_label("Files", exact=True).set_input_files(tmp_path / "lines.csv")
     page.get_by_role("button", name="Upload", exact=True).click()
     page.wait_for_url("**/batches/*")
     expect(page.get_by_text("Looking through your upload")).to_be_visible()

@@ -158,5 +158,14 @@ def test_the_page_lets_columns_be_named_and_tiles_be_tried(ada: Person, site: Si
     page = ada.get(location).text
     tiles = len(re.findall(r"<rect", page))
     assert tiles >= 6 and f"becomes {tiles} tasks" in page and f"{tiles} tasks can be made" in page
+    # what was changed beside the button is looked at before anything is made of it
+    form = {"column.0": "id", "column.1": "image", "column.2": "shown", "tile_px": "100", "overlap_px": "10"}
+    for change in ({"tile_px": "150"}, {"column.2": "text"}):
+        form |= change
+        ada.post(f"{location}/look", {"step": "make"} | form)
+        work(site)
+        page = ada.get(location).text
+        assert "You changed how it is read" in page and "Nothing is made of it yet" in page
+    assert f"{len(re.findall(r'<rect', page))} tasks can be made" in page and 'value="150"' in page
     assert ada.post(f"{location}/look", {"step": "away"}).headers["Location"] == f"{BASE}/upload"
     assert ada.get(location).status_code == 404

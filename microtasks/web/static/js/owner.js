@@ -43,7 +43,7 @@ for (const form of document.querySelectorAll("[data-upload]")) {
   const say = () => {
     const files = inputs.flatMap((input) => [...input.files]);
     const size = files.reduce((sum, file) => sum + file.size, 0);
-    said.textContent = files.length ? `${files.length === 1 ? files[0].name : files.length} · ${megabytes.format(size / 1e6)}` : "";
+    said.textContent = files.length ? `${files.length === 1 ? files[0].name : said.dataset.chosen.replace("{n}", files.length)} · ${megabytes.format(size / 1e6)}` : "";
   };
   form.addEventListener("change", say);
   for (const name of ["dragover", "dragleave", "drop"]) {
@@ -181,14 +181,14 @@ for (const form of document.querySelectorAll("[data-autosave]")) {
   });
 }
 
-// -- progress: poll every two seconds while the page is seen; the server says 304 while nothing changed --
+// -- progress: poll while the page is seen, soon at first; the server says 304 while nothing changed -------
 
 const number = new Intl.NumberFormat(document.documentElement.lang);
 
 async function poll(section, address, done) {
   let tag = "";
-  for (;;) {
-    await new Promise((go) => setTimeout(go, 2000));
+  for (let pause = 400; ; pause = Math.min(1.5 * pause, 2000)) {
+    await new Promise((go) => setTimeout(go, pause)); // what is small is done at once; what is large may wait two seconds
     if (document.hidden) continue;
     let answer;
     try {
