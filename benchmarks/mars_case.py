@@ -1,24 +1,25 @@
-"""The real case: tile real Mars images, replay real students' marks through the API, compare with the expert.
+"""The real case: an owner brings images of Mars, real students' marks are replayed, the expert compares.
 
-    python -m benchmarks.mars_case FOLDER [--tile 500 --overlap 60] [--data DIR]
+    python -m benchmarks.mars_case FOLDER [--tile 500 --overlap 60] [--data DIR] [--picture FILE]
 
 FOLDER holds images/*.png, marks.csv (task,worker,x,y,r), views.csv (task,worker), gold_marks.csv (task,x,y,r)
 and, where known, published_clusters.csv (task,x,y,r,votes). The site must be running on the data folder
-(`microtasks up`). Each student becomes one contributor: a tile gets the student's marks whose centre lies in
-it; tiles of images that the student never saw are skipped.
+(`microtasks up`). The owner's part is done on its pages, by Chromium (`mars_pages.py`). Each student becomes
+one contributor to the public API: a tile gets the student's marks whose centre lies in it; tiles of images
+that the student never saw are skipped.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import io
 import json
 import os
 import subprocess
 import sys
-import tempfile
+import time
 from collections import defaultdict
+from collections.abc import Mapping
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib import request
@@ -26,8 +27,11 @@ from urllib import request
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from benchmarks.mars_pages import Owner
+
 Circle = tuple[float, float, float]
-CONFIG = {"shape": "circle", "classes": [], "min_diameter_px": 1, "max_marks": 2000}
+Marks = Mapping[tuple[str, str], list[Circle]]
+REDUNDANCY = 6  # students who saw an image
 
 
 class Volunteer:
@@ -79,50 +83,13 @@ def score(name: str, truth: dict[str, list[Circle]], found: dict[str, list[Circl
     print(f"| {name} | {n_found} | {n_match} | {precision:.3f} | {recall:.3f} | {f1:.3f} |")
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--tile", type=int, default=500)
-    parser.add_argument("--overlap", type=int, default=60)
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument("--data", type=Path, default=Path("microtasks-data"))
-    options = parser.parse_args()
-    environment = dict(os.environ, MICROTASKS_DATA=str(options.data))
-
-    def cli(*arguments: object) -> str:
-        done = subprocess.run(  # noqa: S603
-            [Path(sys.executable).parent / "microtasks", *map(str, arguments)],
-            env=environment, stdout=subprocess.PIPE, text=True, check=True,
-        )  # fmt: skip
-        return done.stdout.strip()
-
-    seen: dict[str, set[str]] = defaultdict(set)
-    for row in rows(options.folder / "views.csv"):
-        seen[row["worker"]].add(row["task"])
-    marks: dict[tuple[str, str], list[Circle]] = defaultdict(list)
-    for row in rows(options.folder / "marks.csv"):
-        marks[row["worker"], row["task"]].append((float(row["x"]), float(row["y"]), float(row["r"])))
-
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as config:
-        json.dump(CONFIG, config)
-        config.flush()
-        slug = cli("project", "create", "--type", "marking", "--name", "Mars craters, real students",
-                   "--config", config.name, "--redundancy", 6, "--publish")  # fmt: skip
-    images = sorted((options.folder / "images").glob("*.png"))
-    cli("import", slug, *images, "--tile", options.tile, "--overlap", options.overlap)
-    tiles = {
-        int(row["task"]): row
-        for row in csv.DictReader(
-            io.StringIO(cli("export", slug, "--what", "tasks", "--format", "csv", "--out", "-"))
-        )
-    }
-    print(f"{len(images)} images, {len(tiles)} tiles, {len(seen)} students", file=sys.stderr)
-
+def replay(
+    url: str, slug: str, seen: Mapping[str, set[str]], marks: Marks, tiles: Mapping[int, Mapping[str, str]]
+) -> int:
+    """Let each student answer the tiles of images they saw, and skip the others; return the marks sent."""
     n_sent = 0
     for student in sorted(seen):
-        volunteer = Volunteer(options.url)
+        volunteer = Volunteer(url)
         leases = volunteer.post(f"/projects/{slug}/leases", {"limit": 20})["leases"]
         while leases:
             answers = []
@@ -145,18 +112,52 @@ def main() -> int:
             if bad:
                 raise SystemExit(f"{student}: {bad[0]}")
             leases = reply["leases"]
-    print(f"{n_sent} marks sent", file=sys.stderr)
-    cli("aggregate", slug)
+    return n_sent
 
-    found = circles(
-        [
-            {**row, "source": Path(row["source"]).stem}
-            for row in csv.DictReader(
-                io.StringIO(cli("export", slug, "--what", "sources", "--format", "csv", "--out", "-"))
-            )
-        ],
-        "source",
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--tile", type=int, default=500)
+    parser.add_argument("--overlap", type=int, default=60)
+    parser.add_argument("--look-at", default="MC11E-D.png", help="The whole image that is looked at last.")
+    parser.add_argument("--picture", type=Path, help="Where to keep a picture (WebP) of it.")
+    parser.add_argument("--data", type=Path, default=Path("microtasks-data"))
+    options = parser.parse_args()
+    environment = dict(os.environ, MICROTASKS_DATA=str(options.data))
+
+    def cli(*arguments: object) -> str:
+        done = subprocess.run(  # noqa: S603
+            [Path(sys.executable).parent / "microtasks", *map(str, arguments)],
+            env=environment, stdout=subprocess.PIPE, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    seen: dict[str, set[str]] = defaultdict(set)
+    for row in rows(options.folder / "views.csv"):
+        seen[row["worker"]].add(row["task"])
+    marks: dict[tuple[str, str], list[Circle]] = defaultdict(list)
+    for row in rows(options.folder / "marks.csv"):
+        marks[row["worker"], row["task"]].append((float(row["x"]), float(row["y"]), float(row["r"])))
+
+    images = sorted((options.folder / "images").glob("*.png"))
+    started = time.monotonic()
+    with Owner(cli("owner", "create", "mars@example.org")) as owner:
+        owner.make_project()
+        n_tiles = owner.upload(images, options.tile, options.overlap)
+        owner.launch(REDUNDANCY)
+        tiles = {int(row["task"]): row for row in owner.table("tasks")}
+        print(f"{len(images)} images, {n_tiles} tiles, {len(seen)} students", file=sys.stderr)
+        print(f"{replay(owner.base, owner.slug, seen, marks, tiles)} marks sent", file=sys.stderr)
+        owner.wait_for_consensus(n_tiles)
+        cli("aggregate", owner.slug)  # the figures shall not hang on how far the worker is with whole images
+        sources = [{**row, "source": Path(row["source"]).stem} for row in owner.table("sources")]
+        owner.look_at_whole(options.look_at, options.picture)
+    print(f"{time.monotonic() - started:.0f} s, the owner's pages included", file=sys.stderr)
+
+    found = circles(sources, "source")
     truth = circles(rows(options.folder / "gold_marks.csv"))
     print("| catalogue | craters | matched | precision | recall | F1 |\n|---|---|---|---|---|---|")
     score("microtasks, through the site", truth, found)
