@@ -71,6 +71,10 @@ class Item(NamedTuple):
     n_characters: int = 0
 
 
+#: An Item's fields between `payload` and `n_characters`, where it is a text and no more.
+_NOTHING_MORE: Final = tuple(Item._field_defaults[name] for name in Item._fields[4:-1])
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
     """A record or file that cannot become a task, and why, for a person."""
@@ -273,6 +277,11 @@ class Header:
                 self._parts[at] = part
         if not seen:
             raise FileInvalid("The first line of the table must name its columns.")
+        # A plain table shows texts and no more. (Most large ones are plain, and a plan saves half the work.)
+        texts = [(part, self._parts.index(part)) for part in ("text", "question") if part in self._parts]
+        self._id_at = self._parts.index("id") if "id" in self._parts else None
+        is_plain = not self._named and {*self._parts} <= {"", "id", "text", "question"}
+        self._texts_at = texts if is_plain else None
         if not ({"id", "text", "question"} & set(self._parts) or "image" in self._named):
             self.notices.append(
                 "No column of the table is called id, image, text or question: "
@@ -281,20 +290,28 @@ class Header:
 
     def item(self, line: int, cells: Sequence[str]) -> Item | None:
         """Turn a record into an Item; None for one with empty cells only. Raises RowInvalid."""
-        cells = list(map(str.strip, cells))
+        cells = [cell.strip() for cell in cells]
         if not any(cells):
             return None
         if len(cells) > self.n_columns and not any(cells[self.n_columns :]):
             cells = cells[: self.n_columns]
         if len(cells) != self.n_columns:
             raise RowInvalid(f"This line has {len(cells)} cells, but the table has {self.n_columns} columns.")
+        n_characters = sum(map(len, cells))
+        if self._texts_at is not None:
+            payload: dict[str, Any] = {}
+            for part, at in self._texts_at:
+                if cell := cells[at]:
+                    payload[part] = cell
+            identity = "" if self._id_at is None else _identity(cells[self._id_at])
+            return Item._make((line, identity, (), payload, *_NOTHING_MORE, n_characters))
         named = NOTHING
         if self._named:
             named = {
                 part: {name: cells[at] for name, at in listed if cells[at]}
                 for part, listed in self._named.items()
             }
-        return _item(line, dict(zip(self._parts, cells, strict=True)), named, sum(map(len, cells)))
+        return _item(line, dict(zip(self._parts, cells, strict=True)), named, n_characters)
 
 
 def json_item(line: int, text: str, columns: Columns = NOTHING) -> Item | None:
@@ -348,11 +365,7 @@ def _item(
     gold: Any = None,
 ) -> Item:
     filled = single.get
-    identity = filled("id") or ""
-    if not identity.isascii():
-        identity = unicodedata.normalize("NFC", identity)
-    if len(identity) > MAX_ID_CHARACTERS or (not identity.isprintable() and _CONTROL.search(identity)):
-        raise RowInvalid(f"The id must be one line of at most {MAX_ID_CHARACTERS} characters.")
+    identity = _identity(filled("id") or "")
     payload: dict[str, Any] = {}
     if text := filled("text"):
         payload["text"] = text
@@ -378,6 +391,14 @@ def _item(
         named.get("gold_field", NOTHING),
         n_characters,
     )
+
+
+def _identity(cell: str) -> str:
+    if not cell.isascii():
+        cell = unicodedata.normalize("NFC", cell)
+    if len(cell) > MAX_ID_CHARACTERS or (not cell.isprintable() and _CONTROL.search(cell)):
+        raise RowInvalid(f"The id must be one line of at most {MAX_ID_CHARACTERS} characters.")
+    return cell
 
 
 def _priority(cell: str) -> float:
@@ -442,9 +463,12 @@ class Table:
         self.notices += self._header.notices
 
     def __iter__(self) -> Iterator[Item | Failed]:
+        made = self._header.item if self._header else self._item
         for number, record in self._numbered():
             try:
-                item = self._item(number, record)
+                if isinstance(record, RowInvalid):
+                    raise record
+                item = made(number, record)
             except RowInvalid as error:
                 yield Failed(number, "", error.message)
             else:
@@ -459,10 +483,6 @@ class Table:
     def _item(self, number: int, record: Any) -> Item | None:
         if self._objects is not None:
             return object_item(number, record, OBJECT_CHARACTERS, self._columns)
-        if isinstance(record, RowInvalid):
-            raise record
-        if self._header:
-            return self._header.item(number, record)
         return json_item(number, record, self._columns)
 
     def sample(self, n: int) -> tuple[list[str], list[list[str]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -241,6 +242,9 @@ class _Import:
         for _ in islice(read, rows_done):
             pass
         written: Future[None] | None = None  # the database works on one chunk while the next is read
+        # What it works on, and what is next: so a chunk is freed here, while the database is busy with another
+        # one, and not by the writing thread between two of them.
+        in_hand = deque[object](maxlen=2)
         with (
             ThreadPoolExecutor(self.pool.n_processes) as threads,
             ThreadPoolExecutor(1) as database,
@@ -250,9 +254,11 @@ class _Import:
                 self.job.check_stop()
                 self.pictures.derive(chunk, threads)
                 made = list(map(self.maker.make, chunk))
+                lines = self.writer.lines(made)
+                in_hand.append((chunk, made, lines))
                 if written:
                     written.result()
-                written = database.submit(self.writer.write, chunk, made, rows_done)
+                written = database.submit(self.writer.write, chunk, made, rows_done, lines)
                 rows_done += len(chunk)
             with self.site.db.connection() as connection:
                 self.job.hold(connection)

@@ -16,7 +16,7 @@ from microtasks.engine.running import JobLost, Running
 from microtasks.engine.site import Site
 from microtasks.store import batches, tasks
 from microtasks.store.db import Connection
-from microtasks.store.tasks import IdTaken, NewTask
+from microtasks.store.tasks import IdTaken, Lines, NewTask
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +33,30 @@ class Writer:
         #: Ask first which rows are there already? Else the table's own constraint is trusted to say so.
         self._asks_first = is_by_image
 
-    def write(self, rows: Rows, made: Made, rows_done: int) -> None:
-        """Write a chunk; if the database refuses a value, halve it until that row stands alone."""
+    def lines(self, made: Made) -> Lines | None:
+        """Write a chunk as the database reads it, ahead of its transaction; None where that is no use.
+
+        It holds if until then the project's redundancy stays, and nobody else adds tasks to it.
+        """
+        new = _tasks(made)
+        if self._asks_first or not new:
+            return None
+        order = self._order
+        with self._site.db.connection() as connection:
+            ids = tasks.reserve(connection, len(new))
+            redundancy = tasks.redundancy(connection, order.project_id)
+        if redundancy is None:
+            return None
+        return tasks.lines(ids, order.project_id, order.id, redundancy, new)
+
+    def write(self, rows: Rows, made: Made, rows_done: int, lines: Lines | None = None) -> None:
+        """Write a chunk; if the database refuses a value, halve it until that row stands alone.
+
+        lines: what `lines` gave for it.
+        """
         try:
             try:
-                self._commit(rows, made, rows_done)
+                self._commit(rows, made, rows_done, lines)
             except IdTaken:  # as in the same file again: then the next chunks are like that too
                 self._asks_first = True
                 self._commit(rows, made, rows_done)
@@ -49,8 +68,8 @@ class Writer:
             log.warning("row_refused", extra={"batch": self._order.id, "row": rows[0].line})
             self._commit(rows, [failed(rows[0], error.message)], rows_done)
 
-    def _commit(self, rows: Rows, made: Made, rows_done: int) -> None:
-        """1. Hold. 2. Tell tasks from failures. 3. Write, move on."""
+    def _commit(self, rows: Rows, made: Made, rows_done: int, lines: Lines | None = None) -> None:
+        """1. Hold. 2. Tell tasks from failures. 3. See whether the lines hold. 4. Write, move on."""
         order = self._order
         with self._site.db.connection() as connection:
             self._job.hold(connection)
@@ -58,17 +77,26 @@ class Writer:
                 raise JobLost
             redundancy = tasks.hold_project(connection, order.project_id)
             if self._asks_first:
-                made = self._without_known(connection, rows, made)
+                made, lines = self._without_known(connection, rows, made), None
             failures = [each for each in made if isinstance(each, Failed)]
-            new = [task for each in made if not isinstance(each, Failed) for task in each]
-            tasks.insert(connection, order.project_id, order.id, redundancy, new)
+            new = _tasks(made)
+            if lines and (
+                lines.redundancy != redundancy
+                or tasks.is_overtaken(connection, order.project_id, lines.first_id)
+            ):
+                lines = None
+            if new and lines is None:
+                ids = tasks.reserve(connection, len(new))
+                lines = tasks.lines(ids, order.project_id, order.id, redundancy, new)
+            if lines:
+                tasks.insert(connection, order.project_id, lines)
             if failures:
                 batches.add_failures(connection, order.id, failures)
             batches.advance(connection, order.id, len(rows), len(new), len(failures))
 
     def _without_known(self, connection: Connection, rows: Rows, made: Made) -> Made:
         """List rows that are in the project already, or earlier in the chunk, as failures."""
-        new = [task for each in made if not isinstance(each, Failed) for task in each]
+        new = _tasks(made)
         known = tasks.known_ids(connection, self._order.project_id, (task.external_id for task in new))
         shown: dict[int, str] = {}
         if self._is_by_image:
@@ -86,6 +114,10 @@ class Writer:
             told.append(each)
         self._asks_first = self._is_by_image or told != list(made)
         return told
+
+
+def _tasks(made: Made) -> list[NewTask]:
+    return [task for each in made if not isinstance(each, Failed) for task in each]
 
 
 def _already(made: Sequence[NewTask], known: set[str], shown: dict[int, str]) -> str:

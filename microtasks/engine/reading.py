@@ -132,18 +132,21 @@ class Reading:
     def chunks(self, read: Iterable[Item | Failed]) -> Iterator[list[Item | Failed]]:
         """So many rows that neither memory nor the time until the next restart point grows with the file."""
         chunk: list[Item | Failed] = []
-        n_characters, n_used = 0, self._pictures.n_used
+        n_characters = n_images = 0
+        n_used = self._pictures.n_used
         for row in read:
             chunk.append(row)
-            n_characters += row.n_characters if isinstance(row, Item) else 0
-            n_images = self._pictures.n_used - n_used
+            if isinstance(row, Item):
+                n_characters += row.n_characters
+                if row.images:
+                    n_images = self._pictures.n_used - n_used
             if (
                 len(chunk) >= ROWS_A_CHUNK
                 or n_images >= self._images_a_chunk
                 or n_characters >= CHARACTERS_A_CHUNK
             ):
                 yield chunk
-                chunk, n_characters, n_used = [], 0, self._pictures.n_used
+                chunk, n_characters, n_images, n_used = [], 0, 0, self._pictures.n_used
         if chunk:
             yield chunk
 

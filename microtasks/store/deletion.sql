@@ -21,7 +21,9 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE OR REPLACE FUNCTION task_content_made() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Each row by the key of its task: a plan of the first rows, kept by the connection, read the whole table each time.
+CREATE OR REPLACE FUNCTION task_content_made() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     IF EXISTS (SELECT FROM made WHERE NOT EXISTS (SELECT FROM task WHERE task.id = made.task_id)) THEN
         RAISE foreign_key_violation USING MESSAGE = 'content of a task that is not there';

@@ -492,9 +492,9 @@ def test_one_value_that_the_database_refuses_costs_few_transactions(
     written: list[int] = []
     write = inserting.Writer.write
 
-    def counted(self: inserting.Writer, rows: inserting.Rows, made: inserting.Made, rows_done: int) -> None:
+    def counted(self: inserting.Writer, rows: inserting.Rows, *more: Any) -> None:
         written.append(len(rows))
-        write(self, rows, made, rows_done)
+        write(self, rows, *more)
 
     monkeypatch.setattr(inserting.Writer, "write", counted)
     table = "id,text\n" + "".join(f"{'x' * 11 if n == 777 else n},a\n" for n in range(1_000))

@@ -195,11 +195,11 @@ def test_P08_orphan_and_retry_side_by_side_make_each_task_once(
     is_held, go_on = threading.Event(), threading.Event()
     write = Writer.write
 
-    def held(self: Writer, chunk: list[object], made: object, rows_done: int) -> None:
+    def held(self: Writer, chunk: list[object], made: object, rows_done: int, *ahead: object) -> None:
         if rows_done == 40 and threading.current_thread() is not main and not is_held.is_set():
             is_held.set()
             go_on.wait(30)
-        write(self, chunk, made, rows_done)
+        write(self, chunk, made, rows_done, *ahead)
 
     main = threading.main_thread()
     monkeypatch.setattr(Writer, "write", held)
