@@ -143,7 +143,7 @@ def survey(stream: IO[bytes]) -> Survey:
         chunk = stream.read(1 << 20)
     if not is_filled:
         raise FileInvalid("This table is empty.")
-    n_lines = max(n_lines or n_returns, 1)
+    n_lines = max(n_lines, n_returns) + (n_carried > 0 or n_lines == 0)
     if bad is None:
         return Survey(encoding, False, n_lines)
     if has_other_characters:

@@ -242,8 +242,8 @@ class _Import:
         for _ in islice(read, rows_done):
             pass
         written: Future[None] | None = None  # the database works on one chunk while the next is read
-        # What it works on, and what is next: so a chunk is freed here, while the database is busy with another
-        # one, and not by the writing thread between two of them.
+        # That chunk and the next: so one is freed here, while the database is busy with another, and not by
+        # the writing thread between two of them.
         in_hand = deque[object](maxlen=2)
         with (
             ThreadPoolExecutor(self.pool.n_processes) as threads,

@@ -11,7 +11,7 @@ from typing import Final
 from microtasks.core import rows
 from microtasks.core.columns import Columns, suggested
 from microtasks.core.errors import FileInvalid, RowInvalid
-from microtasks.core.rows import NOTHING, TABLE_ENDINGS, Failed, Item, Table
+from microtasks.core.rows import JSON, NOTHING, TABLE_ENDINGS, Failed, Item, Table
 from microtasks.engine.archives import (
     ADVICE,
     DAMAGE,
@@ -25,7 +25,7 @@ from microtasks.engine.pictures import Pictures
 from microtasks.engine.site import Site
 from microtasks.store import batches
 
-ROWS_A_CHUNK: Final = 5_000
+ROWS_A_CHUNK: Final = 10_000
 IMAGES_A_CHUNK: Final = 64
 TILED_IMAGES_A_CHUNK: Final = 4
 CHARACTERS_A_CHUNK: Final = 8 << 20
@@ -74,7 +74,8 @@ class Reading:
 
         self.sample = opened().sample(SAMPLE_ROWS)
         limit = self._site.settings.max_batch_rows
-        if survey.n_lines > limit and opened().count(limit + 1) > limit:
+        n_lines = survey.n_lines - (separator not in ("", JSON))  # without the names of the columns
+        if n_lines > limit and opened().count(limit + 1) > limit:
             raise FileInvalid(f"This table has more than {limit:,} rows. Split it into several.")
         self.columns = self._order.options.get("columns")
         if self.columns is None:
@@ -86,8 +87,7 @@ class Reading:
             ]
         table = opened(self.columns)
         self.notices += table.notices
-        n_rows = table.n_objects or (survey.n_lines if separator == "" else survey.n_lines - 1)
-        return iter(table), max(n_rows, 1)
+        return iter(table), max(table.n_objects or n_lines, 1)
 
     def _is_image(self, name: str) -> bool:
         try:

@@ -76,6 +76,11 @@ def test_gold_as_json_in_a_cell() -> None:
 ENCODED = "id,text\n1,Zoë’s café\n"
 
 
+@pytest.mark.parametrize(("content", "n_lines"), [("a", 1), ("a\n", 1), ("a\r\nb", 2), ("a\nb\n", 2)])
+def test_a_last_line_that_does_not_end_is_counted(content: str, n_lines: int) -> None:
+    assert rows.survey(io.BytesIO(content.encode())).n_lines == n_lines
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
 def test_T08_unicode_is_recognised_without_a_word(encoding: str) -> None:
     found, notices = read(ENCODED.encode(encoding))
