@@ -269,6 +269,6 @@ class _Work:
         return also
 
     def _hold(self, connection: Connection, *, gets_on: bool = True) -> None:
-        """Begin a transaction of the job. gets_on: another try begins behind it, so that no try is counted."""
+        """Begin a transaction of the job. gets_on: another try begins behind it, and none is counted."""
         if self.job is not None and not (jobs.advance if gets_on else jobs.beat)(connection, self.job.claim):
             raise JobLost

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from microtasks.core.errors import InputError
 from microtasks.core.tasktype import Column, Consensus, Part
@@ -32,9 +30,12 @@ from microtasks.engine.interchange import TOOLS
 from microtasks.engine.site import Site
 from microtasks.engine.snapshots import Bounds, Snapshot, View
 from microtasks.engine.vectors import Block, Moments, Same, Vector, rows
-from microtasks.store import answer_columns, exports
+from microtasks.store import exports
 from microtasks.store.cuts import Cut
 from microtasks.store.tables import Project
+
+if TYPE_CHECKING:
+    from microtasks.store import answer_columns
 
 
 def export(
@@ -254,6 +255,10 @@ def answers(view: View) -> Table:
         return Table(distinct(columns), map(some, view.walk(exports.answers, "id")))
 
     def blocks() -> Iterator[Block]:
+        import numpy as np  # here: the web process does without until somebody exports
+
+        from microtasks.store import answer_columns
+
         for found in answer_columns.walk(view.site.db, view.snapshot.cut, keys):
             view.snapshot.passed(found.n)
             seconds: list[float | None] = found.seconds.tolist()

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice, repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
-NO_TIME = np.iinfo(np.int64).min
+if (
+    TYPE_CHECKING
+):  # numpy is loaded where an array is in hand: the web process has none until somebody exports
+    import numpy as np
+    from numpy.typing import NDArray
+
+NO_TIME: Final = -(2**63)
 _1970 = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -44,6 +48,8 @@ class Moments:
 
     def texts(self) -> list[str]:
         """ISO 8601 in UTC to the millisecond, as 2026-01-02T03:04:05.678Z; empty where there is none."""
+        import numpy as np
+
         if self.values.size and (self.values == NO_TIME).all():
             return [""] * self.values.size
         minutes, rest = np.divmod(np.floor_divide(self.values, 1000), 60_000)

@@ -8,6 +8,7 @@ import sys
 CODE = """
 import sys
 import microtasks.web, microtasks.engine.submit, microtasks.engine.serve
+import microtasks.web.research, microtasks.web.api.read, microtasks.web.owner
 from microtasks import tasktypes
 from microtasks.core.tasktype import Answer
 q = tasktypes.get("question")
