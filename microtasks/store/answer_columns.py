@@ -6,10 +6,11 @@ read once a task, in the order of their index: one walk through it in place of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from microtasks.store import exports
 from microtasks.store.cuts import Cut
 from microtasks.store.db import Database
+from microtasks.store.turns import short_turns
 
 #: Answers in a chunk, and with their whole values; fewer where the values are long.
 CHUNK = 20_000
@@ -59,25 +61,24 @@ def walk(db: Database, cut: Cut, picks: Sequence[str] | None, limit: int | None 
     picks: keys of an answer's value; None: the whole value.
     """
     size = limit or (CHUNK_WHOLE if picks is None else CHUNK)
-    with ThreadPoolExecutor(1, "export") as ahead:
+    with short_turns(), ThreadPoolExecutor(1, "export") as ahead:
         coming = ahead.submit(_read, db, cut, picks, 0, size)
         while True:
-            found, last, n_bytes = coming.result()
-            is_last = found.n < size
+            last, n_bytes, unpacked, is_last = coming.result()
             if n_bytes > BYTES_MAX:
                 size = max(100, size // 2)
-            if not is_last:
+            if not is_last:  # asked for before this one is unpacked: the database is never kept waiting
                 coming = ahead.submit(_read, db, cut, picks, last, size)
-            if found.n:
-                yield found
+            if unpacked:
+                yield unpacked()
             if is_last:
                 return
 
 
 def _read(
     db: Database, cut: Cut, picks: Sequence[str] | None, after: int, limit: int
-) -> tuple[Answers, int, int]:
-    """The next chunk, the id of its last answer, and how many bytes it took."""
+) -> tuple[int, int, Callable[[], Answers] | None, bool]:
+    """Ask for the next chunk: the id of its last answer, its bytes, what unpacks it, and is it the last."""
     asked = [f"coalesce((a.value -> %(key{place})s)::text, 'null')" for place in range(len(picks or ()))]
     keys = {f"key{place}": key for place, key in enumerate(picks or ())}
     columns = asked if picks is not None else [_WHOLE]
@@ -109,10 +110,15 @@ def _read(
         assert row is not None  # noqa: S101  (an aggregate)
         n, last, is_later, *values = row
         if n == 0:
-            return _nothing(len(columns)), after, 0
+            return after, 0, None, True
         if is_later:
             rows = exports.answers(connection, cut, after, limit)
-            return _of_rows(rows, picks), rows[-1]["id"], 0
+            return rows[-1]["id"], 0, partial(_of_rows, rows, picks), len(rows) < limit
+    return last, sum(map(len, values)), partial(_unpacked, n, values, cut), n < limit
+
+
+def _unpacked(n: int, values: Sequence[Any], cut: Cut) -> Answers:
+    """Columns of what the database packed."""
     names = dict(zip(_numbers(values[0], ">i8").tolist(), orjson.loads(f"[{values[1]}]"), strict=True))
     tasks = _numbers(values[2], ">i8").tolist()
     people: bytes = values[3]
@@ -124,7 +130,7 @@ def _read(
             "excluded" if status == "counted" and who in out else status
             for status, who in zip(statuses, contributors, strict=True)
         ]
-    found_answers = Answers(
+    return Answers(
         n=n,
         tasks=tasks,
         external_ids=list(map(names.__getitem__, tasks)),
@@ -138,7 +144,6 @@ def _read(
         revised=_times(values[9]),
         config_versions=_numbers(values[10], ">i4").tolist(),
     )
-    return found_answers, last, sum(map(len, values))
 
 
 def _numbers(packed: bytes, kind: str) -> NDArray[Any]:
@@ -149,11 +154,6 @@ def _times(packed: bytes) -> NDArray[np.int64]:
     """PostgreSQL's times as Unix time; its -infinity is the smallest number, as numpy's NaT is."""
     since_2000 = _numbers(packed, ">i8").astype(np.int64)
     return np.where(since_2000 == NO_TIME, NO_TIME, since_2000 + _EPOCH)
-
-
-def _nothing(n_picked: int) -> Answers:
-    times, numbers = np.empty(0, np.int64), np.empty(0, np.float64)
-    return Answers(0, [], [], [], [], [], times, numbers, [], [[] for _ in range(n_picked)], times, [])
 
 
 def _of_rows(rows: list[exports.Row], picks: Sequence[str] | None) -> Answers:
