@@ -18,7 +18,6 @@ from microtasks.engine import checking, deciding, explorer, serve
 from microtasks.engine.site import Site
 from microtasks.store import projects
 from microtasks.store.tables import Project
-from microtasks.web import create_app
 
 MARK: dict[str, Any] = {
     **{"x": 100.0, "y": 90.0, "r": 20.0, "class": "fresh", "class_share": 1.0, "probability": 0.97},
@@ -26,16 +25,6 @@ MARK: dict[str, Any] = {
     **{"r_low": 18.0, "r_high": 22.0},
 }
 DOUBTFUL = MARK | {"x": 300.0, "n_marked": 1, "probability": 0.3}
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
-
-
-@pytest.fixture
-def ada(app: Flask, site: Site) -> Person:
-    return owner(app, site, "ada@example.org")[0]
 
 
 def consensus(

@@ -14,17 +14,6 @@ from people import Person, owner
 
 from microtasks.engine import audit, exports, jobs
 from microtasks.engine.site import Site
-from microtasks.web import create_app
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
-
-
-@pytest.fixture
-def ada(app: Flask, site: Site) -> Person:
-    return owner(app, site, "ada@example.org")[0]
 
 
 @pytest.fixture

@@ -27,11 +27,6 @@ def project(site: Site) -> b.ProjectRow:
     return project
 
 
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
-
-
 def post(client: FlaskClient, path: str, body: Any, **options: Any) -> tuple[int, dict[str, str], bytes]:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     reply = client.post(path, data=data, **{"content_type": "application/json", **options})

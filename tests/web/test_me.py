@@ -17,13 +17,7 @@ from microtasks.engine import certificates, checking, serve, submit
 from microtasks.engine.site import Site
 from microtasks.engine.submit import AnswerIn
 from microtasks.store import work
-from microtasks.web import create_app
 from microtasks.web.request import contributor_of
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
 
 
 def rows(site: Site, query: str, *parameters: Any) -> list[Any]:

@@ -20,7 +20,6 @@ from microtasks.engine.site import Site
 from microtasks.store import projects
 from microtasks.store.explorer import Filter
 from microtasks.store.tables import Project
-from microtasks.web import create_app
 
 LETTER: dict[str, Any] = {
     "fields": [
@@ -37,16 +36,6 @@ LETTER: dict[str, Any] = {
 TAGS: dict[str, Any] = builders.CONFIGS["tagging"] | {"allow_own_tags": True}
 POINT, BOX = {"shape": "point"}, {"shape": "box", "min_diameter_px": 5}
 CIRCLE = {"x": 120.5, "y": 80.0, "r": 30.0, "class": "fresh"}
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
-
-
-@pytest.fixture
-def ada(app: Flask, site: Site) -> Person:
-    return owner(app, site, "ada@example.org")[0]
 
 
 def stored(site: Site, of: builders.ProjectRow) -> Project:

@@ -21,18 +21,8 @@ from microtasks.engine import accounts, jobs
 from microtasks.engine.site import Site
 from microtasks.store import projects
 from microtasks.store.tables import Project
-from microtasks.web import create_app, forms
+from microtasks.web import forms
 from microtasks.web.owner.frame import safe_next
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
-
-
-@pytest.fixture
-def ada(app: Flask, site: Site) -> Person:
-    return owner(app, site, "ada@example.org")[0]
 
 
 def by_slug(site: Site, slug: str) -> Project:

@@ -21,19 +21,8 @@ from microtasks.engine import aggregate, bringing, exporting, jobs, packaging, r
 from microtasks.engine.site import Site
 from microtasks.store import explorer, projects
 from microtasks.store.tables import Project
-from microtasks.web import create_app
 
 Files = dict[str, bytes]
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
-
-
-@pytest.fixture
-def ada(app: Flask, site: Site) -> Person:
-    return owner(app, site, "ada@example.org")[0]
 
 
 @pytest.fixture

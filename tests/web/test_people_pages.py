@@ -6,20 +6,13 @@ import re
 import uuid
 
 import builders
-import pytest
 from flask import Flask
 from people import Person, owner
 
 from microtasks.engine import people as engine
 from microtasks.engine.site import Site
-from microtasks.web import create_app
 
 PASSWORD = "seven grey herons"
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
 
 
 def address() -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from builders import NO, YES, answers, contributor, project, tasks
 from flask import Flask
-from people import Person, owner
+from people import Person
 
 from microtasks.engine import standing
 from microtasks.engine.site import Site
@@ -19,11 +19,6 @@ from microtasks.web import create_app
 @pytest.fixture
 def app(site: Site) -> Iterator[Flask]:
     yield create_app(site=site)
-
-
-@pytest.fixture
-def ada(app: Flask, site: Site) -> Person:
-    return owner(app, site, "ada@example.org")[0]
 
 
 def test_new_question_and_tagging_projects_stop_when_sure_unless_told_otherwise(

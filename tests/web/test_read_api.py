@@ -18,7 +18,6 @@ from werkzeug.test import TestResponse
 from microtasks.engine import audit, tokens
 from microtasks.engine.site import Site
 from microtasks.store import jobs as waiting
-from microtasks.web import create_app
 from microtasks.web.api import openapi, token_models
 from microtasks.web.api.token_operations import TOKEN
 
@@ -46,11 +45,6 @@ class Program:
             assert page is not None
             yield page[name]
             following = page["next"]
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
 
 
 @pytest.fixture

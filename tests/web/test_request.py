@@ -9,7 +9,6 @@ from base64 import urlsafe_b64decode
 from dataclasses import replace
 
 import builders
-import pytest
 from flask import Flask
 
 from microtasks.core.tokens import seal
@@ -18,11 +17,6 @@ from microtasks.settings import Settings
 from microtasks.web import create_app, request
 
 CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
 
 
 def cookie(app: Flask, value: str) -> dict[str, str]:

@@ -11,24 +11,12 @@ import zipfile
 import builders
 import pytest
 from builders import NO, YES
-from flask import Flask
-from people import Person, owner
+from people import Person
 
 from microtasks.engine import beside, exporting
 from microtasks.engine.exporting import FORMATS
 from microtasks.engine.site import Site
 from microtasks.store import exports, projects
-from microtasks.web import create_app
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
-
-
-@pytest.fixture
-def ada(app: Flask, site: Site) -> Person:
-    return owner(app, site, "ada@example.org")[0]
 
 
 def test_every_download_on_the_page_works(ada: Person, site: Site) -> None:

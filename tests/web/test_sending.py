@@ -18,12 +18,6 @@ from werkzeug.test import TestResponse
 from microtasks.engine import jobs, sending
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.web import create_app
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
 
 
 @pytest.fixture

@@ -14,12 +14,6 @@ from microtasks.engine.site import Site
 from microtasks.store import projects as stored
 from microtasks.store import translations
 from microtasks.store.tables import Project
-from microtasks.web import create_app
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
 
 
 @pytest.fixture

@@ -11,16 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import microtasks
-from microtasks.engine.site import Site
-from microtasks.web import assets, create_app
+from microtasks.web import assets
 
 PACKAGE = Path(microtasks.__file__).parent
 TEMPLATES = [*PACKAGE.rglob("*.html")]
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
 
 
 @pytest.fixture

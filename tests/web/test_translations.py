@@ -16,7 +16,6 @@ from microtasks.engine import translating
 from microtasks.engine.site import Site
 from microtasks.store import projects
 from microtasks.store.tables import Project
-from microtasks.web import create_app
 
 FRENCH = {
     "name": "Cratères",
@@ -25,11 +24,6 @@ FRENCH = {
     "config/fields/answer/choices/yes/label": "Oui",
     "config/fields/answer/choices/no/label": "Non",
 }
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
 
 
 @pytest.fixture

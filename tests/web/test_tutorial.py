@@ -17,12 +17,6 @@ from PIL import Image
 from microtasks.engine import tutorial
 from microtasks.engine.site import Site
 from microtasks.engine.tutorial import Example, Step, Tutorial
-from microtasks.web import create_app
-
-
-@pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
 
 
 @pytest.fixture

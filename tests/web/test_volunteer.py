@@ -29,11 +29,6 @@ TWO_FIELDS = {
 
 
 @pytest.fixture
-def app(site: Site) -> Flask:
-    return create_app(site=site)
-
-
-@pytest.fixture
 def cy(app: Flask) -> FlaskClient:
     return app.test_client()
 
