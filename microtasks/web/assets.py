@@ -38,6 +38,7 @@ COMMENTS = {
     ".js": re.compile(rb"""(?m)^[ \t]*//.*$|[ \t]+// [^\n"'`]*$"""),
     ".css": re.compile(rb"(?s)/\*.*?\*/"),
 }
+INDENTATION = re.compile(rb"(?m)^[ \t]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def read_all() -> dict[str, Asset]:
 def _made(content: bytes, suffix: str) -> Asset:
     if suffix in COMMENTS:  # line ends stay, so that an error still names the line of the file
         content = COMMENTS[suffix].sub(lambda found: b"\n" * found[0].count(b"\n"), content)
+    if suffix == ".css":  # a script's template strings may hold lines whose spaces count; a style has none
+        content = INDENTATION.sub(b"", content)
     tag = hashlib.sha256(content).hexdigest()[:12]
     return Asset(content, gzip.compress(content, 9, mtime=0), TYPES[suffix], tag)
 

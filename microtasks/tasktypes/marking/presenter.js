@@ -2,7 +2,11 @@
 // Marks are kept in pixels of the original; `view` maps them to the stage: s = stage pixels per image pixel.
 
 const NS = "http://www.w3.org/2000/svg";
-const TAP = 4, TOUCH_REACH = 22, MOUSE_REACH = 11, EDGE = 76, LENS = 64;
+const TAP = 4,
+  TOUCH_REACH = 22,
+  MOUSE_REACH = 11,
+  EDGE = 76,
+  LENS = 64;
 
 const shapeOf = (name, attributes) => {
   const node = document.createElementNS(NS, name);
@@ -14,17 +18,36 @@ const between = (value, low, high) => Math.max(low, Math.min(high, value));
 export function mount(element, {config, media, draft, onchange}) {
   const $ = name => element.querySelector(`[data-${name}]`);
   const texts = JSON.parse($("strings").textContent);
-  const say = text => { $("live").textContent = text; };
-  const stage = $("stage"), svg = $("canvas"), base = $("base"), picture = $("image"), table = $("squares");
+  const say = text => {
+    $("live").textContent = text;
+  };
+  const stage = $("stage"),
+    svg = $("canvas"),
+    base = $("base"),
+    picture = $("image"),
+    table = $("squares");
   const {width: W, height: H, srcset = ""} = media[0];
-  const shape = config.shape ?? "circle", classes = config.classes ?? [];
-  const minimum = config.min_diameter_px ?? 0, most = config.max_marks ?? 500;
+  const shape = config.shape ?? "circle",
+    classes = config.classes ?? [];
+  const minimum = config.min_diameter_px ?? 0,
+    most = config.max_marks ?? 500;
 
-  let turns = 0, stageSize = {w: 1, h: 1}; // quarter turns of the view; size is that of the stage before turning
+  let turns = 0,
+    stageSize = {w: 1, h: 1}; // quarter turns of the view; size is that of the stage before turning
   let marks = (draft?.marks ?? []).map(mark => ({...mark}));
-  let selected = null, current = classes[0]?.id, undone = [];
-  let view = {s: 1, x: 0, y: 0}, fitted = 1, size = {w: 1, h: 1};
-  let act = null, pinch = null, wasPinched = false, isPanning = false, look = 0, cross = null, corner = null;
+  let selected = null,
+    current = classes[0]?.id,
+    undone = [];
+  let view = {s: 1, x: 0, y: 0},
+    fitted = 1,
+    size = {w: 1, h: 1};
+  let act = null,
+    pinch = null,
+    wasPinched = false,
+    isPanning = false,
+    look = 0,
+    cross = null,
+    corner = null;
   let radius = 0; // of the next mark placed by a tap or a key, in image pixels
   const pointers = new Map();
 
@@ -33,8 +56,20 @@ export function mount(element, {config, media, draft, onchange}) {
   const toImage = point => ({x: view.x + point.x / view.s, y: view.y + point.y / view.s});
   const toStage = (x, y) => ({x: (x - view.x) * view.s, y: (y - view.y) * view.s});
   // The view may be turned: everything is reckoned on a stage that is not, and only what comes in and goes out is turned.
-  const unturned = ({x, y}) => [{x, y}, {x: y, y: stageSize.w - x}, {x: stageSize.w - x, y: stageSize.h - y}, {x: stageSize.h - y, y: x}][turns];
-  const turned = ({x, y}) => [{x, y}, {x: stageSize.w - y, y: x}, {x: stageSize.w - x, y: stageSize.h - y}, {x: y, y: stageSize.h - x}][turns];
+  const unturned = ({x, y}) =>
+    [
+      {x, y},
+      {x: y, y: stageSize.w - x},
+      {x: stageSize.w - x, y: stageSize.h - y},
+      {x: stageSize.h - y, y: x},
+    ][turns];
+  const turned = ({x, y}) =>
+    [
+      {x, y},
+      {x: stageSize.w - y, y: x},
+      {x: stageSize.w - x, y: stageSize.h - y},
+      {x: y, y: stageSize.h - x},
+    ][turns];
   const onStage = event => {
     const box = svg.getBoundingClientRect();
     return {x: event.clientX - box.left, y: event.clientY - box.top};
@@ -42,9 +77,15 @@ export function mount(element, {config, media, draft, onchange}) {
   const at = event => unturned(onStage(event));
 
   function clamp() {
-    for (const [axis, length, span] of [["x", W, size.w], ["y", H, size.h]]) {
-      const slack = length * view.s - span, low = -EDGE / view.s, high = (slack + EDGE) / view.s;
-      view[axis] = view.s <= fitted * 1.001 || low > high ? slack / 2 / view.s : between(view[axis], low, high);
+    for (const [axis, length, span] of [
+      ["x", W, size.w],
+      ["y", H, size.h],
+    ]) {
+      const slack = length * view.s - span,
+        low = -EDGE / view.s,
+        high = (slack + EDGE) / view.s;
+      view[axis] =
+        view.s <= fitted * 1.001 || low > high ? slack / 2 / view.s : between(view[axis], low, high);
     }
   }
   function fit() {
@@ -52,8 +93,10 @@ export function mount(element, {config, media, draft, onchange}) {
     size = turns % 2 ? {w: stageSize.h, h: stageSize.w} : stageSize;
     // The squares do not turn, and lie on the picture as large as it fits.
     const whole = Math.min(stageSize.w / W, stageSize.h / H);
-    for (const {style} of [base, table]) Object.assign(style, {inlineSize: `${W * whole}px`, blockSize: `${H * whole}px`});
-    const before = fitted, wasFitted = view.s <= before * 1.001;
+    for (const {style} of [base, table])
+      Object.assign(style, {inlineSize: `${W * whole}px`, blockSize: `${H * whole}px`});
+    const before = fitted,
+      wasFitted = view.s <= before * 1.001;
     fitted = Math.min(size.w / W, size.h / H);
     if (wasFitted || view.s < fitted) view.s = fitted;
     clamp();
@@ -82,8 +125,12 @@ export function mount(element, {config, media, draft, onchange}) {
   }
 
   // The browser chose a picture for the stage's width; closer up a larger one is fetched, if there is one.
-  const sources = srcset.split(",").map(part => part.trim().split(" ")).filter(part => part[1])
-    .map(([url, width]) => ({url, width: parseInt(width)})).sort((a, b) => a.width - b.width);
+  const sources = srcset
+    .split(",")
+    .map(part => part.trim().split(" "))
+    .filter(part => part[1])
+    .map(([url, width]) => ({url, width: Number.parseInt(width, 10)}))
+    .sort((a, b) => a.width - b.width);
   let shown = 0;
   function sharpen() {
     const wanted = view.s * W * devicePixelRatio;
@@ -104,11 +151,19 @@ export function mount(element, {config, media, draft, onchange}) {
 
   // -- marks ----------------------------------------------------------------------------------------
 
-  const keep = () => { undone.push(JSON.stringify(marks)); if (undone.length > 200) undone.shift(); };
-  const changed = () => { list(); draw(); onchange(); };
-  const smallest = mark => shape === "circle" ? 2 * mark.r : shape === "box" ? Math.min(mark.width, mark.height) : Infinity;
+  const keep = () => {
+    undone.push(JSON.stringify(marks));
+    if (undone.length > 200) undone.shift();
+  };
+  const changed = () => {
+    list();
+    draw();
+    onchange();
+  };
+  const smallest = mark =>
+    shape === "circle" ? 2 * mark.r : shape === "box" ? Math.min(mark.width, mark.height) : Infinity;
   const isTooSmall = mark => smallest(mark) < minimum;
-  const centre = mark => shape === "box" ? {x: mark.x + mark.width / 2, y: mark.y + mark.height / 2} : mark;
+  const centre = mark => (shape === "box" ? {x: mark.x + mark.width / 2, y: mark.y + mark.height / 2} : mark);
   const inside = point => point.x >= 0 && point.y >= 0 && point.x <= W && point.y <= H;
   const usual = () => Math.max(radius || 16 / view.s, minimum / 2);
 
@@ -132,12 +187,17 @@ export function mount(element, {config, media, draft, onchange}) {
     changed();
   }
   function resize(factor) {
-    if (!selected) { radius = Math.max(usual() * factor, minimum / 2, 1); return draw(); }
+    if (!selected) {
+      radius = Math.max(usual() * factor, minimum / 2, 1);
+      return draw();
+    }
     keep();
     if (shape === "circle") selected.r = radius = Math.max(selected.r * factor, minimum / 2, 1);
     else if (shape === "box") {
       const grow = side => between(side * factor, Math.max(minimum, 1), Math.max(W, H));
-      const middle = centre(selected), width = grow(selected.width), height = grow(selected.height);
+      const middle = centre(selected),
+        width = grow(selected.width),
+        height = grow(selected.height);
       Object.assign(selected, {x: middle.x - width / 2, y: middle.y - height / 2, width, height});
     }
     say(measure(selected));
@@ -158,11 +218,28 @@ export function mount(element, {config, media, draft, onchange}) {
   }
 
   const px = value => texts.px.replace("{n}", Math.round(value));
-  const measure = mark => shape === "circle" ? px(2 * mark.r) : shape === "box" ? `${Math.round(mark.width)} × ${px(mark.height)}` : "";
-  const label = id => { const it = classes.find(other => other.id === id); return it ? it.label || it.id : ""; };
-  const title = mark => [texts.mark.replace("{n}", marks.indexOf(mark) + 1), label(mark.class)].filter(Boolean).join(" · ");
-  const spoken = mark => [title(mark), measure(mark), texts.where
-    .replace("{x}", Math.round(100 * centre(mark).x / W)).replace("{y}", Math.round(100 * centre(mark).y / H))].filter(Boolean).join(", ");
+  const measure = mark =>
+    shape === "circle"
+      ? px(2 * mark.r)
+      : shape === "box"
+        ? `${Math.round(mark.width)} × ${px(mark.height)}`
+        : "";
+  const label = id => {
+    const it = classes.find(other => other.id === id);
+    return it ? it.label || it.id : "";
+  };
+  const title = mark =>
+    [texts.mark.replace("{n}", marks.indexOf(mark) + 1), label(mark.class)].filter(Boolean).join(" · ");
+  const spoken = mark =>
+    [
+      title(mark),
+      measure(mark),
+      texts.where
+        .replace("{x}", Math.round((100 * centre(mark).x) / W))
+        .replace("{y}", Math.round((100 * centre(mark).y) / H)),
+    ]
+      .filter(Boolean)
+      .join(", ");
 
   let warning;
   function warn(text) {
@@ -186,11 +263,21 @@ export function mount(element, {config, media, draft, onchange}) {
   function draw() {
     if (isDue) return;
     isDue = true;
-    requestAnimationFrame(() => { isDue = false; paint(); });
+    requestAnimationFrame(() => {
+      isDue = false;
+      paint();
+    });
   }
   function outline(mark, s, x0, y0, kind) {
     const common = {class: kind};
-    if (shape === "box") return shapeOf("rect", {...common, x: (mark.x - x0) * s, y: (mark.y - y0) * s, width: mark.width * s, height: mark.height * s});
+    if (shape === "box")
+      return shapeOf("rect", {
+        ...common,
+        x: (mark.x - x0) * s,
+        y: (mark.y - y0) * s,
+        width: mark.width * s,
+        height: mark.height * s,
+      });
     const place = {...common, cx: (mark.x - x0) * s, cy: (mark.y - y0) * s};
     return shapeOf("circle", {...place, r: shape === "point" ? 7 : Math.max(mark.r * s, 2)});
   }
@@ -202,23 +289,44 @@ export function mount(element, {config, media, draft, onchange}) {
   }
   function paint() {
     const {w, h} = stageSize;
-    $("turned").setAttribute("transform", ["", `matrix(0 1 -1 0 ${w} 0)`, `matrix(-1 0 0 -1 ${w} ${h})`, `matrix(0 -1 1 0 0 ${h})`][turns]);
-    $("scene").setAttribute("transform", `matrix(${view.s} 0 0 ${view.s} ${-view.x * view.s} ${-view.y * view.s})`);
+    $("turned").setAttribute(
+      "transform",
+      ["", `matrix(0 1 -1 0 ${w} 0)`, `matrix(-1 0 0 -1 ${w} ${h})`, `matrix(0 -1 1 0 0 ${h})`][turns],
+    );
+    $("scene").setAttribute(
+      "transform",
+      `matrix(${view.s} 0 0 ${view.s} ${-view.x * view.s} ${-view.y * view.s})`,
+    );
     const nodes = [];
     const drawn = act?.mark && act.kind === "new" ? [...marks, act.mark] : marks;
     for (const mark of drawn) {
-      const isNew = act?.mark === mark && act.kind !== "move", isChosen = mark === selected || isNew;
+      const isNew = act?.mark === mark && act.kind !== "move",
+        isChosen = mark === selected || isNew;
       const kind = isNew ? (isTooSmall(mark) ? "bad" : "good") : isChosen ? "chosen" : "mark";
-      nodes.push(outline(mark, view.s, view.x, view.y, "halo"), outline(mark, view.s, view.x, view.y, `ring ${kind}`));
+      nodes.push(
+        outline(mark, view.s, view.x, view.y, "halo"),
+        outline(mark, view.s, view.x, view.y, `ring ${kind}`),
+      );
       const middle = toStage(centre(mark).x, centre(mark).y);
-      if (shape === "point") nodes.push(shapeOf("circle", {class: "dot", cx: middle.x, cy: middle.y, r: 1.6}));
+      if (shape === "point")
+        nodes.push(shapeOf("circle", {class: "dot", cx: middle.x, cy: middle.y, r: 1.6}));
       if (isNew && isTooSmall(mark)) {
-        const sign = shapeOf("text", {class: "sign", transform: `translate(${middle.x} ${middle.y}) rotate(${-90 * turns})`, y: -Math.max(mark.r ?? 0, 10) * view.s - 8});
+        const sign = shapeOf("text", {
+          class: "sign",
+          transform: `translate(${middle.x} ${middle.y}) rotate(${-90 * turns})`,
+          y: -Math.max(mark.r ?? 0, 10) * view.s - 8,
+        });
         sign.textContent = `! ${px(smallest(mark))} < ${px(minimum)}`;
         nodes.push(sign);
       }
       if (isChosen) {
-        if (shape !== "point") nodes.push(shapeOf("path", {class: "middle", d: `M${middle.x - 5} ${middle.y}h10M${middle.x} ${middle.y - 5}v10`}));
+        if (shape !== "point")
+          nodes.push(
+            shapeOf("path", {
+              class: "middle",
+              d: `M${middle.x - 5} ${middle.y}h10M${middle.x} ${middle.y - 5}v10`,
+            }),
+          );
         const grip = handle(mark);
         if (grip && !isNew) nodes.push(shapeOf("circle", {class: "grip", cx: grip.x, cy: grip.y, r: 9}));
       }
@@ -230,52 +338,77 @@ export function mount(element, {config, media, draft, onchange}) {
     bar.hidden = !selected || Boolean(act?.moved);
     if (selected && $("size")) $("size").textContent = measure(selected);
     $("hint").hidden = (marks.length > 0 || Boolean(act?.moved)) && !$("hint").classList.contains("warned");
-    for (const button of element.querySelectorAll("[data-class]")) button.setAttribute("aria-pressed", button.dataset.class === current);
+    for (const button of element.querySelectorAll("[data-class]"))
+      button.setAttribute("aria-pressed", button.dataset.class === current);
     element.querySelector("[data-tool=undo]").disabled = !undone.length;
   }
   function paintCross() {
     const node = $("cross");
     node.setAttribute("visibility", cross ? "visible" : "hidden");
     if (!cross) return;
-    const {x, y} = toStage(cross.x, cross.y), r = shape === "circle" ? usual() * view.s : 0;
+    const {x, y} = toStage(cross.x, cross.y),
+      r = shape === "circle" ? usual() * view.s : 0;
     let d = `M${x - 14} ${y}h28M${x} ${y - 14}v28`;
     if (r) d += `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`;
-    if (corner) { const from = toStage(corner.x, corner.y); d += `M${from.x} ${from.y}H${x}V${y}H${from.x}z`; }
+    if (corner) {
+      const from = toStage(corner.x, corner.y);
+      d += `M${from.x} ${from.y}H${x}V${y}H${from.x}z`;
+    }
     node.setAttribute("d", d);
   }
   function paintLens() {
-    const loupe = $("loupe"), point = act?.moved && act.isTouch && act.kind !== "pan" ? act.last : null;
+    const loupe = $("loupe"),
+      point = act?.moved && act.isTouch && act.kind !== "pan" ? act.last : null;
     loupe.setAttribute("visibility", point ? "visible" : "hidden");
     if (!point) return;
-    const s = view.s * 2, target = toImage(point);
+    const s = view.s * 2,
+      target = toImage(point);
     const x = turned(point).x < stageSize.w / 2 ? stageSize.w - LENS - 14 : LENS + 14;
     loupe.setAttribute("transform", `translate(${x} ${LENS + 70}) rotate(${90 * turns})`);
     $("lens").setAttribute("transform", `matrix(${s} 0 0 ${s} ${-target.x * s} ${-target.y * s})`);
-    const ring = act.mark ? [outline(act.mark, s, target.x, target.y, "halo"), outline(act.mark, s, target.x, target.y, `ring ${isTooSmall(act.mark) ? "bad" : "good"}`)] : [];
+    const ring = act.mark
+      ? [
+          outline(act.mark, s, target.x, target.y, "halo"),
+          outline(act.mark, s, target.x, target.y, `ring ${isTooSmall(act.mark) ? "bad" : "good"}`),
+        ]
+      : [];
     $("lens-mark").replaceChildren(...ring, shapeOf("path", {class: "middle", d: "M-7 0h14M0 -7v14"}));
   }
   function list() {
     const n = marks.length;
     $("marks").hidden = bySquares; // shown also without marks: if its line came with the first, the picture would jump
     $("count").textContent = n === 1 ? texts.count_1 : n ? texts.count_n.replace("{n}", n) : texts.count_0;
-    $("list").replaceChildren(...marks.map(mark => {
-      const item = document.createElement("li"), pick = document.createElement("button"), drop = document.createElement("button");
-      pick.type = drop.type = "button";
-      pick.className = "pick";
-      pick.append(Object.assign(document.createElement("span"), {textContent: title(mark), dir: "auto"}),
-        Object.assign(document.createElement("span"), {className: "muted", textContent: measure(mark)}));
-      pick.setAttribute("aria-label", spoken(mark));
-      pick.onclick = () => { reveal(centre(mark)); choose(mark); };
-      drop.className = "drop-mark";
-      drop.textContent = "✕";
-      drop.setAttribute("aria-label", `${texts.remove}: ${title(mark)}`);
-      drop.onclick = () => { remove(mark); $("list").querySelector("button")?.focus(); };
-      item.append(pick, drop);
-      return item;
-    }));
+    $("list").replaceChildren(
+      ...marks.map(mark => {
+        const item = document.createElement("li"),
+          pick = document.createElement("button"),
+          drop = document.createElement("button");
+        pick.type = drop.type = "button";
+        pick.className = "pick";
+        pick.append(
+          Object.assign(document.createElement("span"), {textContent: title(mark), dir: "auto"}),
+          Object.assign(document.createElement("span"), {className: "muted", textContent: measure(mark)}),
+        );
+        pick.setAttribute("aria-label", spoken(mark));
+        pick.onclick = () => {
+          reveal(centre(mark));
+          choose(mark);
+        };
+        drop.className = "drop-mark";
+        drop.textContent = "✕";
+        drop.setAttribute("aria-label", `${texts.remove}: ${title(mark)}`);
+        drop.onclick = () => {
+          remove(mark);
+          $("list").querySelector("button")?.focus();
+        };
+        item.append(pick, drop);
+        return item;
+      }),
+    );
   }
   function reveal(point) {
-    const seen = toStage(point.x, point.y), edge = 40;
+    const seen = toStage(point.x, point.y),
+      edge = 40;
     if (seen.x > edge && seen.y > edge && seen.x < size.w - edge && seen.y < size.h - edge) return;
     view.x = point.x - size.w / 2 / view.s;
     view.y = point.y - size.h / 2 / view.s;
@@ -292,16 +425,35 @@ export function mount(element, {config, media, draft, onchange}) {
     }
     let best = null;
     for (const mark of marks) {
-      const middle = toStage(centre(mark).x, centre(mark).y), d = away(point, middle);
+      const middle = toStage(centre(mark).x, centre(mark).y),
+        d = away(point, middle);
       let miss = Infinity;
       if (mark === selected || shape === "point") miss = d <= reach ? d / 2 : Infinity;
       if (shape === "circle") {
         const r = mark.r * view.s;
-        miss = Math.min(miss, r < reach ? (d <= Math.max(r, reach * 0.7) ? d : Infinity) : Math.abs(d - r) <= reach * 0.7 ? Math.abs(d - r) : Infinity);
+        miss = Math.min(
+          miss,
+          r < reach
+            ? d <= Math.max(r, reach * 0.7)
+              ? d
+              : Infinity
+            : Math.abs(d - r) <= reach * 0.7
+              ? Math.abs(d - r)
+              : Infinity,
+        );
       } else if (shape === "box") {
-        const {x, y} = toStage(mark.x, mark.y), w = mark.width * view.s, h = mark.height * view.s, near = reach * 0.6;
-        const isIn = point.x > x - near && point.x < x + w + near && point.y > y - near && point.y < y + h + near;
-        const edge = Math.min(Math.abs(point.x - x), Math.abs(point.x - x - w), Math.abs(point.y - y), Math.abs(point.y - y - h));
+        const {x, y} = toStage(mark.x, mark.y),
+          w = mark.width * view.s,
+          h = mark.height * view.s,
+          near = reach * 0.6;
+        const isIn =
+          point.x > x - near && point.x < x + w + near && point.y > y - near && point.y < y + h + near;
+        const edge = Math.min(
+          Math.abs(point.x - x),
+          Math.abs(point.x - x - w),
+          Math.abs(point.y - y),
+          Math.abs(point.y - y - h),
+        );
         if (isIn && edge <= near) miss = Math.min(miss, edge);
       }
       if (miss < (best?.miss ?? Infinity)) best = {kind: "move", mark, miss};
@@ -314,7 +466,11 @@ export function mount(element, {config, media, draft, onchange}) {
   };
 
   svg.addEventListener("pointerdown", event => {
-    try { svg.setPointerCapture(event.pointerId); } catch { /* a made-up event has no pointer to capture */ }
+    try {
+      svg.setPointerCapture(event.pointerId);
+    } catch {
+      /* a made-up event has no pointer to capture */
+    }
     const point = at(event);
     pointers.set(event.pointerId, point);
     cross = corner = null;
@@ -324,7 +480,9 @@ export function mount(element, {config, media, draft, onchange}) {
       wasPinched = true;
       return draw();
     }
-    const isTouch = event.pointerType !== "mouse", found = hit(point, isTouch ? TOUCH_REACH : MOUSE_REACH), place = toImage(point);
+    const isTouch = event.pointerType !== "mouse",
+      found = hit(point, isTouch ? TOUCH_REACH : MOUSE_REACH),
+      place = toImage(point);
     act = {isTouch, start: point, last: point, moved: false, before: JSON.stringify(marks)};
     if (isPanning || event.button > 0 || (!found && !inside(place))) Object.assign(act, {kind: "pan"});
     else if (found) {
@@ -351,14 +509,19 @@ export function mount(element, {config, media, draft, onchange}) {
     if (act.kind === "pan") pan(point.x - act.last.x, point.y - act.last.y);
     else if (act.kind === "new") drag(place);
     else if (act.kind === "move") {
-      const shift = {x: place.x - act.place.x, y: place.y - act.place.y}, middle = centre(act.was);
+      const shift = {x: place.x - act.place.x, y: place.y - act.place.y},
+        middle = centre(act.was);
       act.mark.x = act.was.x + between(shift.x, -middle.x, W - middle.x);
       act.mark.y = act.was.y + between(shift.y, -middle.y, H - middle.y);
     } else if (act.kind === "resize") {
       if (shape === "circle") {
         const extra = Math.max(18 / view.s - act.was.r, 0);
         act.mark.r = Math.max(Math.hypot(place.x - act.mark.x, place.y - act.mark.y) - extra, 1);
-      } else Object.assign(act.mark, {width: Math.max(between(place.x, 0, W) - act.mark.x, 1), height: Math.max(between(place.y, 0, H) - act.mark.y, 1)});
+      } else
+        Object.assign(act.mark, {
+          width: Math.max(between(place.x, 0, W) - act.mark.x, 1),
+          height: Math.max(between(place.y, 0, H) - act.mark.y, 1),
+        });
     }
     act.last = point;
     draw();
@@ -366,12 +529,19 @@ export function mount(element, {config, media, draft, onchange}) {
   function drag(place) {
     const {from} = act;
     if (shape === "point") act.mark = {x: between(place.x, 0, W), y: between(place.y, 0, H)};
-    else if (shape === "circle") act.mark = {...from, r: Math.max(Math.hypot(place.x - from.x, place.y - from.y), 1)};
+    else if (shape === "circle")
+      act.mark = {...from, r: Math.max(Math.hypot(place.x - from.x, place.y - from.y), 1)};
     else act.mark = boxOf(from, place);
   }
   function boxOf(a, b) {
-    const x = between(Math.min(a.x, b.x), 0, W), y = between(Math.min(a.y, b.y), 0, H);
-    return {x, y, width: Math.max(between(Math.max(a.x, b.x), 0, W) - x, 1), height: Math.max(between(Math.max(a.y, b.y), 0, H) - y, 1)};
+    const x = between(Math.min(a.x, b.x), 0, W),
+      y = between(Math.min(a.y, b.y), 0, H);
+    return {
+      x,
+      y,
+      width: Math.max(between(Math.max(a.x, b.x), 0, W) - x, 1),
+      height: Math.max(between(Math.max(a.y, b.y), 0, H) - y, 1),
+    };
   }
   function restore() {
     if (act && act.kind !== "new" && act.kind !== "pan" && act.moved) Object.assign(act.mark, act.was);
@@ -379,10 +549,16 @@ export function mount(element, {config, media, draft, onchange}) {
   }
   svg.addEventListener("pointerup", event => {
     pointers.delete(event.pointerId);
-    if (pointers.size) { pinch = null; return; }
+    if (pointers.size) {
+      pinch = null;
+      return;
+    }
     const done = act;
     act = pinch = null;
-    if (wasPinched) { wasPinched = false; return draw(); }
+    if (wasPinched) {
+      wasPinched = false;
+      return draw();
+    }
     if (!done) return;
     if (done.kind === "new") {
       if (done.moved) add(done.mark);
@@ -407,11 +583,15 @@ export function mount(element, {config, media, draft, onchange}) {
     if (!pointers.size) wasPinched = false;
     draw();
   });
-  svg.addEventListener("wheel", event => {
-    event.preventDefault();
-    const step = event.deltaMode ? event.deltaY * 24 : event.deltaY;
-    zoom(Math.exp(-between(step, -160, 160) / (event.ctrlKey ? 120 : 420)), at(event));
-  }, {passive: false});
+  svg.addEventListener(
+    "wheel",
+    event => {
+      event.preventDefault();
+      const step = event.deltaMode ? event.deltaY * 24 : event.deltaY;
+      zoom(Math.exp(-between(step, -160, 160) / (event.ctrlKey ? 120 : 420)), at(event));
+    },
+    {passive: false},
+  );
   svg.addEventListener("contextmenu", event => event.preventDefault());
 
   // -- keyboard -------------------------------------------------------------------------------------
@@ -423,14 +603,20 @@ export function mount(element, {config, media, draft, onchange}) {
   }
   function place() {
     if (shape !== "box") return add(shape === "circle" ? {...cross, r: usual()} : {...cross});
-    if (!corner) { corner = {...cross}; say(texts.corner); return draw(); }
+    if (!corner) {
+      corner = {...cross};
+      say(texts.corner);
+      return draw();
+    }
     const mark = boxOf(corner, cross);
     corner = null;
     add(mark);
   }
   svg.addEventListener("keydown", event => {
     if ((event.ctrlKey || event.metaKey) && event.key !== "z") return;
-    const arrow = arrows[event.key] && [0, 1, 2, 3].slice(0, turns).reduce(([x, y]) => [y, -x], arrows[event.key]), step = size.w / (event.shiftKey ? 8 : 60) / view.s;
+    const arrow =
+        arrows[event.key] && [0, 1, 2, 3].slice(0, turns).reduce(([x, y]) => [y, -x], arrows[event.key]),
+      step = size.w / (event.shiftKey ? 8 : 60) / view.s;
     if (arrow) {
       if (event.altKey && selected) {
         keep();
@@ -450,8 +636,10 @@ export function mount(element, {config, media, draft, onchange}) {
     else if (event.key === "-") zoom(1 / 1.4, cross ? toStage(cross.x, cross.y) : undefined);
     else if (event.key === "0") zoom(0.001);
     else if (event.key === "Delete" || event.key === "Backspace") remove(selected ?? (cross && nearest()));
-    else if (event.key === "Escape" && (act || selected || cross)) { restore(); selected = cross = corner = null; }
-    else if (event.key === "h" || event.key === "H") tools.hide();
+    else if (event.key === "Escape" && (act || selected || cross)) {
+      restore();
+      selected = cross = corner = null;
+    } else if (event.key === "h" || event.key === "H") tools.hide();
     else if (event.key === "i" || event.key === "I") tools.look();
     else if (event.key === "r" || event.key === "R") turn();
     else return;
@@ -461,55 +649,90 @@ export function mount(element, {config, media, draft, onchange}) {
 
   // -- tools ----------------------------------------------------------------------------------------
 
-  const press = (name, isOn) => element.querySelector(`[data-tool=${name}]`).setAttribute("aria-pressed", isOn);
+  const press = (name, isOn) =>
+    element.querySelector(`[data-tool=${name}]`).setAttribute("aria-pressed", isOn);
   const tools = {
     in: () => zoom(1.5),
     out: () => zoom(1 / 1.5),
-    pan: () => { isPanning = !isPanning; press("pan", isPanning); svg.classList.toggle("panning", isPanning); },
-    look: () => { look = (look + 1) % 3; svg.dataset.look = look; say(texts.looks[look]); },
-    hide: () => { const isOn = svg.classList.toggle("bare"); press("hide", isOn); say(isOn ? texts.hidden : texts.shown); },
+    pan: () => {
+      isPanning = !isPanning;
+      press("pan", isPanning);
+      svg.classList.toggle("panning", isPanning);
+    },
+    look: () => {
+      look = (look + 1) % 3;
+      svg.dataset.look = look;
+      say(texts.looks[look]);
+    },
+    hide: () => {
+      const isOn = svg.classList.toggle("bare");
+      press("hide", isOn);
+      say(isOn ? texts.hidden : texts.shown);
+    },
     turn,
     undo,
     smaller: () => resize(1 / 1.12),
     bigger: () => resize(1.12),
-    delete: () => { remove(selected); svg.focus({preventScroll: true}); },
+    delete: () => {
+      remove(selected);
+      svg.focus({preventScroll: true});
+    },
   };
   stage.addEventListener("click", event => {
-    const tool = event.target.closest("[data-tool]"), kind = event.target.closest("[data-class]");
+    const tool = event.target.closest("[data-tool]"),
+      kind = event.target.closest("[data-class]");
     if (tool) tools[tool.dataset.tool]();
     if (kind) {
       current = kind.dataset.class;
-      if (selected && selected.class !== current) { keep(); selected.class = current; changed(); }
+      if (selected && selected.class !== current) {
+        keep();
+        selected.class = current;
+        changed();
+      }
       draw();
     }
   });
 
   // -- squares instead of drawing ---------------------------------------------------------------------
 
-  const model = table.querySelector("td"), longer = Math.max(W, H);
-  const columns = Math.max(2, Math.round(6 * W / longer)), rows = Math.max(2, Math.round(6 * H / longer));
+  const model = table.querySelector("td"),
+    longer = Math.max(W, H);
+  const columns = Math.max(2, Math.round((6 * W) / longer)),
+    rows = Math.max(2, Math.round((6 * H) / longer));
   const boxes = [];
-  table.tBodies[0].replaceChildren(...Array.from({length: rows}, (_, y) => {
-    const row = document.createElement("tr");
-    for (let x = 0; x < columns; x++) {
-      const cell = model.cloneNode(true), box = cell.querySelector("input"), name = String.fromCharCode(65 + x) + (y + 1);
-      box.value = cell.querySelector("span").textContent = name;
-      box.checked = draft?.cells?.checked.includes(name) ?? false;
-      boxes.push(box);
-      row.append(cell);
-    }
-    return row;
-  }));
+  table.tBodies[0].replaceChildren(
+    ...Array.from({length: rows}, (_, y) => {
+      const row = document.createElement("tr");
+      for (let x = 0; x < columns; x++) {
+        const cell = model.cloneNode(true),
+          box = cell.querySelector("input"),
+          name = String.fromCharCode(65 + x) + (y + 1);
+        box.value = cell.querySelector("span").textContent = name;
+        box.checked = draft?.cells?.checked.includes(name) ?? false;
+        boxes.push(box);
+        row.append(cell);
+      }
+      return row;
+    }),
+  );
   table.addEventListener("change", onchange);
   table.addEventListener("keydown", event => {
-    const arrow = arrows[event.key], place = boxes.indexOf(event.target);
+    const arrow = arrows[event.key],
+      place = boxes.indexOf(event.target);
     if (!arrow || place < 0) return;
     event.preventDefault();
-    const x = between(place % columns + arrow[0], 0, columns - 1), y = between(Math.floor(place / columns) + arrow[1], 0, rows - 1);
+    const x = between((place % columns) + arrow[0], 0, columns - 1),
+      y = between(Math.floor(place / columns) + arrow[1], 0, rows - 1);
     boxes[y * columns + x].focus();
   });
   const ticked = () => boxes.filter(box => box.checked).map(box => box.value);
-  const remembered = () => { try { return localStorage.getItem("mt:squares") === "1"; } catch { return false; } };
+  const remembered = () => {
+    try {
+      return localStorage.getItem("mt:squares") === "1";
+    } catch {
+      return false;
+    }
+  };
   let bySquares = draft?.cells ? true : marks.length ? false : remembered();
   function showSquares(isOn) {
     bySquares = isOn;
@@ -522,7 +745,11 @@ export function mount(element, {config, media, draft, onchange}) {
   $("switch").hidden = false;
   $("switch").addEventListener("click", () => {
     showSquares(!bySquares);
-    try { localStorage.setItem("mt:squares", bySquares ? "1" : "0"); } catch { /* private mode: asked again next time */ }
+    try {
+      localStorage.setItem("mt:squares", bySquares ? "1" : "0");
+    } catch {
+      /* private mode: asked again next time */
+    }
     if (!bySquares) fit();
     onchange();
   });
@@ -537,9 +764,20 @@ export function mount(element, {config, media, draft, onchange}) {
 
   const tenth = value => Math.round(value * 10) / 10;
   return {
-    read: () => bySquares ? {marks: [], cells: {columns, rows, checked: ticked()}} : ({marks: marks.map(mark => Object.fromEntries(
-      Object.entries(mark).map(([key, value]) => [key, typeof value === "number" ? tenth(value) : value])))}),
-    isEmpty: () => bySquares ? !ticked().length : marks.length === 0,
+    read: () =>
+      bySquares
+        ? {marks: [], cells: {columns, rows, checked: ticked()}}
+        : {
+            marks: marks.map(mark =>
+              Object.fromEntries(
+                Object.entries(mark).map(([key, value]) => [
+                  key,
+                  typeof value === "number" ? tenth(value) : value,
+                ]),
+              ),
+            ),
+          },
+    isEmpty: () => (bySquares ? !ticked().length : marks.length === 0),
     empty: () => ({marks: []}),
     focus: () => (bySquares ? boxes[0] : svg).focus({preventScroll: true}),
     undo: () => !bySquares && undo(),

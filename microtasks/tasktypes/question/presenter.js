@@ -15,7 +15,7 @@ export function mount(element, {config, strings, draft, onchange}) {
   const inputs = field => [...field.box.querySelectorAll("input,textarea")];
   let tapped = null; // the choice of a one-tap question
 
-  const valueOf = field => {
+  const valueIn = field => {
     if (field.box.disabled) return null;
     if ("oneTap" in root.dataset) return tapped ?? field.box.querySelector("[aria-current]")?.value ?? null;
     const all = inputs(field);
@@ -37,7 +37,7 @@ export function mount(element, {config, strings, draft, onchange}) {
     for (const field of fields) {
       if (!field.show_if) continue;
       const parent = fields.find(other => other.id === field.show_if.field);
-      const isAsked = [valueOf(parent)].flat().map(String).includes(String(field.show_if.is));
+      const isAsked = [valueIn(parent)].flat().map(String).includes(String(field.show_if.is));
       field.box.hidden = field.box.disabled = !isAsked;
     }
   };
@@ -66,8 +66,14 @@ export function mount(element, {config, strings, draft, onchange}) {
       const {insert, whole} = event.target.closest("button")?.dataset ?? {};
       if (whole) text.value = whole;
       else if (insert) {
-        const before = text.value.slice(0, text.selectionStart), after = text.value.slice(text.selectionEnd);
-        text.setRangeText(`${/\S$/.test(before) ? " " : ""}${insert}${/^\S/.test(after) ? " " : ""}`, text.selectionStart, text.selectionEnd, "end");
+        const before = text.value.slice(0, text.selectionStart),
+          after = text.value.slice(text.selectionEnd);
+        text.setRangeText(
+          `${/\S$/.test(before) ? " " : ""}${insert}${/^\S/.test(after) ? " " : ""}`,
+          text.selectionStart,
+          text.selectionEnd,
+          "end",
+        );
       } else return;
       text.focus();
       text.dispatchEvent(new Event("input", {bubbles: true}));
@@ -79,25 +85,32 @@ export function mount(element, {config, strings, draft, onchange}) {
     showAsked();
     onchange();
   });
-  root.addEventListener("click", event => {
-    const button = event.target.closest("button[data-choice]");
-    if (button) tapped = button.value;
-  }, true);
+  root.addEventListener(
+    "click",
+    event => {
+      const button = event.target.closest("button[data-choice]");
+      if (button) tapped = button.value;
+    },
+    true,
+  );
 
-  const read = () => Object.fromEntries(
-    fields.map(field => [field.id, valueOf(field)]).filter(([, said]) => said !== null));
+  const read = () =>
+    Object.fromEntries(fields.map(field => [field.id, valueIn(field)]).filter(([, said]) => said !== null));
 
   return {
     read,
     isEmpty: () => Object.keys(read()).length === 0,
-    focus: () => root.querySelector("input:not([type=radio]):not([type=checkbox]),textarea")?.focus({preventScroll: true}),
+    focus: () =>
+      root
+        .querySelector("input:not([type=radio]):not([type=checkbox]),textarea")
+        ?.focus({preventScroll: true}),
     problem() {
       for (const field of fields) {
         const line = field.box.querySelector("[data-wrong]");
         line.hidden = true;
         if (field.box.disabled) continue;
         const bad = inputs(field).find(input => !input.checkValidity());
-        const lacks = field.required !== false && valueOf(field) === null;
+        const lacks = field.required !== false && valueIn(field) === null;
         if (!bad && !lacks) continue;
         line.hidden = false;
         line.textContent = bad && !bad.validity.valueMissing ? bad.validationMessage : strings.required;

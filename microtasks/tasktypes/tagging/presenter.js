@@ -8,26 +8,35 @@ export function mount(element, {config, draft, onchange}) {
   const search = root.querySelector("[data-search]");
   const model = root.querySelector("template");
   const plain = text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim(); // Müller is found by muller
-  const split = text => text.split(/[,;\n]/).map(tag => tag.trim()).filter(Boolean);
+  const split = text =>
+    text
+      .split(/[,;\n]/)
+      .map(tag => tag.trim())
+      .filter(Boolean);
   let mine = [];
 
   const drawOwn = () => {
-    shelf?.replaceChildren(...mine.map(tag => {
-      const chip = model.content.firstElementChild.cloneNode(true);
-      chip.firstElementChild.textContent = tag;
-      chip.addEventListener("click", () => {
-        mine = mine.filter(other => other !== tag);
-        drawOwn();
-        onchange();
-        own.focus();
-      });
-      return chip;
-    }));
+    shelf?.replaceChildren(
+      ...mine.map(tag => {
+        const chip = model.content.firstElementChild.cloneNode(true);
+        chip.firstElementChild.textContent = tag;
+        chip.addEventListener("click", () => {
+          mine = mine.filter(other => other !== tag);
+          drawOwn();
+          onchange();
+          own.focus();
+        });
+        return chip;
+      }),
+    );
   };
   const addOwn = () => {
     for (const tag of split(own.value)) {
       const listed = boxes.find(box =>
-        [box.value, box.nextElementSibling.textContent].some(name => name.trim().toLowerCase() === tag.toLowerCase()));
+        [box.value, box.nextElementSibling.textContent].some(
+          name => name.trim().toLowerCase() === tag.toLowerCase(),
+        ),
+      );
       if (listed) listed.checked = true;
       else if (!mine.includes(tag)) mine.push(tag);
     }
@@ -46,12 +55,26 @@ export function mount(element, {config, draft, onchange}) {
     own.value = "";
     const add = root.querySelector("[data-add]");
     add.hidden = false;
-    add.addEventListener("click", () => { addOwn(); own.focus(); });
-    const list = root.querySelector("datalist"), slug = element.closest("form")?.dataset.slug;
-    if (slug) own.addEventListener("focus", async () => {
-      const said = await fetch(`/p/${slug}/tags`).then(it => (it.ok ? it.json() : {tags: []}), () => ({tags: []}));
-      list.replaceChildren(...said.tags.map(tag => Object.assign(document.createElement("option"), {value: tag})));
-    }, {once: true});
+    add.addEventListener("click", () => {
+      addOwn();
+      own.focus();
+    });
+    const list = root.querySelector("datalist"),
+      slug = element.closest("form")?.dataset.slug;
+    if (slug)
+      own.addEventListener(
+        "focus",
+        async () => {
+          const said = await fetch(`/p/${slug}/tags`).then(
+            it => (it.ok ? it.json() : {tags: []}),
+            () => ({tags: []}),
+          );
+          list.replaceChildren(
+            ...said.tags.map(tag => Object.assign(document.createElement("option"), {value: tag})),
+          );
+        },
+        {once: true},
+      );
     own.addEventListener("keydown", event => {
       if (event.key === "," || (event.key === "Enter" && own.value.trim())) {
         event.preventDefault();
@@ -66,7 +89,8 @@ export function mount(element, {config, draft, onchange}) {
     search.addEventListener("input", () => {
       const wanted = plain(search.value);
       for (const box of boxes)
-        box.parentElement.hidden = !box.checked && !plain(box.nextElementSibling.textContent).includes(wanted);
+        box.parentElement.hidden =
+          !box.checked && !plain(box.nextElementSibling.textContent).includes(wanted);
     });
     search.addEventListener("keydown", event => {
       if (event.key !== "Enter") return;

@@ -1,8 +1,15 @@
 // How the last answers turned out, beside the next task: asked for after an answer is in, only where the owner allows it.
 // Answers to tasks that are not done yet are asked about again with the next ones.
 
-const KEPT = 10, KEY = "mt:asked";
-const kept = () => { try { return JSON.parse(sessionStorage.getItem(KEY)) ?? {}; } catch { return {}; } };
+const KEPT = 10,
+  KEY = "mt:asked";
+const kept = () => {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEY)) ?? {};
+  } catch {
+    return {};
+  }
+};
 
 export async function tell(form, place, lease) {
   const {slug} = form.dataset;
@@ -14,15 +21,24 @@ export async function tell(form, place, lease) {
   if (!reply.ok) return keep(slug, []);
   const page = new DOMParser().parseFromString(await reply.text(), "text/html");
   const told = [...page.querySelectorAll("[data-lease]")];
-  keep(slug, asked.filter(it => !told.some(one => one.dataset.lease === it))); // each is told once
+  keep(
+    slug,
+    asked.filter(it => !told.some(one => one.dataset.lease === it)),
+  ); // each is told once
   if (!told.length) return;
   if (form.dataset.look) {
-    document.head.append(Object.assign(document.createElement("link"), {rel: "stylesheet", href: form.dataset.look}));
+    document.head.append(
+      Object.assign(document.createElement("link"), {rel: "stylesheet", href: form.dataset.look}),
+    );
     delete form.dataset.look;
   }
   place.replaceChildren(...told);
 }
 
 function keep(slug, leases) {
-  try { sessionStorage.setItem(KEY, JSON.stringify({...kept(), [slug]: leases})); } catch { /* private mode: asked once */ }
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify({...kept(), [slug]: leases}));
+  } catch {
+    /* private mode: asked once */
+  }
 }

@@ -5,7 +5,7 @@ const choice = holder.querySelector("label");
 choice.hidden = false;
 
 async function again() {
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+  const answer = await fetch(location.href, {headers: {Accept: "text/html"}, cache: "no-store"});
   if (!answer.ok || answer.redirected) return false; // signed out, or no longer allowed: the page stays as it was
   // Our own page: texts in it are escaped by the server, and scripts that a parser makes never run.
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -22,7 +22,7 @@ async function again() {
 
 async function keep() {
   for (;;) {
-    await new Promise((go) => setTimeout(go, holder.dataset.every * 1000));
+    await new Promise(go => setTimeout(go, holder.dataset.every * 1000));
     if (document.hidden || !choice.control.checked) continue;
     if ((await again().catch(() => true)) === false) return; // offline: the next round tries again
   }

@@ -6,17 +6,29 @@ const memory = new Map(); // where the device keeps nothing (private mode, no ro
 export const store = {
   get(key) {
     if (memory.has(key)) return memory.get(key);
-    try { return JSON.parse(localStorage.getItem(`mt:${key}`)); } catch { return null; }
+    try {
+      return JSON.parse(localStorage.getItem(`mt:${key}`));
+    } catch {
+      return null;
+    }
   },
   set(key, value) {
     memory.delete(key);
-    try { value === null ? localStorage.removeItem(`mt:${key}`) : localStorage.setItem(`mt:${key}`, JSON.stringify(value)); } catch { memory.set(key, value); }
+    try {
+      value === null
+        ? localStorage.removeItem(`mt:${key}`)
+        : localStorage.setItem(`mt:${key}`, JSON.stringify(value));
+    } catch {
+      memory.set(key, value);
+    }
   },
 };
 
 export async function post(path, body) {
   const response = await fetch(path, {
-    method: "POST", headers: {"Content-Type": "application/json", Accept: "application/json"}, body: JSON.stringify(body),
+    method: "POST",
+    headers: {"Content-Type": "application/json", Accept: "application/json"},
+    body: JSON.stringify(body),
     keepalive: path.endsWith("/answers") && JSON.stringify(body).length < 50_000, // also when the page is left
   });
   const said = await response.json().catch(() => ({}));
@@ -54,21 +66,40 @@ export function outboxOf(slug) {
   return {
     all,
     add: entry => put([...all().filter(it => it.lease !== entry.lease), entry]),
-    send: (next, heard) => (navigator.locks ? navigator.locks.request(`mt:${key}`, () => send(next, heard)) : send(next, heard)),
+    send: (next, heard) =>
+      navigator.locks ? navigator.locks.request(`mt:${key}`, () => send(next, heard)) : send(next, heard),
   };
 }
 
 if (!document.getElementById("work")) {
-  let slugs = [], isNews = false;
-  try { slugs = Object.keys(localStorage).filter(key => key.startsWith("mt:out:")).map(key => key.slice(7)); } catch { /* nothing is kept */ }
+  let slugs = [],
+    isNews = false;
+  try {
+    slugs = Object.keys(localStorage)
+      .filter(key => key.startsWith("mt:out:"))
+      .map(key => key.slice(7));
+  } catch {
+    /* nothing is kept */
+  }
   for (const slug of slugs) {
     const outbox = outboxOf(slug);
-    try { while (outbox.all().length) await outbox.send(0, () => { isNews = true; }); } catch { /* the next page tries again */ }
+    try {
+      while (outbox.all().length)
+        await outbox.send(0, () => {
+          isNews = true;
+        });
+    } catch {
+      /* the next page tries again */
+    }
   }
   if (isNews && document.querySelector("[data-counts]")) location.reload(); // it says how much was done
   const told = store.get("told");
   if (told && !isNews) {
     store.set("told", null);
-    document.getElementById("main").prepend(Object.assign(document.createElement("p"), {className: "notice", role: "status", textContent: told}));
+    document
+      .getElementById("main")
+      .prepend(
+        Object.assign(document.createElement("p"), {className: "notice", role: "status", textContent: told}),
+      );
   }
 }

@@ -2,7 +2,7 @@
 
 // -- rows: add and remove without asking the server ---------------------------------------------------
 
-document.addEventListener("click", (event) => {
+document.addEventListener("click", event => {
   const add = event.target.closest("[data-add]");
   const remove = event.target.closest("[data-remove]");
   if (add) {
@@ -17,7 +17,9 @@ document.addEventListener("click", (event) => {
 function addRow(rows) {
   const list = rows.querySelector(":scope > [data-list]");
   const template = rows.querySelector(":scope > template");
-  const used = [...list.querySelectorAll(":scope > [data-row] > [data-remove]")].map((button) => +button.value.split(".").pop());
+  const used = [...list.querySelectorAll(":scope > [data-row] > [data-remove]")].map(
+    button => +button.value.split(".").pop(),
+  );
   const next = used.length ? Math.max(...used) + 1 : 0;
   // The template is our own page's markup; nobody's text is in it.
   const holder = document.createElement("template");
@@ -39,26 +41,32 @@ for (const form of document.querySelectorAll("[data-upload]")) {
   const drop = form.querySelector("[data-drop]");
   const inputs = [...form.querySelectorAll("input[type=file]")];
   const said = form.querySelector("[data-chosen]");
-  const megabytes = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 });
+  const megabytes = new Intl.NumberFormat(document.documentElement.lang, {
+    style: "unit",
+    unit: "megabyte",
+    maximumFractionDigits: 1,
+  });
   const say = () => {
-    const files = inputs.flatMap((input) => [...input.files]);
+    const files = inputs.flatMap(input => [...input.files]);
     const size = files.reduce((sum, file) => sum + file.size, 0);
-    said.textContent = files.length ? `${files.length === 1 ? files[0].name : said.dataset.chosen.replace("{n}", files.length)} · ${megabytes.format(size / 1e6)}` : "";
+    said.textContent = files.length
+      ? `${files.length === 1 ? files[0].name : said.dataset.chosen.replace("{n}", files.length)} · ${megabytes.format(size / 1e6)}`
+      : "";
   };
   form.addEventListener("change", say);
   for (const name of ["dragover", "dragleave", "drop"]) {
-    drop.addEventListener(name, (event) => {
+    drop.addEventListener(name, event => {
       event.preventDefault();
       drop.classList.toggle("over", name === "dragover");
     });
   }
-  drop.addEventListener("drop", (event) => {
+  drop.addEventListener("drop", event => {
     if (event.dataTransfer.files.length) {
       inputs[0].files = event.dataTransfer.files;
       say();
     }
   });
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", event => {
     event.preventDefault();
     send(form);
   });
@@ -66,22 +74,33 @@ for (const form of document.querySelectorAll("[data-upload]")) {
 
 // In pieces, each tried again after a break; what was sent of the same files before is not sent again.
 async function send(form) {
-  const files = [...form.querySelectorAll("input[type=file]")].flatMap((input) => [...input.files]);
+  const files = [...form.querySelectorAll("input[type=file]")].flatMap(input => [...input.files]);
   const bar = form.querySelector("[data-sent]");
   const button = form.querySelector("button.primary");
   const failed = form.querySelector("[data-failed]");
   const left = form.querySelector("[data-left]");
   const token = form.elements.csrf_token.value;
-  const names = files.map((file) => ({ name: file.webkitRelativePath || file.name, size: file.size }));
-  const key = "sending " + form.dataset.upload + JSON.stringify(files.map((file, n) => [names[n].name, file.size, file.lastModified]));
+  const names = files.map(file => ({name: file.webkitRelativePath || file.name, size: file.size}));
+  const key =
+    "sending " +
+    form.dataset.upload +
+    JSON.stringify(files.map((file, n) => [names[n].name, file.size, file.lastModified]));
   const total = files.reduce((sum, file) => sum + file.size, 0);
   const ask = async (address, options = {}) => {
-    const answer = await fetch(address, { ...options, headers: { "X-CSRF-Token": token, Accept: "application/json", ...options.headers } });
+    const answer = await fetch(address, {
+      ...options,
+      headers: {"X-CSRF-Token": token, Accept: "application/json", ...options.headers},
+    });
     const body = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw Object.assign(new Error(body.message ?? answer.statusText), { status: answer.status, body });
+    if (!answer.ok)
+      throw Object.assign(new Error(body.message ?? answer.statusText), {status: answer.status, body});
     return body;
   };
-  const json = (body) => ({ method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+  const json = body => ({
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: {"Content-Type": "application/json"},
+  });
   bar.hidden = false;
   failed.hidden = true;
   button.disabled = true;
@@ -89,7 +108,7 @@ async function send(form) {
     const known = stored(key);
     let state = known && (await ask(`${form.dataset.upload}/${known}`).catch(() => null));
     if (!state) {
-      state = await ask(form.dataset.upload, json({ files: names }));
+      state = await ask(form.dataset.upload, json({files: names}));
       stored(key, state.id);
     }
     const begun = performance.now();
@@ -98,7 +117,11 @@ async function send(form) {
     for (const [n, file] of files.entries()) {
       let at = state.files[n].received;
       while (at < file.size) {
-        const received = await piece(`${form.dataset.upload}/${state.id}/${n}?offset=${at}`, file.slice(at, at + state.piece_bytes), ask);
+        const received = await piece(
+          `${form.dataset.upload}/${state.id}/${n}?offset=${at}`,
+          file.slice(at, at + state.piece_bytes),
+          ask,
+        );
         sent += received - at;
         at = received;
         bar.value = (100 * sent) / (total || 1);
@@ -106,7 +129,7 @@ async function send(form) {
         left.textContent = sent < total ? left.dataset.left.replace("{time}", span(seconds)) : "";
       }
     }
-    const { location: next } = await ask(`${form.dataset.upload}/${state.id}/finish`, json({}));
+    const {location: next} = await ask(`${form.dataset.upload}/${state.id}/finish`, json({}));
     stored(key, null);
     location.assign(next);
   } catch (error) {
@@ -123,11 +146,18 @@ async function send(form) {
 async function piece(address, content, ask) {
   for (let pause = 500; ; pause *= 2) {
     try {
-      return (await ask(address, { method: "POST", body: content, headers: { "Content-Type": "application/octet-stream" } })).received;
+      return (
+        await ask(address, {
+          method: "POST",
+          body: content,
+          headers: {"Content-Type": "application/octet-stream"},
+        })
+      ).received;
     } catch (error) {
-      if (error.status === 409 && error.body.details?.received !== undefined) return error.body.details.received;
+      if (error.status === 409 && error.body.details?.received !== undefined)
+        return error.body.details.received;
       if ((error.status && error.status < 500) || pause > 60000) throw error;
-      await new Promise((go) => setTimeout(go, pause));
+      await new Promise(go => setTimeout(go, pause));
     }
   }
 }
@@ -142,8 +172,14 @@ function stored(key, value) {
 }
 
 function span(seconds) {
-  const [value, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [seconds / 60, "minute"] : [seconds / 3600, "hour"];
-  return new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(value);
+  const [value, unit] =
+    seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [seconds / 60, "minute"] : [seconds / 3600, "hour"];
+  return new Intl.NumberFormat(document.documentElement.lang, {
+    style: "unit",
+    unit,
+    unitDisplay: "long",
+    maximumFractionDigits: 0,
+  }).format(value);
 }
 
 // -- what is typed is kept, with advice on it; the preview follows ---------------------------------------
@@ -157,15 +193,22 @@ for (const form of document.querySelectorAll("[data-autosave]")) {
     waiting = 0;
     let answer;
     try {
-      answer = await fetch(form.dataset.autosave, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      answer = await fetch(form.dataset.autosave, {
+        method: "POST",
+        body: new URLSearchParams(new FormData(form)),
+      });
     } catch {
       return; // offline: the next change tries again, and the form is still here
     }
     if (!answer.ok || isLeaving) return;
-    const { saved, advice } = await answer.json();
+    const {saved, advice} = await answer.json();
     said.textContent = saved;
     for (const place of form.querySelectorAll("[data-advice]")) {
-      place.replaceChildren(...(advice[place.dataset.advice] ?? []).map((sentence) => Object.assign(document.createElement("p"), { textContent: sentence })));
+      place.replaceChildren(
+        ...(advice[place.dataset.advice] ?? []).map(sentence =>
+          Object.assign(document.createElement("p"), {textContent: sentence}),
+        ),
+      );
     }
     frame?.contentWindow.location.reload();
   };
@@ -174,7 +217,7 @@ for (const form of document.querySelectorAll("[data-autosave]")) {
     waiting = setTimeout(keep, 700);
   };
   form.addEventListener("input", later);
-  form.addEventListener("click", (event) => event.target.closest("[data-add], [data-remove]") && later());
+  form.addEventListener("click", event => event.target.closest("[data-add], [data-remove]") && later());
   form.addEventListener("submit", () => {
     isLeaving = true; // what is sent now is saved; a draft that came after it would be old
     clearTimeout(waiting);
@@ -188,11 +231,11 @@ const number = new Intl.NumberFormat(document.documentElement.lang);
 async function poll(section, address, done) {
   let tag = "";
   for (let pause = 400; ; pause = Math.min(1.5 * pause, 2000)) {
-    await new Promise((go) => setTimeout(go, pause)); // what is small is done at once; what is large may wait two seconds
+    await new Promise(go => setTimeout(go, pause)); // what is small is done at once; what is large may wait two seconds
     if (document.hidden) continue;
     let answer;
     try {
-      answer = await fetch(address, { headers: tag ? { "If-None-Match": tag } : {}, cache: "no-store" });
+      answer = await fetch(address, {headers: tag ? {"If-None-Match": tag} : {}, cache: "no-store"});
     } catch {
       continue;
     }
@@ -200,20 +243,27 @@ async function poll(section, address, done) {
     if (!answer.ok) return;
     tag = answer.headers.get("ETag") ?? "";
     const facts = await answer.json();
-    for (const place of section.querySelectorAll("[data-count]")) place.textContent = number.format(facts[place.dataset.count] ?? 0);
+    for (const place of section.querySelectorAll("[data-count]"))
+      place.textContent = number.format(facts[place.dataset.count] ?? 0);
     if (done(facts, section.querySelector("progress"))) return;
   }
 }
 
 for (const section of document.querySelectorAll("[data-watch]")) {
   poll(section, section.dataset.watch, (facts, bar) => {
-    const isOver = facts.state === "done" || facts.state === "failed" || (facts.state === "staged" && facts.is_looked_through);
+    const isOver =
+      facts.state === "done" ||
+      facts.state === "failed" ||
+      (facts.state === "staged" && facts.is_looked_through);
     if (isOver) location.reload();
     const left = section.querySelector("[data-left]");
-    if (left) left.textContent = facts.seconds_left ? left.dataset.left.replace("{time}", span(facts.seconds_left)) : "";
+    if (left)
+      left.textContent = facts.seconds_left
+        ? left.dataset.left.replace("{time}", span(facts.seconds_left))
+        : "";
     const phases = [...section.querySelectorAll("[data-phase]")];
-    const now = phases.findIndex((phase) => phase.dataset.phase === facts.phase);
-    phases.forEach((phase, n) => phase.classList.toggle("done", n <= now));
+    const now = phases.findIndex(phase => phase.dataset.phase === facts.phase);
+    for (const [n, phase] of phases.entries()) phase.classList.toggle("done", n <= now);
     if (facts.n_rows) {
       bar.max = facts.n_rows;
       bar.value = facts.rows_done;
@@ -231,7 +281,7 @@ for (const section of document.querySelectorAll("[data-progress]")) {
 }
 
 document.getElementById("problems")?.focus();
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({block: "nearest", inline: "center"});
 
 // -- what is shown once: into the clipboard -----------------------------------------------------------
 

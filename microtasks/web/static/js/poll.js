@@ -4,7 +4,9 @@ const EVERY = 10_000;
 
 async function fetched(url) {
   const reply = await fetch(url);
-  return reply.ok ? [...new DOMParser().parseFromString(await reply.text(), "text/html").querySelectorAll("[data-poll]")] : [];
+  return reply.ok
+    ? [...new DOMParser().parseFromString(await reply.text(), "text/html").querySelectorAll("[data-poll]")]
+    : [];
 }
 
 export async function show(place, url) {
@@ -13,6 +15,10 @@ export async function show(place, url) {
 }
 
 const live = document.getElementById("work") ? null : document.querySelector("[data-poll]")?.parentElement;
-if (live) setInterval(() => {
-  if (!document.hidden) show(live, live.querySelector("[data-poll]").dataset.poll).catch(() => { /* the next time */ });
-}, EVERY);
+if (live)
+  setInterval(() => {
+    if (!document.hidden)
+      show(live, live.querySelector("[data-poll]").dataset.poll).catch(() => {
+        /* the next time */
+      });
+  }, EVERY);

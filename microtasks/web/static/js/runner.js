@@ -13,14 +13,21 @@ const {store, post, isPassing, outboxOf} = await import(form.dataset.outbox);
 let presenter, pristine, mountType;
 const pageTask = JSON.parse($("task").textContent);
 let current = pageTask;
-let queue = [], fetching = null, reason = null;
+let queue = [],
+  fetching = null,
+  reason = null;
 const outbox = outboxOf(slug);
-let isSending = false, retry = 0;
+let isSending = false,
+  retry = 0;
 // Any project will do: after so many tasks of this one (less those that lie ready) another one has its turn.
 const {onward} = form.dataset;
 let run = Number(form.dataset.run);
 const isRunOver = () => onward && run <= queue.length && navigator.onLine && !retry;
-let done = Number(form.dataset.done), gone = new Set(), startedAt = 0, hiddenFor = 0, hiddenAt = 0;
+let done = Number(form.dataset.done),
+  gone = new Set(),
+  startedAt = 0,
+  hiddenFor = 0,
+  hiddenAt = 0;
 const pageLoaded = Date.now();
 const ordered = (_, it) => (it?.constructor === Object ? Object.fromEntries(Object.entries(it).sort()) : it);
 const configOf = lease => JSON.stringify(lease.task.config, ordered); // the same whatever the order of its keys
@@ -34,7 +41,10 @@ function fill(root, task) {
   const {payload, media} = task;
   const ask = $("ask");
   ask.textContent = payload.question || ask.dataset.default;
-  const base = root.querySelector("[data-base]"), pictures = root.querySelector("[data-pictures]"), text = root.querySelector("[data-text]"), about = root.querySelector("[data-about]");
+  const base = root.querySelector("[data-base]"),
+    pictures = root.querySelector("[data-pictures]"),
+    text = root.querySelector("[data-text]"),
+    about = root.querySelector("[data-about]");
   const put = (image, it) => {
     image.removeAttribute("src");
     image.srcset = it.srcset ?? "";
@@ -44,21 +54,32 @@ function fill(root, task) {
   };
   if (base && media[0]) put(base, media[0]);
   if (pictures) {
-    const model = pictures.querySelector("img") ?? Object.assign(new Image(), {sizes: "(min-width:60rem) 66vw, 100vw", alt: ask.textContent});
+    const model =
+      pictures.querySelector("img") ??
+      Object.assign(new Image(), {sizes: "(min-width:60rem) 66vw, 100vw", alt: ask.textContent});
     pictures.replaceChildren(...media.map(it => put(model.cloneNode(), it)));
     const stage = root.querySelector("[data-stage]");
     stage.classList.toggle("has-image", media.length > 0);
     stage.classList.toggle("has-text", Boolean(payload.text));
   }
-  if (text) { text.textContent = payload.text ?? ""; text.hidden = !payload.text; }
+  if (text) {
+    text.textContent = payload.text ?? "";
+    text.hidden = !payload.text;
+  }
   if (about) {
     const facts = Object.entries(payload.metadata ?? {}).filter(([name]) => name !== "alt");
     about.hidden = !facts.length;
-    about.replaceChildren(...facts.map(pair => {
-      const row = document.createElement("div");
-      row.append(...["dt", "dd"].map((tag, i) => Object.assign(document.createElement(tag), {textContent: pair[i], dir: "auto"})));
-      return row;
-    }));
+    about.replaceChildren(
+      ...facts.map(pair => {
+        const row = document.createElement("div");
+        row.append(
+          ...["dt", "dd"].map((tag, i) =>
+            Object.assign(document.createElement(tag), {textContent: pair[i], dir: "auto"}),
+          ),
+        );
+        return row;
+      }),
+    );
   }
 }
 
@@ -80,10 +101,16 @@ function show(next, draft = store.get(`draft:${next.task.id}`)) {
   $("wrong").style.minBlockSize = "";
   const {task} = next;
   presenter = mountType(root, {
-    payload: task.payload, config: shownConfig ?? task.config, media: task.media, strings: texts, draft, onchange: saveDraft,
+    payload: task.payload,
+    config: shownConfig ?? task.config,
+    media: task.media,
+    strings: texts,
+    draft,
+    onchange: saveDraft,
   });
   zoomable(root);
-  for (const image of root.querySelectorAll("img")) image.addEventListener("error", () => wrong(texts.image_failed), {once: true});
+  for (const image of root.querySelectorAll("img"))
+    image.addEventListener("error", () => wrong(texts.image_failed), {once: true});
   startedAt = performance.now();
   hiddenFor = 0;
   hiddenAt = document.hidden ? startedAt : 0;
@@ -100,7 +127,8 @@ function show(next, draft = store.get(`draft:${next.task.id}`)) {
 // What is shown and what lies ready, for the time when this page is loaded again without a connection.
 function holdLeases() {
   document.body.dataset.queued = queue.length;
-  if (!isBack) store.set(`held:${slug}`, {done, leases: [current, ...queue].filter(lease => !gone.has(lease.task.id))});
+  if (!isBack)
+    store.set(`held:${slug}`, {done, leases: [current, ...queue].filter(lease => !gone.has(lease.task.id))});
 }
 function tellIfLate() {
   if (isBack || current.isLate || document.hidden || Date.parse(current.expires_at) >= Date.now()) return;
@@ -109,13 +137,15 @@ function tellIfLate() {
 }
 
 function zoomable(root) {
-  const button = root.querySelector("[data-zoom]"), stage = root.querySelector("[data-stage]");
+  const button = root.querySelector("[data-zoom]"),
+    stage = root.querySelector("[data-stage]");
   if (!button || !stage.classList.contains("has-image")) return;
   button.hidden = false;
   const flip = () => {
     const isOn = stage.classList.toggle("zoomed");
     button.setAttribute("aria-pressed", isOn);
-    for (const image of stage.querySelectorAll("img")) image.sizes = isOn ? "200vw" : "(min-width:60rem) 66vw, 100vw";
+    for (const image of stage.querySelectorAll("img"))
+      image.sizes = isOn ? "200vw" : "(min-width:60rem) 66vw, 100vw";
   };
   button.addEventListener("click", flip);
   root.querySelector("[data-pictures]").addEventListener("dblclick", flip);
@@ -127,28 +157,40 @@ function saveDraft() {
   if ($("wrong").textContent) $("wrong").style.minBlockSize = `${$("wrong").offsetHeight}px`;
   wrong("");
   clearTimeout(draftTimer);
-  const {id} = current.task, read = presenter.read;
+  const {id} = current.task,
+    read = presenter.read;
   if (!isBack) draftTimer = setTimeout(() => store.set(`draft:${id}`, read()), 250);
 }
 
-function wrong(text) { $("wrong").textContent = text; }
+function wrong(text) {
+  $("wrong").textContent = text;
+}
 
 let toastTimer;
 function toast(text, link) {
   const box = $("toast");
   box.replaceChildren(text);
-  if (link) box.append(Object.assign(document.createElement("a"), {className: "btn", href: link.href, textContent: link.text}));
+  if (link)
+    box.append(
+      Object.assign(document.createElement("a"), {className: "btn", href: link.href, textContent: link.text}),
+    );
   clearTimeout(toastTimer);
   toastTimer = setTimeout(() => box.replaceChildren(), link ? 5000 : 4000);
 }
 
 function tick() {
   if (isBack) return;
-  const {minutes, began, now} = form.dataset, parts = [];
+  const {minutes, began, now} = form.dataset,
+    parts = [];
   if (done) parts.push(texts.done.replace("{n}", done));
   if (minutes) {
-    const spent = (Number(now) - Number(began)) / 60 + (Date.now() - pageLoaded) / 60000, left = minutes - spent;
-    parts.push(left > 0 ? texts.left.replace("{n}", Math.max(1, Math.round(left))) : texts.over.replace("{n}", minutes));
+    const spent = (Number(now) - Number(began)) / 60 + (Date.now() - pageLoaded) / 60000,
+      left = minutes - spent;
+    parts.push(
+      left > 0
+        ? texts.left.replace("{n}", Math.max(1, Math.round(left)))
+        : texts.over.replace("{n}", minutes),
+    );
     $("finish").classList.toggle("primary", left <= 0);
     $("finish").classList.toggle("quiet", left > 0);
   }
@@ -185,11 +227,18 @@ function preload(media) {
 function fetchMore() {
   if (!queue.length && isRunOver()) lookAhead();
   if (isBack || queue.length || isRunOver()) return Promise.resolve(true);
-  fetching ??= post(`/api/v1/projects/${slug}/leases`, {limit: 2}).then(said => {
-    take(said.leases);
-    reason = said.reason;
-    return true;
-  }, () => false).finally(() => { fetching = null; });
+  fetching ??= post(`/api/v1/projects/${slug}/leases`, {limit: 2})
+    .then(
+      said => {
+        take(said.leases);
+        reason = said.reason;
+        return true;
+      },
+      () => false,
+    )
+    .finally(() => {
+      fetching = null;
+    });
   return fetching;
 }
 
@@ -199,7 +248,12 @@ function lookAhead() {
   if (isAhead) return;
   isAhead = true;
   const {lang} = document.documentElement;
-  post("/api/v1/leases", {after: slug, language: lang}).then(said => said.leases.forEach(it => preload(it.task.media)), () => {});
+  post("/api/v1/leases", {after: slug, language: lang}).then(
+    said => {
+      for (const {task} of said.leases) preload(task.media);
+    },
+    () => {},
+  );
 }
 
 async function send() {
@@ -209,7 +263,7 @@ async function send() {
     await outbox.send(isRunOver() ? 0 : 2, (said, sent) => {
       if (retry) toast(texts.online);
       retry = 0;
-      said.receipts.forEach((receipt, i) => received(receipt, sent[i]));
+      for (const [i, receipt] of said.receipts.entries()) received(receipt, sent[i]);
       take(said.leases);
       if (!said.leases?.length) reason = said.reason ?? reason;
       tabs?.postMessage({});
@@ -220,17 +274,24 @@ async function send() {
       toast(navigator.onLine ? texts.trouble : texts.offline);
       setTimeout(send, 1000 * 2 ** retry);
     } else toast(error.message); // refused for good: sending it again would not help
-  } finally { isSending = false; }
+  } finally {
+    isSending = false;
+  }
   if (outbox.all().length && !retry) send();
   waiting?.();
 }
 
 function received(receipt, sent) {
-  if (receipt.status === "surplus") { toast(texts.surplus); store.set("told", texts.surplus); }
+  if (receipt.status === "surplus") {
+    toast(texts.surplus);
+    store.set("told", texts.surplus);
+  }
   if (receipt.status !== "rejected") {
     store.set(`draft:${sent.task.task.id}`, null);
-    if (form.dataset.poll && sent.kind !== "skip") import(form.dataset.poll).then(it => it.show($("told"), `/p/${slug}/poll`)).catch(() => {});
-    if (form.dataset.feedback && sent.kind !== "skip") import(form.dataset.feedback).then(it => it.tell(form, $("told"), sent.lease)).catch(() => {});
+    if (form.dataset.poll && sent.kind !== "skip")
+      import(form.dataset.poll).then(it => it.show($("told"), `/p/${slug}/poll`)).catch(() => {});
+    if (form.dataset.feedback && sent.kind !== "skip")
+      import(form.dataset.feedback).then(it => it.tell(form, $("told"), sent.lease)).catch(() => {});
     return;
   }
   // The answer did not fit after all: back to that task, with what was said and why it cannot be taken.
@@ -258,7 +319,13 @@ async function answer(kind) {
   if (isBack) return revise(kind, value);
   const away = hiddenFor + (hiddenAt ? performance.now() - hiddenAt : 0);
   const seconds = Math.round((performance.now() - startedAt - away) / 100) / 10;
-  outbox.add({lease: current.lease, kind, value, seconds_spent: Math.max(0, Math.min(seconds, 86400)), task: current});
+  outbox.add({
+    lease: current.lease,
+    kind,
+    value,
+    seconds_spent: Math.max(0, Math.min(seconds, 86400)),
+    task: current,
+  });
   clearTimeout(draftTimer);
   gone.add(current.task.id);
   run--;
@@ -266,18 +333,20 @@ async function answer(kind) {
   tabs?.postMessage({task: current.task.id, kind});
   holdLeases();
   const sending = send();
-  if ("oneTap" in (document.querySelector("[data-fields]")?.dataset ?? {}) && kind === "value") toast(texts.saved);
+  if ("oneTap" in (document.querySelector("[data-fields]")?.dataset ?? {}) && kind === "value")
+    toast(texts.saved);
   await advance(sending);
 }
 
 // Answers go first: until they are in, the tasks that the site would give are the ones just answered.
 async function sentAndFetched() {
   await send();
-  return queue.length > 0 || (!outbox.all().length && await fetchMore());
+  return queue.length > 0 || (!outbox.all().length && (await fetchMore()));
 }
 
 // "Nothing here" is the value with every list empty.
-const emptied = value => Object.fromEntries(Object.entries(value).map(([key, it]) => [key, Array.isArray(it) ? [] : it]));
+const emptied = value =>
+  Object.fromEntries(Object.entries(value).map(([key, it]) => [key, Array.isArray(it) ? [] : it]));
 
 let waiting = null;
 async function advance(sending) {
@@ -287,7 +356,10 @@ async function advance(sending) {
     await sending;
     for (let pause = 2; !(await sentAndFetched()); pause = Math.min(pause * 2, 30)) {
       toast(navigator.onLine ? texts.trouble : texts.offline_end);
-      await new Promise(go => { waiting = go; setTimeout(go, 1000 * pause); });
+      await new Promise(go => {
+        waiting = go;
+        setTimeout(go, 1000 * pause);
+      });
     }
     waiting = null;
     if (!queue.length) {
@@ -297,11 +369,19 @@ async function advance(sending) {
     }
   }
   // The owner has changed the question meanwhile: the page, drawn for the old one, is fetched anew.
-  if (configOf(queue[0]) !== pageConfig) { await flushed(); return location.reload(); }
+  if (configOf(queue[0]) !== pageConfig) {
+    await flushed();
+    return location.reload();
+  }
   show(queue.shift());
   if (!queue.length && !isSending) fetchMore();
 }
-async function flushed() { for (let i = 0; i < 20 && outbox.all().length && !retry; i++) { await send(); await new Promise(go => setTimeout(go, 50)); } }
+async function flushed() {
+  for (let i = 0; i < 20 && outbox.all().length && !retry; i++) {
+    await send();
+    await new Promise(go => setTimeout(go, 50));
+  }
+}
 
 async function revise(kind, value) {
   form.classList.add("busy");
@@ -347,31 +427,43 @@ $("report-form").addEventListener("submit", async event => {
   const sent = new FormData(event.target);
   try {
     await post("/api/v1/reports", {lease: current.lease, reason: sent.get("reason"), note: sent.get("note")});
-  } catch (error) { return toast(error.message || texts.trouble); }
+  } catch (error) {
+    return toast(error.message || texts.trouble);
+  }
   event.target.reset();
   $("report").hidePopover();
   toast(texts.reported);
   if (!isBack) answer("skip");
 });
 
-for (const id of ["finish", "back"]) $(id)?.addEventListener("click", async event => {
-  if (!outbox.all().length || retry) return;
-  event.preventDefault();
-  const {href} = event.currentTarget;
-  await flushed();
-  location.href = href;
-});
+for (const id of ["finish", "back"])
+  $(id)?.addEventListener("click", async event => {
+    if (!outbox.all().length || retry) return;
+    event.preventDefault();
+    const {href} = event.currentTarget;
+    await flushed();
+    location.href = href;
+  });
 
 const keysOn = $("use-keys");
 keysOn.checked = store.get("keys") !== false;
-keysOn.addEventListener("change", () => { store.set("keys", keysOn.checked); document.body.classList.toggle("no-keys", !keysOn.checked); });
+keysOn.addEventListener("change", () => {
+  store.set("keys", keysOn.checked);
+  document.body.classList.toggle("no-keys", !keysOn.checked);
+});
 document.body.classList.toggle("no-keys", !keysOn.checked);
 document.addEventListener("keydown", event => {
   if (event.defaultPrevented || event.altKey || document.querySelector("[popover]:popover-open")) return;
   const isUndo = event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey);
   const isWriting = event.target.matches("textarea,input:not([type=radio]):not([type=checkbox]),select");
-  if (isUndo && !isWriting) { event.preventDefault(); return undo(); }
-  if (event.ctrlKey && event.key === "Enter") { event.preventDefault(); return answer("value"); }
+  if (isUndo && !isWriting) {
+    event.preventDefault();
+    return undo();
+  }
+  if (event.ctrlKey && event.key === "Enter") {
+    event.preventDefault();
+    return answer("value");
+  }
   if (isWriting || event.ctrlKey || event.metaKey || event.repeat) return;
   if (event.key === "Enter") {
     if (event.target.closest("button,a,summary")) return;
@@ -384,22 +476,39 @@ document.addEventListener("keydown", event => {
   if (/^[1-9]$/.test(key)) {
     const group = event.target.closest("[data-field]") ?? unanswered() ?? document;
     const choice = [...group.querySelectorAll("[data-choice]")].filter(it => it.offsetParent)[key - 1];
-    if (choice) { event.preventDefault(); choice.click(); if (choice.matches("input")) choice.focus(); }
+    if (choice) {
+      event.preventDefault();
+      choice.click();
+      if (choice.matches("input")) choice.focus();
+    }
   } else if (key === "?") $("keys").showPopover();
-  else if (key === "u") { event.preventDefault(); undo(); }
-  else form.querySelector(`[data-hotkey="${CSS.escape(key)}"]`)?.click();
+  else if (key === "u") {
+    event.preventDefault();
+    undo();
+  } else form.querySelector(`[data-hotkey="${CSS.escape(key)}"]`)?.click();
 });
 function unanswered() {
-  const groups = [...form.querySelectorAll("[data-field]")].filter(it => !it.disabled && it.querySelector("[data-choice]"));
+  const groups = [...form.querySelectorAll("[data-field]")].filter(
+    it => !it.disabled && it.querySelector("[data-choice]"),
+  );
   return groups.find(it => !it.querySelector(":checked")) ?? groups[0];
 }
 
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenAt = performance.now();
-  else { if (hiddenAt) hiddenFor += performance.now() - hiddenAt; hiddenAt = 0; tellIfLate(); }
+  else {
+    if (hiddenAt) hiddenFor += performance.now() - hiddenAt;
+    hiddenAt = 0;
+    tellIfLate();
+  }
 });
-addEventListener("online", () => { outbox.all().length ? send() : waiting?.(); }); // sent: send() goes on itself
-addEventListener("pagehide", () => { if (presenter && !isBack && !gone.has(current.task.id) && !presenter.isEmpty?.()) store.set(`draft:${current.task.id}`, presenter.read()); });
+addEventListener("online", () => {
+  outbox.all().length ? send() : waiting?.();
+}); // sent: send() goes on itself
+addEventListener("pagehide", () => {
+  if (presenter && !isBack && !gone.has(current.task.id) && !presenter.isEmpty?.())
+    store.set(`draft:${current.task.id}`, presenter.read());
+});
 setInterval(() => {
   tick();
   tellIfLate();
@@ -432,7 +541,9 @@ async function begin() {
     await navigator.serviceWorker.ready; // it has fetched all that task pages need
     if (isFirstVisit) await keepThisPage();
     document.body.dataset.kept = "1";
-  } catch { /* not allowed here, or no room: everything works but a reload without a connection */ }
+  } catch {
+    /* not allowed here, or no room: everything works but a reload without a connection */
+  }
 }
 // On the first visit the worker came after the page and its pictures: put them where it looks for them.
 async function keepThisPage() {

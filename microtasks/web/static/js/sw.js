@@ -3,7 +3,10 @@
 // pages as they were last fetched, and one page that says "offline". Pages always come from the network first, so
 // nothing stale is shown to who has one; the owner's pages are outside of its scope. runner.js holds tasks and answers.
 
-const PAGES = "mt-pages", FILES = "mt-files", PICTURES = "mt-pictures", OFFLINE = "/offline";
+const PAGES = "mt-pages",
+  FILES = "mt-files",
+  PICTURES = "mt-pictures",
+  OFFLINE = "/offline";
 const MOST = {[PAGES]: 8, [FILES]: 60, [PICTURES]: 60};
 const isWork = url => /^\/p\/[^/]+\/work$/.test(url.pathname);
 // What a page depends on (language, cookie, compression) is the same on one device: a kept copy always fits.
@@ -20,10 +23,11 @@ async function page(event, url) {
   try {
     const response = await fetch(event.request);
     // A page that tells of something else (a redirect to thank-you, an error) is no task page.
-    if (isWork(url) && response.ok && !response.redirected) event.waitUntil(keep(PAGES, url.pathname, response.clone()).catch(() => {}));
+    if (isWork(url) && response.ok && !response.redirected)
+      event.waitUntil(keep(PAGES, url.pathname, response.clone()).catch(() => {}));
     return response;
   } catch (error) {
-    const work = isWork(url) && await kept(PAGES, url.pathname);
+    const work = isWork(url) && (await kept(PAGES, url.pathname));
     if (!work) {
       const offline = await kept(FILES, OFFLINE);
       if (offline) return offline;
@@ -40,7 +44,8 @@ async function hashed(event, name) {
   if (found) return found;
   const response = await fetch(event.request);
   const isForEver = response.headers.get("Cache-Control")?.includes("immutable");
-  if (response.ok && isForEver) event.waitUntil(keep(name, event.request.url, response.clone()).catch(() => {}));
+  if (response.ok && isForEver)
+    event.waitUntil(keep(name, event.request.url, response.clone()).catch(() => {}));
   return response;
 }
 
@@ -55,7 +60,8 @@ addEventListener("activate", event => event.waitUntil(clients.claim()));
 addEventListener("fetch", event => {
   const url = new URL(event.request.url);
   if (event.request.method !== "GET" || url.origin !== location.origin) return;
-  if (event.request.mode === "navigate") { if (url.pathname.startsWith("/p/")) event.respondWith(page(event, url)); }
-  else if (url.pathname.startsWith("/static/")) event.respondWith(hashed(event, FILES));
+  if (event.request.mode === "navigate") {
+    if (url.pathname.startsWith("/p/")) event.respondWith(page(event, url));
+  } else if (url.pathname.startsWith("/static/")) event.respondWith(hashed(event, FILES));
   else if (url.pathname.startsWith("/media/")) event.respondWith(hashed(event, PICTURES));
 });
