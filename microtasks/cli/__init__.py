@@ -44,7 +44,7 @@ def _data_option() -> click.Option:
     )
 
 
-class _Command(click.Command):
+class Command(click.Command):
     """A command that takes `--data` too: before or after its name, both are meant the same."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -53,7 +53,7 @@ class _Command(click.Command):
 
 
 class _Group(click.Group):
-    command_class = _Command
+    command_class = Command
     group_class = type  # a group inside the group is of this class too
 
     def invoke(self, context: click.Context) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
-from microtasks.cli import Failure, main, open_cli_site
+from microtasks.cli import Command, Failure, main, open_cli_site
 
 if TYPE_CHECKING:
     from microtasks.core.tasktype import Method
@@ -20,8 +20,20 @@ METHODS = click.Choice(["majority", "model", "committee"])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@main.command("consensus")
-@click.option("--type", "type_name", required=True, metavar="T", help="question, tagging, marking, ...")
+class _Consensus(Command):
+    """The command, whose help lists the columns that each task type reads."""
+
+    def format_help_text(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        from microtasks import tasktypes
+
+        super().format_help_text(context, formatter)
+        readers = [tasktypes.module(name, "plainfile") for name in tasktypes.all_types()]
+        with formatter.section("ANSWERS.csv has a row an answer (worker may be called contributor)"):
+            formatter.write_dl([pair for reader in readers if reader for pair in reader.COLUMNS])
+
+
+@main.command("consensus", cls=_Consensus)
+@click.option("--type", "type_name", required=True, metavar="T", help="The task type.")
 @click.option("--config", type=FILE, metavar="FILE.json", help="The type's settings, as for a project.")
 @click.option(
     "--method",
@@ -54,35 +66,23 @@ def consensus(
 ) -> None:
     """What the answers in a file add up to. No server is needed; the order of the rows does not matter.
 
-    \b
-    ANSWERS.csv has a row an answer (worker may be called contributor):
-      task,worker,label       question with one field of choices
-      task,worker,text        question with one short text
-      task,worker,tags        tagging: tags joined by |
-      task,worker,x,y,r       marking: a row a mark; r empty for points
-                              (width,height for boxes)
-    or, with --config, a column a field of the question, as in the answers export.
+    With --config the file may also have a column a field, as in the answers export.
     Commas, semicolons or tabs part its columns; it may be compressed (.gz).
     """
     from microtasks import tasktypes
-    from microtasks.cli.plainfile import MarkingFile, Plain, QuestionFile, Rows, TaggingFile
     from microtasks.core import jsonstrict
+    from microtasks.core.plainfile import Options, Rows
 
     task_type = tasktypes.get(type_name)
+    reader = tasktypes.module(type_name, "plainfile")
+    if reader is None:
+        raise Failure(f"Tasks of type {type_name} cannot be read from a plain file.")
     settings = jsonstrict.loads(config.read_bytes()) if config else None
     with ExitStack() as files:
         rows = Rows(files.enter_context(_open(answers)), answers.name)
         seen = Rows(files.enter_context(_open(views)), views.name) if views else None
         known = Rows(files.enter_context(_open(gold)), gold.name) if gold else None
-        match type_name:
-            case "marking":
-                plain: Plain = MarkingFile(task_type, settings, rows, seen, possible)
-            case "tagging":
-                plain = TaggingFile(task_type, settings, rows)
-            case "question":
-                plain = QuestionFile(task_type, settings, rows)
-            case _:
-                raise Failure(f"Tasks of type {type_name} cannot be read from a plain file.")
+        plain = reader.read(task_type, settings, rows, Options(seen, possible))
         right = plain.read_gold(known) if known else None
     reduced = task_type.reduce_project(plain, plain.config, cast("Method", method), gold=right)
     with ExitStack() as files:

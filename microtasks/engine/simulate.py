@@ -7,7 +7,6 @@ their errors start from is read here, from the owner's side. How people err is t
 
 from __future__ import annotations
 
-import importlib
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,8 +23,9 @@ from microtasks.store import projects, truth
 #: How evenly skilled the volunteers are: the two parameters of the Beta distribution add up to this.
 SKILL_CONCENTRATION = 14.0
 SEED_STEP = 1_000_003
-#: Seconds a volunteer says to have spent: median by task type, spread as a lognormal.
-SECONDS, SECONDS_OTHER, SECONDS_SPREAD = {"question": 5.0, "tagging": 7.0, "marking": 40.0}, 10.0, 0.5
+#: Seconds a volunteer says to have spent: median where the type's simulator names no `SECONDS`; spread as a
+#: lognormal.
+SECONDS_OTHER, SECONDS_SPREAD = 10.0, 0.5
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Volunteer:
         right: the truth; None: all volunteers of the same seed believe in the same made-up one.
         """
         task_type = tasktypes.get(task["type"])
-        module = _simulated(task["type"])
+        module = _simulator(task["type"])
         config = task_type.parse_config(task["config"])
         payload = task_type.Payload.model_validate(task["payload"])
         media = [Media(width=item["width"], height=item["height"]) for item in task["media"]]
@@ -55,7 +55,7 @@ class Volunteer:
 
     def seconds(self, task_type: str) -> float:
         """How long they say it took."""
-        median = SECONDS.get(task_type, SECONDS_OTHER)
+        median = getattr(_simulator(task_type), "SECONDS", SECONDS_OTHER)
         return round(median * self.rng.lognormvariate(0, SECONDS_SPREAD), 1)
 
 
@@ -114,10 +114,8 @@ def _random(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311  (no secret: it must be repeatable)
 
 
-def _simulated(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(f"{tasktypes.__name__}.{name}.simulated")
-    except ModuleNotFoundError as error:
-        raise NotFound(
-            f"Nobody has said how people answer tasks of type {name}: its folder has no simulated.py."
-        ) from error
+def _simulator(name: str) -> ModuleType:
+    module = tasktypes.module(name, "simulated")
+    if module is None:
+        raise NotFound(f"The task type {name} has no simulator: its folder lacks simulated.py.")
+    return module

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from microtasks.core.errors import NotFound, SettingsInvalid
@@ -28,6 +30,12 @@ def all_types() -> dict[str, TaskType[Any, Any, Any]]:
             raise SettingsInvalid(f"The task type in {folder.name}/ has no TYPE named {module.name!r}.")
         found[task_type.name] = task_type
     return found
+
+
+def module(name: str, part: str) -> ModuleType | None:
+    """The module `part` in a type's folder (`simulated`, `plainfile`); None where the folder has none."""
+    full_name = f"{__name__}.{get(name).name}.{part}"
+    return importlib.import_module(full_name) if importlib.util.find_spec(full_name) else None
 
 
 def get(name: str) -> TaskType[Any, Any, Any]:

@@ -14,6 +14,9 @@ from typing import Any
 from microtasks.core.tasktype import Media, Payload
 from microtasks.tasktypes.marking import MarkingConfig
 
+#: Median seconds that a simulated volunteer says to have spent.
+SECONDS = 40.0
+
 FLOOR_PX = 1.0
 CENTRE_SHARE, SIZE_SHARE = 0.04, 0.06  # standard deviations as shares of the diameter, for perfect skill
 

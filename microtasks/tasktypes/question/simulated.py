@@ -9,6 +9,9 @@ from typing import Any
 from microtasks.core.tasktype import Media, Payload
 from microtasks.tasktypes.question import QuestionConfig, QuestionField
 
+#: Median seconds that a simulated volunteer says to have spent.
+SECONDS = 5.0
+
 WORDS = ("river", "station", "garden", "letter", "winter", "harbour", "family", "bridge", "morning")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -9,6 +9,9 @@ from typing import Any
 from microtasks.core.tasktype import Media, Payload
 from microtasks.tasktypes.tagging import TaggingConfig
 
+#: Median seconds that a simulated volunteer says to have spent.
+SECONDS = 7.0
+
 OWN_TAGS = ("sunset", "people", "water", "building")
 
 
