@@ -38,12 +38,14 @@ from benchmarks.scene import (
     say,
     settings_of,
 )
-from microtasks.engine import exporting, images, ingest, jobs
-from microtasks.engine.ingest import Upload
+from microtasks.engine.exports import tables
+from microtasks.engine.imports import decode, importing
+from microtasks.engine.imports.importing import Upload
+from microtasks.engine.operations import jobs
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.store import projects
 from microtasks.store.files import Files
+from microtasks.store.projects import projects
 from microtasks.store.tables import Answer, Task, TaskContent
 
 #: So many by the ORM before, and again after.
@@ -126,7 +128,7 @@ def _import(settings: dict[str, Any], project: int, n_tasks: int, found: Any) ->
         file.write(b"id,text\n")
         file.writelines(b"row-%d,Statement %d\n" % (i, i) for i in range(n_tasks))
     with table.open("rb") as file:
-        batch_id = ingest.create_batch(site, project, [Upload("tasks.csv", file)])
+        batch_id = importing.create_batch(site, project, [Upload("tasks.csv", file)])
     with site.db.connection() as connection:
         [(job,)] = connection.execute(
             "SELECT id FROM job WHERE target_id = %s AND name = 'import'", (batch_id,)
@@ -240,7 +242,7 @@ def _export(settings: dict[str, Any], slug: str, found: Any) -> None:
 
     def count() -> None:
         nonlocal n_lines
-        for chunk in exporting.export(site, project, "answers"):
+        for chunk in tables.export(site, project, "answers"):
             n_lines += chunk.count(b"\n")
 
     spent = costs(site, count)
@@ -329,10 +331,10 @@ def photograph(seed: int) -> bytes:
 
 def naive(content: bytes) -> None:
     """Each copy from the file anew, as one would write it at first."""
-    for width in images.WIDTHS:
+    for width in decode.WIDTHS:
         picture = Image.open(io.BytesIO(content)).convert("RGB")
         size = (width, round(picture.height * width / picture.width))
-        picture.resize(size, Image.Resampling.LANCZOS).save(io.BytesIO(), "WEBP", quality=images.QUALITY)
+        picture.resize(size, Image.Resampling.LANCZOS).save(io.BytesIO(), "WEBP", quality=decode.QUALITY)
 
 
 def measure_images(site: Site, n: int = 6) -> None:
@@ -347,8 +349,8 @@ def measure_images(site: Site, n: int = 6) -> None:
             best = min(best, time.process_time() - begin)
         return best * 1e3
 
-    def ours(content: bytes) -> Iterator[images.Derived] | list[images.Derived]:
-        return list(images.derive(content, ".jpg", files, 50_000_000))
+    def ours(content: bytes) -> Iterator[decode.Derived] | list[decode.Derived]:
+        return list(decode.derive(content, ".jpg", files, 50_000_000))
 
     derived, plain = cpu(ours), cpu(naive)
     say(

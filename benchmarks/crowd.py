@@ -22,13 +22,16 @@ from typing import Any
 
 from flask import Flask
 
-from microtasks.engine import checking, ingest, jobs, projects, simulate, standing
-from microtasks.engine.intake import Upload
-from microtasks.engine.projects import ProjectIn
-from microtasks.engine.simulate import Volunteer
+from microtasks.engine.imports import importing
+from microtasks.engine.imports.staging import Upload
+from microtasks.engine.operations import invariants, jobs, simulate
+from microtasks.engine.operations.simulate import Volunteer
+from microtasks.engine.projects import projects
+from microtasks.engine.projects.projects import ProjectIn
+from microtasks.engine.results import review
 from microtasks.engine.site import Site
 from microtasks.store import jobs as waiting
-from microtasks.store import truth
+from microtasks.store.results import ground_truth
 from microtasks.web import create_app
 
 LABELS = {"elliptical": 0.4, "spiral": 0.3, "edge_on": 0.2, "merger": 0.1}
@@ -91,7 +94,7 @@ def run(site: Site, n_tasks: int, seed: int, *, is_adaptive: bool, is_one_by_one
     right = simulate.known_truth(site, slug)
     people = _people(app, seed)
     _work(site, project_id, slug, people, right, random.Random(seed), is_one_by_one)  # noqa: S311
-    standing.review(site, project_id)
+    review.review(site, project_id)
     return _figures(site, project_id, people, right)
 
 
@@ -107,7 +110,9 @@ def _project(site: Site, n_tasks: int, seed: int, is_adaptive: bool) -> tuple[in
         (label,) = rng.choices(list(LABELS), list(LABELS.values()))
         value = json.dumps({"shape": label}).replace('"', '""')
         rows.append(f'g{number},Galaxy {number},"{value}"')
-    batch = ingest.create_batch(site, made.id, [Upload("galaxies.csv", io.BytesIO("\n".join(rows).encode()))])
+    batch = importing.create_batch(
+        site, made.id, [Upload("galaxies.csv", io.BytesIO("\n".join(rows).encode()))]
+    )
     with site.db.connection() as connection:
         job = waiting.add(connection, "import", batch)  # the one that waits already
     jobs.run(site, job)
@@ -164,7 +169,7 @@ def _work(
             held[number] = reply["leases"][0]
         n_answers += 1
         if n_answers >= next_review:
-            standing.review(site, project_id)
+            review.review(site, project_id)
             next_review = n_answers + max(REVIEW_EVERY, n_answers // 10)
 
 
@@ -172,7 +177,7 @@ def _figures(
     site: Site, project_id: int, people: list[Person], right: Mapping[int, Mapping[str, Any]]
 ) -> Figures:
     with site.db.connection() as connection:
-        values = truth.consensus_values(connection, project_id)
+        values = ground_truth.consensus_values(connection, project_id)
         models = dict(
             connection.execute(
                 "SELECT task_id, detail #>> '{fields,shape,model}' FROM consensus WHERE project_id = %s",
@@ -184,8 +189,8 @@ def _figures(
             "SELECT contributor_id, task_id, value ->> 'shape' FROM answer WHERE project_id = %s",
             (project_id,),
         ):
-            stored[standing.name(site, who)][task] = label
-    overview = standing.overview(site, project_id, limit=1000)
+            stored[review.name(site, who)][task] = label
+    overview = review.overview(site, project_id, limit=1000)
     records = dict(overview.records)
     lost = 0
     for person in people:
@@ -211,7 +216,7 @@ def _figures(
         dict(left_out),
         overview.stops,
         lost,
-        checking.check(site),
+        invariants.check(site),
     )
 
 

@@ -19,9 +19,10 @@ from flask.testing import FlaskClient
 
 from benchmarks.scene import fresh_site, make_project, say
 from benchmarks.uploads import CSRF
-from microtasks.engine import accounts, dashboard, impact
+from microtasks.engine.accounts import accounts
+from microtasks.engine.projects import dashboard, impact
 from microtasks.engine.site import Site
-from microtasks.store import projects
+from microtasks.store.projects import projects
 from microtasks.web import create_app
 
 ROUNDS = 3

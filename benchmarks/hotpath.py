@@ -28,9 +28,10 @@ import orjson
 from flask import Flask, jsonify
 
 from benchmarks.scene import analyze, cpu_seconds, fresh_site, largest_mb, make_project, postgres_pid, say
-from microtasks.engine import checking, serve, submit, sweep
+from microtasks.engine.assignment import serve, submit, sweep
+from microtasks.engine.assignment.submit import AnswerIn
+from microtasks.engine.operations import invariants
 from microtasks.engine.site import Site
-from microtasks.engine.submit import AnswerIn
 from microtasks.web import create_app
 
 YES = {"answer": "yes"}
@@ -328,7 +329,7 @@ def measure_http(site: Site, slug: str, n_tasks: int, seconds: float) -> None:
         stop.set()
         web.terminate()
         web.wait()
-    say("invariants broken after that", str(len(checking.check(site))), "0")
+    say("invariants broken after that", str(len(invariants.check(site))), "0")
 
 
 def main() -> None:

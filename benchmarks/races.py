@@ -17,9 +17,10 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.scene import fresh_site, make_project, say, settings_of
-from microtasks.engine import checking, serve, submit, sweep
+from microtasks.engine.assignment import serve, submit, sweep
+from microtasks.engine.assignment.submit import AnswerIn
+from microtasks.engine.operations import invariants
 from microtasks.engine.site import Site, open_site
-from microtasks.engine.submit import AnswerIn
 from microtasks.settings import Settings
 
 YES = {"answer": "yes"}
@@ -83,7 +84,7 @@ def measure_chaos(site: Site, rounds: int = 50) -> None:
         ", ".join(f"{name} {broken[name]}" for name in names),
         "0 each",
     )
-    say("invariants broken after that", str(len(checking.check(site))), "0")
+    say("invariants broken after that", str(len(invariants.check(site))), "0")
 
 
 def chaos(settings: dict[str, Any], slugs: list[str]) -> None:

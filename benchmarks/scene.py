@@ -15,7 +15,7 @@ from typing import Any
 from microtasks.engine.site import Site, open_site
 from microtasks.local import servers
 from microtasks.settings import Settings
-from microtasks.store import migrate
+from microtasks.store.operations import migrate
 
 CONFIG = {
     "fields": [

@@ -34,9 +34,10 @@ from urllib import error, parse, request
 from PIL import Image
 
 from benchmarks.scene import CONFIG, fresh_site, say, settings_of
-from microtasks.engine import accounts, checking, jobs
+from microtasks.engine.accounts import accounts
+from microtasks.engine.operations import invariants, jobs
 from microtasks.engine.site import Site
-from microtasks.store import batches
+from microtasks.store.imports import batches
 
 PORT = 8790
 ADDRESS = f"http://127.0.0.1:{PORT}"
@@ -300,7 +301,7 @@ def main() -> None:
                 f"{small[role]:.0f} -> {large[role]:.0f} MB ({ratio:.2f}x)",
                 "flat",
             )
-        say("broken promises after that", str(len(checking.check(site))), "0")
+        say("broken promises after that", str(len(invariants.check(site))), "0")
 
 
 if __name__ == "__main__":

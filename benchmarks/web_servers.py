@@ -27,7 +27,7 @@ from microtasks.engine.site import open_site
 from microtasks.local import embedded
 from microtasks.local.supervisor import Supervisor
 from microtasks.settings import Settings
-from microtasks.store import migrate
+from microtasks.store.operations import migrate
 
 CONNECTIONS, PROCESSES, THREADS = 16, 2, 4
 PORTS = {"granian": 8801, "gunicorn": 8802}

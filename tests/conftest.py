@@ -27,8 +27,9 @@ from processes import wait_until
 from microtasks.engine.site import Site, open_site
 from microtasks.local import servers as local
 from microtasks.settings import Settings
-from microtasks.store import migrate, tables
+from microtasks.store import tables
 from microtasks.store.db import Database
+from microtasks.store.operations import migrate
 
 
 def database_url(url: str, name: str) -> str:

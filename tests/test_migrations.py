@@ -14,8 +14,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from microtasks.local import servers as local
-from microtasks.store import migrate, tables
+from microtasks.store import tables
 from microtasks.store.db import Database
+from microtasks.store.operations import migrate
 
 
 @pytest.fixture

@@ -17,10 +17,15 @@ import pytest
 import requests
 from werkzeug.serving import make_server
 
-from microtasks.engine import aggregate, formats, jobs, packaging, snapshots, tokens
+from microtasks.engine.accounts import tokens
+from microtasks.engine.exports import package as export_package
+from microtasks.engine.exports import snapshots
+from microtasks.engine.operations import jobs
+from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site
+from microtasks.engine.tabular import formats
 from microtasks.store import jobs as waiting
-from microtasks.store import projects
+from microtasks.store.projects import projects
 from microtasks.web import create_app
 
 PAGE = (Path(__file__).parents[1] / "docs/recipes.md").read_text()
@@ -112,8 +117,8 @@ def _filled(desk: Desk, site: Site, project_id: int) -> Desk:
     with site.db.session() as session:
         project = projects.get(session, project_id)
     snapshot = snapshots.take(site, project)
-    files = packaging.whole(site, project, snapshot=snapshot)
-    package = formats.zipped(packaging.package(site, project, files, snapshot=snapshot))
+    files = export_package.whole(site, project, snapshot=snapshot)
+    package = formats.zipped(export_package.package(site, project, files, snapshot=snapshot))
     (desk.folder / f"{desk.slug}.zip").write_bytes(b"".join(package))
     return desk
 

@@ -16,10 +16,12 @@ from PIL import Image
 
 from microtasks import tasktypes
 from microtasks.core.errors import NotFound
-from microtasks.core.tasktype import Media
-from microtasks.engine import accounts, samples
+from microtasks.core.values import Media
+from microtasks.engine.accounts import accounts
+from microtasks.engine.operations import samples
 from microtasks.engine.site import Site
-from microtasks.store import projects, truth
+from microtasks.store.projects import projects
+from microtasks.store.results import ground_truth
 
 MODULES = ("make", "terrain", "sentences")
 
@@ -113,7 +115,7 @@ def test_the_samples_become_three_published_projects(site: Site) -> None:
     ]
     with site.db.connection() as connection:
         for _, n, project_id in found.values():
-            assert len(truth.known(connection, project_id)) == n
+            assert len(ground_truth.known(connection, project_id)) == n
             shown = connection.execute(
                 "SELECT payload::text FROM task_content WHERE project_id = %s", (project_id,)
             )

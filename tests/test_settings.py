@@ -10,10 +10,10 @@ import redis
 
 from microtasks import settings as module
 from microtasks.core.errors import SettingsInvalid
-from microtasks.engine import startup
+from microtasks.engine.operations import startup
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.store import servers
+from microtasks.store.operations import servers
 
 GOOD = {
     "production": True,

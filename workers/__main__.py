@@ -18,7 +18,7 @@ import redis
 
 from microtasks import logs, settings
 from microtasks.core.errors import SettingsInvalid
-from microtasks.engine import startup
+from microtasks.engine.operations import startup
 from microtasks.store.queue import Worker
 from workers import jobs
 

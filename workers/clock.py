@@ -12,8 +12,12 @@ from dataclasses import dataclass
 
 from microtasks import logs, settings
 from microtasks.core.errors import SettingsInvalid
-from microtasks.engine import aggregate, claims, housekeeping, jobs, mail, startup, sweep
+from microtasks.engine.accounts import mail
+from microtasks.engine.assignment import sweep
+from microtasks.engine.operations import housekeeping, jobs, startup
+from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site, open_site
+from microtasks.engine.volunteers import claims
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import threading
 from functools import cache
 
 from microtasks import settings
-from microtasks.engine import jobs
+from microtasks.engine.operations import jobs
 from microtasks.engine.site import Site, open_site
 
 #: Set when this process was asked to stop: a long job ends at its next safe point.

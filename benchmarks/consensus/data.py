@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microtasks.core import marks, skill
+from microtasks.core.consensus import marks, skill
 
 LABEL_SETS = ("bluebirds", "rte", "dog", "web", "face", "sentiment", "adult", "music")
 

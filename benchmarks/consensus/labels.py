@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from benchmarks.consensus.data import LabelSet
-from microtasks.core import skill
+from microtasks.core.consensus import skill
 
 GOLD_TASKS = 50
 DRAWS = 10

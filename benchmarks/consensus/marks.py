@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.consensus import data
-from microtasks.core import goldmarks
-from microtasks.core import marks as core
+from microtasks.core.consensus import goldmarks
+from microtasks.core.consensus import marks as core
 
 #: Points: the scatter a project would state.
 POINTS = core.Scale(position_share=0.0, position_px=2.0, position_floor=0.03)

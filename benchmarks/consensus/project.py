@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 
 from benchmarks.hotpath import fresh_site, make_project, say
-from microtasks.engine import aggregate, standing
+from microtasks.engine.results import aggregate, review
 from microtasks.engine.site import Site
 
 A_TASK, PEOPLE, CHOICES = 10, 5_000, 4
@@ -82,7 +82,7 @@ def main() -> None:
         measure("consensus made and stored", lambda: aggregate.aggregate(site, project))
         measure("made again, nothing new", lambda: aggregate.aggregate(site, project))
         if options.review:
-            measure("review", lambda: standing.review(site, project))
+            measure("review", lambda: review.review(site, project))
 
 
 if __name__ == "__main__":

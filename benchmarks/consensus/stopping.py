@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.consensus.data import LabelSet
 from benchmarks.consensus.labels import accuracy
-from microtasks.core import skill
+from microtasks.core.consensus import skill
 from microtasks.core.stopping import Adaptive
 
 SETS = ("rte", "dog", "sentiment", "face", "bluebirds", "adult", "web")

@@ -7,7 +7,7 @@ from pathlib import Path
 from rapidfuzz.distance import Levenshtein
 
 from benchmarks.consensus import data
-from microtasks.core import text
+from microtasks.core.consensus import text
 
 
 def word_error(truth: str, found: str) -> float:

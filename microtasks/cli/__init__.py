@@ -112,7 +112,7 @@ def open_cli_site(*, any_schema: bool = False) -> Iterator[Site]:
     """
     from microtasks.engine.site import open_site
     from microtasks.local import embedded
-    from microtasks.store import migrate
+    from microtasks.store.operations import migrate
 
     settings = embedded.with_secret(read_settings())
     with embedded.joined(settings) as (settings, is_ours):

@@ -14,7 +14,7 @@ import click
 from microtasks.cli import Command, Failure, main, open_cli_site
 
 if TYPE_CHECKING:
-    from microtasks.core.tasktype import Method
+    from microtasks.core.values import Method
 
 METHODS = click.Choice(["majority", "model", "committee"])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -106,8 +106,8 @@ def consensus(
 @click.argument("slug")
 def aggregate(slug: str, method: str | None) -> None:
     """Make the consensus of a whole project anew."""
-    from microtasks.engine import aggregate as engine
-    from microtasks.store import projects
+    from microtasks.engine.results import aggregate as engine
+    from microtasks.store.projects import projects
 
     with open_cli_site() as site:
         with site.db.session() as session:

@@ -70,7 +70,8 @@ def create(
     from microtasks.core import jsonstrict
     from microtasks.core.errors import ConfigInvalid
     from microtasks.core.tasktype import problems
-    from microtasks.engine import accounts, projects
+    from microtasks.engine.accounts import accounts
+    from microtasks.engine.projects import projects
 
     settings = jsonstrict.loads(config.read_bytes()) if config else {}
     with open_cli_site() as site:
@@ -99,7 +100,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_projects(as_json: bool) -> None:
     """List all projects with state and progress."""
-    from microtasks.store import projects
+    from microtasks.store.projects import projects
 
     with open_cli_site() as site, site.db.session() as session:
         found = projects.all_projects(session)
@@ -132,7 +133,7 @@ def list_projects(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(slug: str, as_json: bool) -> None:
     """Show one project: state, policy, config, progress."""
-    from microtasks.store import projects
+    from microtasks.store.projects import projects
 
     with open_cli_site() as site, site.db.session() as session:
         found = projects.by_slug(session, slug)
@@ -171,11 +172,12 @@ def import_package(package: Path, name: str, owner: str | None, answers: bool) -
     answers. Its slug, the numbers of its tasks and the pseudonyms of its contributors are new. Images are
     found where this site has them. What is wrong with a package is said, and then nothing is made.
     """
-    from microtasks.engine import accounts, bringing
+    from microtasks.engine.accounts import accounts
+    from microtasks.engine.exports import restore
 
     with open_cli_site() as site:
         account_id = accounts.id_of(site, owner) if owner else None
-        made = bringing.restore_package(site, package, name=name, account_id=account_id, with_answers=answers)
+        made = restore.restore_package(site, package, name=name, account_id=account_id, with_answers=answers)
     click.echo(made.project.slug)
     click.echo(f"{made.n_tasks} tasks, {made.n_answers} answers.", err=True)
     if made.n_lost:
@@ -198,16 +200,16 @@ def import_package(package: Path, name: str, owner: str | None, answers: bool) -
 @click.option("--wait/--no-wait", default=True, help="Wait until the tasks are made.", show_default=True)
 def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: int, wait: bool) -> None:
     """Make tasks from ZIP, folder, images, CSV, TSV or JSONL: one upload of all FILEs together."""
-    from microtasks.engine import ingest
-    from microtasks.store import projects
+    from microtasks.engine.imports import importing
+    from microtasks.store.projects import projects
 
     with open_cli_site() as site:
         with site.db.session() as session:
             project_id = _id(projects.by_slug(session, slug))
-        uploads = [ingest.Upload(name, path) for name, path in _files(files)]
+        uploads = [importing.Upload(name, path) for name, path in _files(files)]
         if not uploads:
             raise Failure("There is no file in this folder.")
-        batch_id = ingest.create_batch(site, project_id, uploads, tile_px=tile, overlap_px=overlap)
+        batch_id = importing.create_batch(site, project_id, uploads, tile_px=tile, overlap_px=overlap)
         if not wait:
             click.echo(f"The upload is batch {batch_id}; a worker makes its tasks.", err=True)
             return
@@ -279,11 +281,13 @@ def export(
     A format of several files (zooniverse, labelstudio) needs a folder or .zip for all of them; into a file
     and onto stdout goes the main one alone: the classifications, the tasks.
     """
-    from microtasks.engine import exporting, formats, packaging, snapshots
-    from microtasks.store import projects
+    from microtasks.engine.exports import package as export_package
+    from microtasks.engine.exports import snapshots, tables
+    from microtasks.engine.tabular import formats
+    from microtasks.store.projects import projects
 
     target = Path(out)
-    several = what == "all" or (format in exporting.FORMATS and exporting.FORMATS[format].is_archive)
+    several = what == "all" or (format in tables.FORMATS and tables.FORMATS[format].is_archive)
     is_folder = out != "-" and (
         target.is_dir() or out.endswith("/") or (several and not target.suffix and not target.exists())
     )
@@ -292,7 +296,7 @@ def export(
         raise Failure("All tables are several files: give a folder (ending in /) or a .zip for --out.")
     if licence and not is_package:
         raise Failure("A licence is named in a package: give a folder (ending in /) or a .zip for --out.")
-    is_packed = is_package or (format in exporting.FORMATS and exporting.FORMATS[format].is_packed)
+    is_packed = is_package or (format in tables.FORMATS and tables.FORMATS[format].is_packed)
     if compress and is_packed:
         raise Failure("This is compressed already: leave --compress away.")
     compress = compress or {".gz": "gzip", ".zst": "zstd"}.get(target.suffix, "") if not is_packed else ""
@@ -301,14 +305,14 @@ def export(
         with site.db.session() as session:
             found = projects.by_slug(session, slug)
         if what != "all":
-            exporting.check(site, found, what, format)
+            tables.check(site, found, what, format)
         snapshot = snapshots.take(site, found, same_names=same_names)
         if what == "all":
-            files = packaging.whole(site, found, format, raw=raw, snapshot=snapshot, with_gold=gold)
+            files = export_package.whole(site, found, format, raw=raw, snapshot=snapshot, with_gold=gold)
         else:
-            files = exporting.files(site, found, what, format, raw=raw, snapshot=snapshot)
+            files = tables.files(site, found, what, format, raw=raw, snapshot=snapshot)
         if is_package:
-            whole = packaging.package(site, found, files, licence, snapshot=snapshot)
+            whole = export_package.package(site, found, files, licence, snapshot=snapshot)
             if is_folder:
                 _make_folder(target)
                 for file in whole:
@@ -367,8 +371,9 @@ def _watch(site: Site, batch_id: int) -> tuple[Batch, list[Any]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from microtasks.engine import jobs as running
-    from microtasks.store import batches, jobs
+    from microtasks.engine.operations import jobs as running
+    from microtasks.store import jobs
+    from microtasks.store.imports import batches
 
     def look() -> Batch:
         with site.db.session() as session:

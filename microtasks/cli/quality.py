@@ -11,7 +11,7 @@ import click
 from microtasks.cli import Failure, main, open_cli_site
 
 if TYPE_CHECKING:
-    from microtasks.engine.replay import Setting
+    from microtasks.engine.results.replay import Setting
 
 
 @main.command("quality")
@@ -36,21 +36,21 @@ def quality(
     same, too fast, far too many marks) weighs nothing in the consensus from now on; their answers stay, and
     --take-in is the last word.
     """
-    from microtasks.engine import replay, standing
-    from microtasks.store import projects
+    from microtasks.engine.results import replay, review
+    from microtasks.store.projects import projects
 
     settings = [_setting(text) for text in what_if]
     with open_cli_site() as site:
         with site.db.session() as session:
             found = projects.by_slug(session, slug)
         assert found.id is not None  # noqa: S101  (stored)
-        standing.review(site, found.id)
+        review.review(site, found.id)
         for names, is_excluded in ((leave_out, True), (take_in, False)):
             for name in names:
-                standing.weigh(site, found.id, name, is_excluded=is_excluded)
+                review.weigh(site, found.id, name, is_excluded=is_excluded)
         if leave_out or take_in:
-            standing.review(site, found.id)
-        overview = standing.overview(site, found.id, limit=1_000_000)
+            review.review(site, found.id)
+        overview = review.overview(site, found.id, limit=1_000_000)
         asked = (
             [asdict(each) | {"saved": each.saved} for each in replay.replay(site, found.id, settings)]
             if settings
@@ -75,7 +75,7 @@ def quality(
 
 def _setting(text: str) -> Setting:
     """`5` or `10:0.9`."""
-    from microtasks.engine.replay import Setting
+    from microtasks.engine.results.replay import Setting
 
     n, colon, level = text.partition(":")
     try:

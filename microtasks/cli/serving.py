@@ -77,7 +77,7 @@ def _run(
     """
     from microtasks.local import embedded
     from microtasks.local.supervisor import Supervisor
-    from microtasks.store import migrate
+    from microtasks.store.operations import migrate
 
     whole = Supervisor(say)
     settings = stack.enter_context(embedded.started(settings, whole))
@@ -140,7 +140,7 @@ def _who_runs(data: Path) -> str:
 
 def _prepare_site(settings: Settings, address: str, sample: bool | None) -> str:
     """The owner's account with a fresh one-time link; on the first start also the samples."""
-    from microtasks.engine import accounts
+    from microtasks.engine.accounts import accounts
     from microtasks.engine.site import open_site
 
     site = open_site(settings)
@@ -155,8 +155,8 @@ def _prepare_site(settings: Settings, address: str, sample: bool | None) -> str:
 
 def _seed_once(site: Site) -> None:
     """Make the sample projects in a site that has no project, or go on where a former start was stopped."""
-    from microtasks.engine import samples
-    from microtasks.store import projects
+    from microtasks.engine.operations import samples
+    from microtasks.store.projects import projects
 
     note = site.settings.data / "samples"
     with site.db.session() as session:
@@ -234,7 +234,7 @@ def web(host: str, port: int) -> None:
     from granian import Granian
     from granian.constants import Interfaces
 
-    from microtasks.engine import startup
+    from microtasks.engine.operations import startup
     from microtasks.engine.site import open_site
     from microtasks.web import create_app
 
@@ -281,7 +281,7 @@ def db() -> None:
 def upgrade() -> None:
     """Bring the database to this version."""
     from microtasks.local import embedded
-    from microtasks.store import migrate
+    from microtasks.store.operations import migrate
 
     settings = embedded.with_secret(read_settings())
     with embedded.joined(settings) as (settings, _):
@@ -325,7 +325,7 @@ def owner() -> None:
 @click.argument("email")
 def create(email: str) -> None:
     """Make an owner's account, and print a one-time sign-in link (also for an account that exists)."""
-    from microtasks.engine import accounts
+    from microtasks.engine.accounts import accounts
     from microtasks.local import embedded
 
     with open_cli_site() as site:
@@ -343,7 +343,7 @@ def create(email: str) -> None:
 @click.option("--days", type=int, default=90, show_default=True, help="How long it is good.")
 def token(email: str, name: str, scope: str, slug: str, days: int) -> None:
     """Make an API token of that account, and print it: it is never shown again."""
-    from microtasks.engine import accounts, tokens
+    from microtasks.engine.accounts import accounts, tokens
 
     with open_cli_site() as site:
         account_id, is_operator = accounts.id_and_power(site, email)
@@ -356,10 +356,10 @@ def token(email: str, name: str, scope: str, slug: str, days: int) -> None:
 @main.command()
 def check() -> None:
     """Look for unsafe settings, and for anything in the database that breaks a promise."""
-    from microtasks.engine import checking, startup
+    from microtasks.engine.operations import invariants, startup
 
     with open_cli_site() as site:
-        found = startup.problems(site) + checking.check(site)
+        found = startup.problems(site) + invariants.check(site)
     for sentence in found:
         click.echo(sentence)
     if found:

@@ -22,7 +22,7 @@ from microtasks.cli import Failure, main, open_cli_site
 from microtasks.core.errors import Unavailable
 
 if TYPE_CHECKING:
-    from microtasks.engine.simulate import Volunteer
+    from microtasks.engine.operations.simulate import Volunteer
     from microtasks.engine.site import Site
 
 TIMEOUT_S = 60
@@ -53,7 +53,7 @@ def simulate(slug: str, n: int, accuracy: float, seed: int, url: str | None) -> 
     right answers from gold or a hidden column `#truth`; where there is none they share a made-up truth.
     Prints what became of their answers, and how near the consensus comes to the truth where it is known.
     """
-    from microtasks.engine import simulate as engine
+    from microtasks.engine.operations import simulate as engine
 
     with open_cli_site() as site, _address(site, url) as base:
         right = engine.known_truth(site, slug)

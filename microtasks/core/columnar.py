@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from microtasks.core.tasktype import Answer
+from microtasks.core.values import Answer
 
 Ints = NDArray[Any]
 

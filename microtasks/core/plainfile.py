@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from microtasks.core.errors import FileInvalid
 
 if TYPE_CHECKING:
-    from microtasks.core.tasktype import Answer, Consensus, TaskType
+    from microtasks.core.tasktype import TaskType
+    from microtasks.core.values import Answer, Consensus
 
 #: Characters of a header that a sentence repeats.
 MAX_SHOWN = 300
@@ -154,7 +155,7 @@ class AnswerFile:
         self.said = array("i", said[order].tobytes())
 
     def __iter__(self) -> Iterator[tuple[int, Sequence[Answer]]]:
-        from microtasks.core.tasktype import Answer
+        from microtasks.core.values import Answer
 
         empty = [value is not None and self.type.is_empty(value) for value in self.values]
         kinds = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from microtasks.core.tasktype import Consensus
+from microtasks.core.values import Consensus
 
 StopRule = Literal["redundancy", "agreement", "confidence"]
 Reason = Literal["consensus", "redundancy"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from microtasks.core.errors import InputError
-from microtasks.core.tasktype import Answer
+from microtasks.core.values import Answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from microtasks.core.tasktype import Column
-from microtasks.engine.formats import Table, to_json, write_csv
+from microtasks.core.values import Column
 from microtasks.engine.site import Site
+from microtasks.engine.tabular.formats import Table, to_json, write_csv
 from microtasks.store import audit
 from microtasks.store.audit import Entry
 from microtasks.store.db import Connection

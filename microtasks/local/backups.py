@@ -20,9 +20,9 @@ from psycopg.conninfo import conninfo_to_dict
 from microtasks.core.errors import Conflict, FileInvalid, SettingsInvalid, Unavailable
 from microtasks.engine.site import Site
 from microtasks.local import embedded, servers
-from microtasks.store import migrate
 from microtasks.store.db import plain_url
 from microtasks.store.files import Bucket
+from microtasks.store.operations import migrate
 
 _ABOUT, _DATABASE, _FORMAT = "microtasks-backup.json", "database.dump", 1
 #: Folders below the data folder that belong to the database's rows.

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from microtasks.local import servers
-from microtasks.store import migrate
+from microtasks.store.operations import migrate
 
 
 def main(message: str) -> Path:

@@ -42,9 +42,9 @@ from sqlmodel import Field, SQLModel
 
 metadata: MetaData = SQLModel.metadata
 #: The hot path's functions and sequence; replaced by every migration.
-HOTPATH = Path(__file__).with_name("hotpath.sql")
+HOTPATH = Path(__file__).parent / "assignment" / "hotpath.sql"
 #: Triggers in the place of keys of `task` and `task_content`; replaced by every migration.
-DELETION = Path(__file__).with_name("deletion.sql")
+DELETION = Path(__file__).parent / "projects" / "deletion.sql"
 metadata.naming_convention = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -173,13 +173,13 @@ class Project(SQLModel, table=True):
     lease_seconds: int | None = Field(default=None)  # None: the setting's
     # group totals on its page, for everybody to see; otherwise only those with a team's link see them
     shows_teams: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
-    # a copy for trying it out: unlisted, thrown away with its answers; see engine/trials.py
+    # a copy for trying it out: unlisted, thrown away with its answers; see engine/projects/trials.py
     trial_of: int | None = _big("project.id", null=True)
     # the walk: new contributors start here (nothing before it is open)
     head_pos: int = Field(default=-1, sa_column=Column(BigInteger, nullable=False, server_default="-1"))
     # few tasks are open: those are handed out by need; kept by store/hotpath.advance_heads
     is_ending: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
-    # what volunteers learn from: {"steps": [...], "guide": [...]}; engine/tutorial.py
+    # what volunteers learn from: {"steps": [...], "guide": [...]}; engine/volunteers/tutorial.py
     tutorial: dict[str, Any] = _json()
     # are volunteers told how they did on known tasks, and what others said on tasks that are done?
     tells_known: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
@@ -189,7 +189,7 @@ class Project(SQLModel, table=True):
 
 
 class ProjectMember(SQLModel, table=True):
-    """Somebody who helps to run a project. Its owner is `project.account_id`; see store/members.py."""
+    """Somebody who helps to run a project. Its owner is `project.account_id`; see accounts/members.py."""
 
     __tablename__ = "project_member"
     __table_args__ = (Index(None, "account_id"), _one_of("role", "collaborator", "reviewer", "researcher"))
@@ -278,7 +278,7 @@ class ProjectText(SQLModel, table=True):
     __tablename__ = "project_text"
     project_id: int = _big("project.id", primary=True)
     language: str = Field(sa_column=Column(Text, primary_key=True))
-    path: str = Field(sa_column=Column(Text, primary_key=True))  # engine/translating.py
+    path: str = Field(sa_column=Column(Text, primary_key=True))  # engine/projects/translations.py
     original: str = _text()
     text: str = _text()
 
@@ -301,7 +301,7 @@ class Batch(SQLModel, table=True):
     label: str = _text("")  # the owner's file name; never a path of ours
     upload: str = _text("")  # folder name below data/uploads
     options: dict[str, Any] = _json()  # tile_px, overlap_px, columns
-    look: dict[str, Any] | None = _json(null=True)  # of a staged one: engine/looking.py
+    look: dict[str, Any] | None = _json(null=True)  # of a staged one: engine/imports/preview.py
     started_at: datetime | None = _time(null=True)
     n_rows: int | None = Field(default=None)
     rows_done: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
@@ -333,7 +333,7 @@ class Sending(SQLModel, table=True):
 class Restoration(SQLModel, table=True):
     """A package that somebody brings: looked through, and at their word its project is made again.
 
-    `rows_done` is the restart point: the tasks before it are made. Kept for some days: engine/bringing.py.
+    `rows_done` is the restart point: the tasks before it are made. Kept for some days: see engine/exports.
     """
 
     __table_args__ = (
@@ -346,7 +346,7 @@ class Restoration(SQLModel, table=True):
     label: str = _text("")  # the file's name; never a path of ours
     upload: str = _text("")  # folder name below data/uploads
     options: dict[str, Any] = _json()  # name, answers: what was asked for
-    look: dict[str, Any] | None = _json(null=True)  # what is in it: engine/restoring.py
+    look: dict[str, Any] | None = _json(null=True)  # what is in it: engine/exports/project_file.py
     project_id: int | None = _big("project.id", null=True)  # once it is begun
     n_rows: int | None = Field(default=None)  # tasks
     rows_done: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
@@ -661,7 +661,7 @@ class ProjectQuality(SQLModel, table=True):
     project_id: int = _big("project.id", primary=True)
     agreement: dict[str, Any] = _json()
     model: dict[str, Any] = _json()  # by field: labels, crowd, log_prior; n_answers, n_tasks
-    replay: dict[str, Any] = _json()  # what other settings would have needed: engine/replay.py
+    replay: dict[str, Any] = _json()  # what other settings would have needed: engine/results/replay.py
     made_at: datetime | None = _time(now=True)
 
 
@@ -748,7 +748,7 @@ class Certificate(SQLModel, table=True):
     contributor_id: UUID = Field()
     name: str = _text()  # as typed
     language: str = _text("en")
-    facts: dict[str, Any] = _json()  # engine/certificates.py
+    facts: dict[str, Any] = _json()  # engine/volunteers/certificates.py
     created_at: datetime | None = _time(now=True)
 
 

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from microtasks.core.errors import MicrotasksError
 from microtasks.engine.site import Site
-from microtasks.store import heartbeat, migrate
+from microtasks.store.operations import heartbeat, migrate
 from microtasks.web.request import current_site
 
 blueprint = Blueprint("health", __name__)

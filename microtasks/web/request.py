@@ -18,7 +18,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from microtasks.core.errors import Forbidden, SignInRequired, TooMany
 from microtasks.core.tokens import seal, unseal
 from microtasks.engine.site import Site
-from microtasks.store import limits
+from microtasks.store.operations import limits
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -94,7 +94,7 @@ def _person(contributor: UUID) -> UUID:
     """Who that id was joined to on another device. Pages alone ask: the API goes by the cookie they set."""
     if _is_api():
         return contributor
-    from microtasks.engine import claims
+    from microtasks.engine.volunteers import claims
 
     return claims.person(current_site(), contributor)
 
@@ -141,7 +141,7 @@ def account() -> Any:
         token = owner_token()
         g.account = None
         if token:
-            from microtasks.engine import accounts
+            from microtasks.engine.accounts import accounts
 
             g.account = accounts.who(current_site(), token)
     return g.account

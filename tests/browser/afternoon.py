@@ -17,9 +17,11 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import FrameLocator, Page, expect
 
 from microtasks.cli import simulate as volunteers
-from microtasks.engine import accounts, aggregate, checking, simulate
+from microtasks.engine.accounts import accounts
+from microtasks.engine.operations import invariants, simulate
+from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site
-from microtasks.store import projects
+from microtasks.store.projects import projects
 
 N = 4  # tasks; each has a known answer, which the simulated volunteers are told
 
@@ -266,7 +268,7 @@ def walk(kind: Kind, site: Site, address: str, page: Page, folder: Path) -> None
     page.get_by_role("link", name="Overview").click()
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_text("Paused", exact=True)).to_be_visible()
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 def come(site: Site, address: str) -> None:

@@ -10,7 +10,7 @@ import scene
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from visitors import Visitors, find_chromium
 
-from microtasks.engine import jobs
+from microtasks.engine.operations import jobs
 from microtasks.engine.site import Site
 from microtasks.store import jobs as waiting
 

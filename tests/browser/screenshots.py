@@ -23,11 +23,14 @@ from stage import Stage
 from visitors import DESKTOP, PHONE, find_chromium
 
 from microtasks.cli import simulate as volunteers
-from microtasks.engine import accounts, aggregate, samples, simulate
+from microtasks.engine.accounts import accounts
+from microtasks.engine.operations import samples, simulate
+from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site, open_site
 from microtasks.local import servers
 from microtasks.settings import Settings
-from microtasks.store import projects, tables
+from microtasks.store import tables
+from microtasks.store.projects import projects
 
 DEVICES = {"phone": PHONE, "desktop": DESKTOP}
 SCHEMES = ("light", "dark")

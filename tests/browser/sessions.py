@@ -25,7 +25,7 @@ import screenshots
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from visitors import DESKTOP, PHONE, find_chromium
 
-from microtasks.engine import samples
+from microtasks.engine.operations import samples
 from microtasks.engine.site import Site
 
 VISIT_SECONDS = 600

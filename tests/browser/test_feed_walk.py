@@ -10,8 +10,8 @@ import pytest
 import scene
 from playwright.sync_api import Page, expect
 
-from microtasks.engine import feed
 from microtasks.engine.site import Site
+from microtasks.engine.volunteers import feed
 
 pytestmark = pytest.mark.browser
 

@@ -13,8 +13,10 @@ from axe import faults
 from playwright.sync_api import Page, expect
 from visitors import DESKTOP, PHONE, Visitors
 
-from microtasks.engine import checking, mail, teams
+from microtasks.engine.accounts import mail
+from microtasks.engine.operations import invariants
 from microtasks.engine.site import Site
+from microtasks.engine.volunteers import teams
 
 pytestmark = pytest.mark.browser
 
@@ -89,7 +91,7 @@ def test_work_is_claimed_on_a_phone_and_joined_on_a_desktop(
     phone.goto("/me")
     total = rows(site, "SELECT count(*) FROM answer WHERE status = 'counted'")[0][0]
     expect(phone.locator(".stat").first).to_contain_text(str(total))
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 @pytest.fixture
@@ -145,7 +147,7 @@ def test_axe_finds_nothing_on_what_a_volunteer_keeps(
 def test_axe_finds_nothing_on_mail_and_dashboard(
     site: Site, visitors: Visitors, everything: dict[str, str]
 ) -> None:
-    from microtasks.engine import accounts
+    from microtasks.engine.accounts import accounts
 
     with site.db.connection() as connection:
         mail.post(

@@ -14,9 +14,9 @@ from playwright.sync_api import Page, expect
 from stage import Stage
 from visitors import PHONE, Visitors
 
-from microtasks.engine import tutorial
 from microtasks.engine.site import Site
-from microtasks.engine.tutorial import Example, Step, Tutorial
+from microtasks.engine.volunteers import tutorial
+from microtasks.engine.volunteers.tutorial import Example, Step, Tutorial
 
 pytestmark = pytest.mark.browser
 

@@ -13,9 +13,12 @@ from axe import faults
 from playwright.sync_api import Page, expect
 from visitors import DESKTOP, PHONE
 
-from microtasks.engine import accounts, aggregate, formats, packaging, snapshots
+from microtasks.engine.accounts import accounts
+from microtasks.engine.exports import package, snapshots
+from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site
-from microtasks.store import projects
+from microtasks.engine.tabular import formats
+from microtasks.store.projects import projects
 
 pytestmark = pytest.mark.browser
 
@@ -32,8 +35,8 @@ def packed(site: Site, path: Path) -> Path:
     with site.db.session() as session:
         project = projects.by_slug(session, made.slug)
     snapshot = snapshots.take(site, project)
-    files = packaging.whole(site, project, snapshot=snapshot)
-    listed = packaging.package(site, project, files, "CC-BY-4.0", snapshot=snapshot)
+    files = package.whole(site, project, snapshot=snapshot)
+    listed = package.package(site, project, files, "CC-BY-4.0", snapshot=snapshot)
     path.write_bytes(b"".join(formats.zipped(listed)))
     return path
 

@@ -11,7 +11,7 @@ from axe import faults
 from playwright.sync_api import Page, expect
 from visitors import DESKTOP, PHONE, Visitors
 
-from microtasks.engine import accounts
+from microtasks.engine.accounts import accounts
 from microtasks.engine.site import Site
 
 pytestmark = pytest.mark.browser

@@ -14,7 +14,8 @@ from builders import NO, YES
 from playwright.sync_api import Page, expect
 from visitors import DESKTOP, PHONE
 
-from microtasks.engine import accounts, standing
+from microtasks.engine.accounts import accounts
+from microtasks.engine.results import review
 from microtasks.engine.site import Site
 
 pytestmark = pytest.mark.browser
@@ -41,7 +42,7 @@ def project(site: Site, account_id: int) -> builders.ProjectRow:
         builders.answers(site, of, task, [*said, YES], contributors=[*people[:4], people[7]])
     for task in builders.tasks(site, of, 2, redundancy=4):
         builders.answers(site, of, task, [YES, YES, NO, NO], contributors=people[:4])
-    standing.review(site, of.id)
+    review.review(site, of.id)
     return of
 
 

@@ -11,7 +11,7 @@ import scene
 from playwright.sync_api import Page, expect
 from visitors import DESKTOP, PHONE, Visitors
 
-from microtasks.engine import sweep
+from microtasks.engine.assignment import sweep
 from microtasks.engine.site import Site
 
 pytestmark = pytest.mark.browser

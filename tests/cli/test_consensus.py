@@ -14,7 +14,7 @@ from builders import answers, media, project, tasks
 from click.testing import CliRunner, Result
 
 from microtasks.cli import main
-from microtasks.engine.aggregate import aggregate
+from microtasks.engine.results.aggregate import aggregate
 from microtasks.engine.site import Site
 
 LABELS = [("t1", "a", "yes"), ("t1", "b", "yes"), ("t1", "c", "no"), ("t2", "a", "yes"), ("t2", "b", "no")]

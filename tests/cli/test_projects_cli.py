@@ -18,7 +18,7 @@ from PIL import Image
 
 from microtasks.cli import projects as command
 from microtasks.engine.site import Site
-from microtasks.store import projects
+from microtasks.store.projects import projects
 
 Cli = Callable[..., Any]
 

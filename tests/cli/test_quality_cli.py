@@ -9,7 +9,7 @@ from builders import NO, YES, answers, contributor, project, tasks
 from click.testing import Result
 
 from microtasks.engine.site import Site
-from microtasks.store.projects import by_slug
+from microtasks.store.projects.projects import by_slug
 
 
 def test_quality_says_what_the_owners_page_says(site: Site, cli: Callable[..., Result]) -> None:

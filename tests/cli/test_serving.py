@@ -20,10 +20,10 @@ import builders
 import pytest
 from click.testing import Result
 
-from microtasks.engine import tokens
+from microtasks.engine.accounts import tokens
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.store import migrate
+from microtasks.store.operations import migrate
 
 pytestmark = pytest.mark.faults
 

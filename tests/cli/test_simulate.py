@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microtasks import tasktypes
-from microtasks.core.tasktype import Media
-from microtasks.engine import checking, samples, simulate
+from microtasks.core.values import Media
+from microtasks.engine.operations import invariants, samples, simulate
 from microtasks.engine.site import Site
 
 IMAGE = {"url": "/media/x.webp", "width": 640, "height": 480, "srcset": ""}
@@ -126,7 +126,7 @@ def test_P02_forty_at_once_answer_each_task_five_times_and_not_once_more(
         assert one("SELECT count(*) FROM lease") == 0
     assert said["consensus"] == "200"
     assert float(said["consensus_accuracy"]) > 0.95
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
     again = cli("simulate", made.slug, "--volunteers", 2)
     assert again.exit_code == 1
     assert "nothing to do" in again.stderr
@@ -141,7 +141,7 @@ def test_consensus_of_the_samples_agrees_with_their_truth(site: Site, cli: Calla
             sample.slug
         )
         assert said["rejected"] == said["errors"] == "0"
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 def test_a_project_that_is_not_there_is_said_plainly(site: Site, cli: Callable[..., Any]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import Answer, TaskType
+from microtasks.core.tasktype import TaskType
+from microtasks.core.values import Answer
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "adding-a-task-type.md").read_text(encoding="utf-8")
 

@@ -13,7 +13,8 @@ import pytest
 
 from microtasks import tasktypes
 from microtasks.core.errors import AnswerInvalid, ConfigInvalid
-from microtasks.core.tasktype import Answer, Consensus, Media, TaskType
+from microtasks.core.tasktype import TaskType
+from microtasks.core.values import Answer, Consensus, Media
 
 FOLDER = Path(tasktypes.__file__).parent
 MEDIA = [Media(width=1000, height=1000)]

@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from microtasks.core.columnar import Columns, read
-from microtasks.core.tasktype import Answer
+from microtasks.core.values import Answer
 
 
 def plain(columns: Columns) -> list[tuple[int, str, str, object]]:

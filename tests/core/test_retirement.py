@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from microtasks.core.retirement import Policy, decide
-from microtasks.core.tasktype import Consensus
+from microtasks.core.values import Consensus
 
 
 def consensus(agreement=1.0, *, tied=False, value=True, sure=None, lead=3.0):

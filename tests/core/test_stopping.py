@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtasks.core import skill
+from microtasks.core.consensus import skill
 from microtasks.core.stopping import (
     Adaptive,
     Asked,

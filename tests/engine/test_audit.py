@@ -10,11 +10,14 @@ import builders
 import pytest
 
 from microtasks.core.errors import ConfigInvalid, NotFound
-from microtasks.engine import audit, deciding, explorer, ingest, projects, standing
-from microtasks.engine.ingest import Upload
-from microtasks.engine.projects import ProjectIn
+from microtasks.engine import audit
+from microtasks.engine.imports import importing
+from microtasks.engine.imports.importing import Upload
+from microtasks.engine.projects import projects
+from microtasks.engine.projects.projects import ProjectIn
+from microtasks.engine.results import decisions, explorer, review
 from microtasks.engine.site import Site
-from microtasks.store import projects as stored
+from microtasks.store.projects import projects as stored
 
 
 def form(**fields: Any) -> ProjectIn:
@@ -76,19 +79,19 @@ def test_work_on_tasks_volunteers_and_uploads_is_noted(site: Site) -> None:
             (of.id, task, who),
         ).fetchone()
     assert report is not None
-    deciding.decide(site, project, task, ada, "none", "a shadow")
+    decisions.decide(site, project, task, ada, "none", "a shadow")
     explorer.ask_more(site, project, task, 2, by=ada)
-    standing.weigh(site, of.id, standing.name(site, who), is_excluded=True, by=ada)
-    standing.weigh(site, of.id, standing.name(site, who), is_excluded=False, by=ada)
+    review.weigh(site, of.id, review.name(site, who), is_excluded=True, by=ada)
+    review.weigh(site, of.id, review.name(site, who), is_excluded=False, by=ada)
     projects.close_report(site, of.id, report[0], by=ada)
-    batch = ingest.create_batch(site, of.id, [Upload("t.csv", io.BytesIO(b"id,text\n1,a\n"))], by=ada)
+    batch = importing.create_batch(site, of.id, [Upload("t.csv", io.BytesIO(b"id,text\n1,a\n"))], by=ada)
     found = log(site, of.id)
     assert {email for email, _, _ in found} == {"ada@example.org"}
     assert [(action, detail) for _, action, detail in found] == [
         ("task.decide", {"task": task, "choice": "none"}),
         ("task.ask_more", {"task": task, "n": 2}),
-        ("volunteer.leave_out", {"contributor": standing.name(site, who)}),
-        ("volunteer.take_in", {"contributor": standing.name(site, who)}),
+        ("volunteer.leave_out", {"contributor": review.name(site, who)}),
+        ("volunteer.take_in", {"contributor": review.name(site, who)}),
         ("report.close", {"report": report[0]}),
         ("batch.add", {"batch": batch, "label": "t.csv"}),
     ]

@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 import builders as b
 import pytest
 
-from microtasks.engine import checking, serve, submit, sweep
+from microtasks.engine.assignment import serve, submit, sweep
+from microtasks.engine.assignment.submit import AnswerIn
+from microtasks.engine.operations import invariants
 from microtasks.engine.site import Site, open_site
-from microtasks.engine.submit import AnswerIn
 from microtasks.settings import Settings
 
 PAUSE_S = 0.003  # before a client that was given nothing asks again
@@ -131,7 +132,7 @@ def test_P02_sixteen_at_once_on_forty_tasks_give_exactly_the_answers_wanted(site
     together(16, volunteer)
     assert statuses == {"counted": 120}
     assert seats(site, project) == {(3, 0, True): 40}
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 def test_P02_P05_abandoned_late_repeated_skipped_and_block_work_ends_exact_and_complete(site: Site) -> None:
@@ -172,7 +173,7 @@ def test_P02_P05_abandoned_late_repeated_skipped_and_block_work_ends_exact_and_c
     assert sweepers.broken["seats"] == 0
     assert statuses["counted"] == 120 and statuses["rejected"] == 0
     assert seats(site, project) == {(3, 0, True): 40}
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 @pytest.mark.parametrize("redundancy", [1, 2, 3, 5])
@@ -205,7 +206,7 @@ def test_P02_sixty_four_on_the_last_task_leave_it_neither_over_nor_short(site: S
             future.result(PATIENCE_S)
     assert statuses == {"counted": rounds * redundancy}
     assert seats(site, project) == {(redundancy, 0, True): rounds}
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 def test_P03_two_tabs_of_one_contributor_never_hold_two_seats_of_a_task(site: Site) -> None:
@@ -227,7 +228,7 @@ def test_P03_two_tabs_of_one_contributor_never_hold_two_seats_of_a_task(site: Si
     together(2, tab)
     assert seen[0] == seen[1] == ids
     assert statuses == {"counted": len(ids), "duplicate": len(ids)}
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 def test_P04_answers_sent_up_to_five_times_in_parallel_are_one_row_each(site: Site) -> None:
@@ -247,7 +248,7 @@ def test_P04_answers_sent_up_to_five_times_in_parallel_are_one_row_each(site: Si
 
     together(20, send)  # four senders a fifth
     assert all(said == {"counted": 1, "duplicate": 3} for said in statuses.values())
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 def _block(site: Site, project: b.ProjectRow, who: uuid.UUID) -> list[str]:
@@ -280,7 +281,7 @@ def test_blocks_that_overlap_in_any_order_are_answered_at_once_without_a_deadloc
     while sum(statuses.values()) < 240:  # who came when others held the locks was given fewer
         volunteer(len(statuses))
     assert statuses == {"counted": 240}
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 def test_T31_one_network_never_has_more_seats_of_a_task_than_its_cap_however_fast_it_asks(site: Site) -> None:
@@ -303,7 +304,7 @@ def test_T31_one_network_never_has_more_seats_of_a_task_than_its_cap_however_fas
     while serve.lease(site, project.slug, b.contributor(), network=home).leases:
         pass
     assert set(held) <= set(ids) and max(held.values()) <= 2
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
     with site.db.connection() as connection:
         worst = connection.execute(
             """SELECT max(n) FROM (SELECT task_id, count(*) AS n FROM (

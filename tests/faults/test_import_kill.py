@@ -15,11 +15,12 @@ import redis
 from PIL import Image
 from processes import Workers, children, is_running, wait_until
 
-from microtasks.engine import ingest, jobs
-from microtasks.engine.ingest import Upload
+from microtasks.engine.imports import importing
+from microtasks.engine.imports.importing import Upload
+from microtasks.engine.operations import jobs
 from microtasks.engine.site import Site
 from microtasks.settings import Settings
-from microtasks.store import batches
+from microtasks.store.imports import batches
 
 pytestmark = pytest.mark.faults
 
@@ -87,7 +88,7 @@ def test_P06_P08_a_worker_killed_in_the_middle_changes_nothing(
 ) -> None:
     content = packed()
     project = builders.project(site)
-    batch_id = ingest.create_batch(site, project.id, [Upload("all.zip", io.BytesIO(content))])
+    batch_id = importing.create_batch(site, project.id, [Upload("all.zip", io.BytesIO(content))])
     with site.db.connection() as connection:
         row = connection.execute("SELECT id FROM job").fetchone()
     assert row is not None
@@ -117,7 +118,7 @@ def test_P06_P08_a_worker_killed_in_the_middle_changes_nothing(
     killed = result(site, project, batch_id)
 
     unharmed = builders.project(site)
-    again = ingest.create_batch(site, unharmed.id, [Upload("all.zip", io.BytesIO(content))])
+    again = importing.create_batch(site, unharmed.id, [Upload("all.zip", io.BytesIO(content))])
     wait_until(lambda: batch_done(site, again))
     assert result(site, unharmed, again) == killed
     assert killed["counts"][:3] == ("done", N_ROWS, N_ROWS)
@@ -144,7 +145,7 @@ def test_P08_a_decoder_killed_in_the_middle_costs_nothing(
             Image.frombytes("L", (32, 24), rng.randbytes(32 * 24)).resize((400, 300)).save(made, "PNG")
             archive.writestr(f"{n}.png", made.getvalue())
     files.seek(0)
-    batch_id = ingest.create_batch(site, project.id, [Upload("all.zip", files)])
+    batch_id = importing.create_batch(site, project.id, [Upload("all.zip", files)])
     worker = workers.start()
     wait_until(lambda: children(worker.pid))
     os.kill(min(children(worker.pid)), signal.SIGKILL)

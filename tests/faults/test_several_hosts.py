@@ -15,11 +15,12 @@ import pytest
 from PIL import Image
 from processes import Volunteer, Web, Workers, wait_until
 
-from microtasks.engine import checking, ingest, jobs
-from microtasks.engine.ingest import Upload
+from microtasks.engine.imports import importing
+from microtasks.engine.imports.importing import Upload
+from microtasks.engine.operations import invariants, jobs
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.store import batches
+from microtasks.store.imports import batches
 
 pytestmark = pytest.mark.faults
 
@@ -51,7 +52,7 @@ def test_any_host_imports_serves_and_takes_answers_and_one_may_die(
         two.start(MICROTASKS_JOB_STALE_SECONDS="1")
         three.start(MICROTASKS_JOB_STALE_SECONDS="1")
         batch_ids = [
-            ingest.create_batch(site, project.id, [Upload(f"{n}.zip", io.BytesIO(packed(n * N_IMAGES)))])
+            importing.create_batch(site, project.id, [Upload(f"{n}.zip", io.BytesIO(packed(n * N_IMAGES)))])
             for n in range(2)
         ]
 
@@ -69,7 +70,7 @@ def test_any_host_imports_serves_and_takes_answers_and_one_may_die(
     assert [(batch.state, batch.n_tasks, batch.n_failed) for batch in made] == [("done", N_IMAGES, 0)] * 2
     left = [path for each in on for path in each.data.rglob("*") if path.is_file()]
     assert [path for path in left if path.is_relative_to(on[0].data / "uploads")] == []
-    assert checking.check(site) == []  # each image has its files, in the bucket
+    assert invariants.check(site) == []  # each image has its files, in the bucket
 
     webs = [Web(each) for each in on[:2]]
     try:
@@ -93,5 +94,5 @@ def test_any_host_imports_serves_and_takes_answers_and_one_may_die(
     finally:
         for web in webs:
             web.kill()
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
     site.close()

@@ -11,7 +11,8 @@ import builders
 import pytest
 from processes import Volunteer, Web, wait_until
 
-from microtasks.engine import checking, sweep
+from microtasks.engine.assignment import sweep
+from microtasks.engine.operations import invariants
 from microtasks.engine.site import Site
 
 pytestmark = pytest.mark.faults
@@ -51,7 +52,7 @@ def test_P05_a_lease_outlives_the_web_process_and_an_abandoned_one_frees_its_sea
     assert again["task"]["id"] == left["task"]["id"]
     sent = {"answers": [{"lease": again["lease"], "kind": "value", "value": YES}]}
     assert comes.post("/answers", sent)["receipts"][0]["status"] == "counted"
-    assert checking.check(site) == []
+    assert invariants.check(site) == []
 
 
 def test_P01_what_was_acknowledged_before_the_kill_is_there_after_it(site: Site, web: Web) -> None:
@@ -84,4 +85,4 @@ def test_P01_what_was_acknowledged_before_the_kill_is_there_after_it(site: Site,
             0,
         )
     assert len(acknowledged) <= stored <= len(unknown)
-    assert checking.check(site) == []
+    assert invariants.check(site) == []

@@ -7,10 +7,10 @@ import sys
 
 CODE = """
 import sys
-import microtasks.web, microtasks.engine.submit, microtasks.engine.serve
-import microtasks.web.research, microtasks.web.api.read, microtasks.web.owner
+import microtasks.web, microtasks.engine.assignment.submit, microtasks.engine.assignment.serve
+import microtasks.web.exports.tables, microtasks.web.api.read, microtasks.web.owner
 from microtasks import tasktypes
-from microtasks.core.tasktype import Answer
+from microtasks.core.values import Answer
 q = tasktypes.get("question")
 c = q.parse_config({"fields": [{"id": "a", "choices": [{"id": "y"}, {"id": "n"}]}]})
 q.reduce([Answer("1", "value", {"a": "y"})], c)

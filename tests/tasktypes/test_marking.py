@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import Answer, Media, Payload
+from microtasks.core.values import Answer, Media, Payload
 from microtasks.tasktypes import get
 
 MARKING = get("marking")

@@ -8,7 +8,7 @@ import pytest
 
 from microtasks import tasktypes
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import Answer, Media, Payload
+from microtasks.core.values import Answer, Media, Payload
 from microtasks.tasktypes.marking import grid
 
 TYPE = tasktypes.get("marking")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from microtasks.core.errors import AnswerInvalid, ConfigInvalid
-from microtasks.core.tasktype import Answer, Payload
+from microtasks.core.values import Answer, Payload
 from microtasks.tasktypes import get
 
 TAGGING = get("tagging")

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from microtasks.engine import accounts
+from microtasks.engine.accounts import accounts
 from microtasks.engine.site import Site
 
 CSRF = re.compile(r'name="csrf_token" value="([^"]+)"')

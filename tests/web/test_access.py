@@ -12,11 +12,12 @@ from flask import Flask
 from people import Person, owner
 from werkzeug.routing import Rule
 
-from microtasks.engine import people as engine_people
-from microtasks.engine import standing, tokens
+from microtasks.engine.accounts import members as engine_people
+from microtasks.engine.accounts import tokens
+from microtasks.engine.accounts.tokens import SCOPES, Scope
+from microtasks.engine.results import review
 from microtasks.engine.site import Site
-from microtasks.engine.tokens import SCOPES, Scope
-from microtasks.store.members import ROLES, Role, is_enough
+from microtasks.store.accounts.members import ROLES, Role, is_enough
 from microtasks.web import create_app
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -258,7 +259,7 @@ def scene(site: Site) -> Iterator[Scene]:
     values = {
         **{"slug": hers.slug, "batch_id": hers.batch_id, "report_id": row[0], "task_type": "question"},
         **{"what": "answers", "format": "csv", "token": "no-such-token", "code": "ar", "back": 1},
-        **{"pseudonym": standing.name(site, cy)},
+        **{"pseudonym": review.name(site, cy)},
         **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
         **{"mail_id": 1, "certificate_id": "no-such-id"},
         **{"task_id": task, "source": "plate", "chart": "agreement"},

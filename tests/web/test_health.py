@@ -8,8 +8,8 @@ import pytest
 
 from microtasks.engine.site import Site
 from microtasks.settings import Settings
-from microtasks.store import heartbeat, migrate
 from microtasks.store.db import Database
+from microtasks.store.operations import heartbeat, migrate
 from microtasks.web import create_app, health
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=1"

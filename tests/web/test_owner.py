@@ -17,9 +17,10 @@ from people import CSRF, Person, owner
 from PIL import Image
 from werkzeug.datastructures import MultiDict
 
-from microtasks.engine import accounts, jobs
+from microtasks.engine.accounts import accounts
+from microtasks.engine.operations import jobs
 from microtasks.engine.site import Site
-from microtasks.store import projects
+from microtasks.store.projects import projects
 from microtasks.store.tables import Project
 from microtasks.web import forms
 from microtasks.web.owner.frame import safe_next

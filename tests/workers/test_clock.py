@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from microtasks.engine.site import Site
-from microtasks.store import heartbeat
+from microtasks.store.operations import heartbeat
 from workers import clock
 
 

@@ -17,12 +17,13 @@ from processes import Workers, children, is_running, wait_until
 from rq.job import Job
 
 from microtasks import logs
-from microtasks.engine import ingest, jobs
-from microtasks.engine.ingest import Upload
+from microtasks.engine.imports import importing
+from microtasks.engine.imports.importing import Upload
+from microtasks.engine.operations import jobs
 from microtasks.engine.site import Site
 from microtasks.local import servers
 from microtasks.settings import Settings
-from microtasks.store import batches
+from microtasks.store.imports import batches
 from microtasks.store.queue import QUEUE, RUN, Bell
 from workers.__main__ import main
 
@@ -37,7 +38,9 @@ def workers(settings: Settings) -> Iterator[Workers]:
 
 def new_import(site: Site, n_rows: int = 3) -> int:
     table = "id,text\n" + "".join(f"{n},Some text to look at\n" for n in range(n_rows))
-    return ingest.create_batch(site, builders.project(site).id, [Upload("t.csv", io.BytesIO(table.encode()))])
+    return importing.create_batch(
+        site, builders.project(site).id, [Upload("t.csv", io.BytesIO(table.encode()))]
+    )
 
 
 def batch(site: Site, batch_id: int) -> tuple[str, int, int]:

@@ -13,22 +13,12 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from microtasks.core import voting
+from microtasks.core.consensus import voting
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import (
-    Answer,
-    Column,
-    Compared,
-    Consensus,
-    Frozen,
-    Media,
-    Method,
-    Outcome,
-    Part,
-    TaskType,
-)
-from microtasks.core.tasktype import Payload as TaskPayload
+from microtasks.core.tasktype import TaskType
 from microtasks.core.tiling import Seen
+from microtasks.core.values import Answer, Column, Compared, Consensus, Frozen, Media, Method, Outcome, Part
+from microtasks.core.values import Payload as TaskPayload
 from microtasks.tasktypes.marking import grid
 from microtasks.tasktypes.marking.grid import Cells
 

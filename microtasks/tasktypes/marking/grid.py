@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from microtasks.core.tasktype import Frozen
+from microtasks.core.values import Frozen
 
 #: So many squares along the longer side of a picture.
 LONG_SIDE = 6

@@ -9,7 +9,8 @@ from microtasks.core.errors import FileInvalid
 from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows, number, order
 
 if TYPE_CHECKING:
-    from microtasks.core.tasktype import Consensus, TaskType
+    from microtasks.core.tasktype import TaskType
+    from microtasks.core.values import Consensus
 
 COLUMNS = (
     ("task,worker,x,y,r", "marking: a row a mark; r empty for points"),

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from microtasks.core import goldmarks
-from microtasks.core import marks as core
-from microtasks.core.tasktype import Answer, Consensus
+from microtasks.core.consensus import goldmarks
+from microtasks.core.consensus import marks as core
 from microtasks.core.tiling import Edges, Seen
+from microtasks.core.values import Answer, Consensus
 from microtasks.tasktypes.marking import INTERVAL_95, REGION_95, centre_and_radius, class_vote, grid
 
 if TYPE_CHECKING:

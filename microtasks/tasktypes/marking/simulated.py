@@ -11,7 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from microtasks.core.tasktype import Media, Payload
+from microtasks.core.values import Media, Payload
 from microtasks.tasktypes.marking import MarkingConfig
 
 #: Median seconds that a simulated volunteer says to have spent.

@@ -7,22 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from microtasks.core import numbers, text, voting
+from microtasks.core.consensus import numbers, text, voting
+from microtasks.core.consensus.voting import Verdict
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import (
-    Answer,
-    Column,
-    Compared,
-    Consensus,
-    LabelScale,
-    Media,
-    Method,
-    Part,
-    Sure,
-    TaskType,
-)
-from microtasks.core.tasktype import Payload as TaskPayload
-from microtasks.core.voting import Verdict
+from microtasks.core.tasktype import TaskType
+from microtasks.core.values import Answer, Column, Compared, Consensus, LabelScale, Media, Method, Part, Sure
+from microtasks.core.values import Payload as TaskPayload
 from microtasks.tasktypes.question.fields import (
     BLANK,
     Choice,

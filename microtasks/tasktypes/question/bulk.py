@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from microtasks.core import skill, text
 from microtasks.core.columnar import CHUNK, Columns, Ints
-from microtasks.core.tasktype import Answer, Consensus, Method
-from microtasks.core.voting import Verdict
+from microtasks.core.consensus import skill, text
+from microtasks.core.consensus.voting import Verdict
+from microtasks.core.values import Answer, Consensus, Method
 from microtasks.tasktypes.question.fields import BLANK, QuestionField, is_asked
 
 if TYPE_CHECKING:

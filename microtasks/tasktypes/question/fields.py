@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr, model_validator
 
-from microtasks.core.tasktype import Frozen
+from microtasks.core.values import Frozen
 
 Kind = Literal["choice", "choices", "number", "text", "scale"]
 #: Every form has a field of this name of its own.

@@ -9,7 +9,8 @@ from microtasks.core.errors import AnswerInvalid, FileInvalid
 from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows
 
 if TYPE_CHECKING:
-    from microtasks.core.tasktype import Consensus, TaskType
+    from microtasks.core.tasktype import TaskType
+    from microtasks.core.values import Consensus
 
 from microtasks.tasktypes.question import Choice, QuestionConfig, QuestionField
 from microtasks.tasktypes.question.fields import Kind

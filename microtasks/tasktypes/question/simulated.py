@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from microtasks.core.tasktype import Media, Payload
+from microtasks.core.values import Media, Payload
 from microtasks.tasktypes.question import QuestionConfig, QuestionField
 
 #: Median seconds that a simulated volunteer says to have spent.

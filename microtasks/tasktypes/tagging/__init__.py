@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, StrictStr, model_validator
 
-from microtasks.core import voting
+from microtasks.core.consensus import voting
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import (
+from microtasks.core.tasktype import TaskType
+from microtasks.core.values import (
     Answer,
     Column,
     Compared,
@@ -23,9 +24,8 @@ from microtasks.core.tasktype import (
     Method,
     Part,
     Sure,
-    TaskType,
 )
-from microtasks.core.tasktype import Payload as TaskPayload
+from microtasks.core.values import Payload as TaskPayload
 
 if TYPE_CHECKING:
     from microtasks.core.columnar import Columns

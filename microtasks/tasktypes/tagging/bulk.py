@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from microtasks.core import skill
 from microtasks.core.columnar import CHUNK, Columns
-from microtasks.core.tasktype import Consensus, Method
+from microtasks.core.consensus import skill
+from microtasks.core.values import Consensus, Method
 
 if TYPE_CHECKING:
     from microtasks.tasktypes.tagging import Tagging, TaggingConfig

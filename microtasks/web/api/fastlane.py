@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from microtasks.core import jsonstrict
 from microtasks.core.errors import JsonInvalid
-from microtasks.engine import serve, submit
+from microtasks.engine.assignment import serve, submit
 from microtasks.engine.site import Site
 from microtasks.web.api import models, views
 from microtasks.web.request import GZIP_FROM_BYTES, compressed, contributor_of

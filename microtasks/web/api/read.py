@@ -16,19 +16,25 @@ from flask import request as http
 
 from microtasks.core.errors import Forbidden, InputError, NotFound, TokenRequired, TooMany
 from microtasks.core.tokens import hide, reveal
-from microtasks.engine import dashboard, exporting, exports, ingest, tokens
-from microtasks.engine import projects as engine
-from microtasks.engine.exporting import FORMATS, WHATS
-from microtasks.engine.formats import to_json
-from microtasks.engine.tokens import Bearer, Scope
-from microtasks.store import batches, limits, members, projects
-from microtasks.store.members import Role
+from microtasks.engine.accounts import tokens
+from microtasks.engine.accounts.tokens import Bearer, Scope
+from microtasks.engine.exports import requests, tables
+from microtasks.engine.exports.tables import FORMATS, WHATS
+from microtasks.engine.imports import importing
+from microtasks.engine.projects import dashboard
+from microtasks.engine.projects import projects as engine
+from microtasks.engine.tabular.formats import to_json
+from microtasks.store.accounts import members
+from microtasks.store.accounts.members import Role
+from microtasks.store.imports import batches
+from microtasks.store.operations import limits
+from microtasks.store.projects import projects
 from microtasks.store.tables import Batch, Project
 from microtasks.web.api import token_models as models
 from microtasks.web.api.views import _read
+from microtasks.web.exports.tables import table_file
 from microtasks.web.owner.frame import id_of
 from microtasks.web.request import current_site, max_body
-from microtasks.web.research import table_file
 
 blueprint = Blueprint("token", __name__, url_prefix="/api/v1/my")
 
@@ -73,9 +79,9 @@ def get_my_project(slug: str) -> Response:
 def read_table(slug: str, table: str) -> Response:
     """A page of a table; keys of its rows are the columns of the export."""
     project = _project(slug, "researcher")
-    if table not in {what.name for what in exporting.whats(current_site(), project)}:
+    if table not in {what.name for what in tables.whats(current_site(), project)}:
         raise NotFound(f"There is no table called {table!r} in this project.")
-    page = exporting.page(current_site(), project, table, _key(table, http.args.get("after")), _limit())
+    page = tables.page(current_site(), project, table, _key(table, http.args.get("after")), _limit())
     names = [column.name for column in page.columns]
     rows = [dict(zip(names, row, strict=True)) for row in page.rows]
     next, last = (None if key is None else _key_text(key) for key in (page.next, page.last))
@@ -94,7 +100,7 @@ def stream_table(slug: str, table: str, format: str) -> Response:
 @blueprint.get("/projects/<slug>/code-book")
 def read_code_book(slug: str) -> Response:
     project = _project(slug, "researcher")
-    book = exporting.code_book(current_site(), project)
+    book = tables.code_book(current_site(), project)
     return _reply({"tables": {name: [asdict(column) for column in found] for name, found in book.items()}})
 
 
@@ -142,13 +148,13 @@ def add_batch(slug: str) -> Response:
     if not limits.allow(current_site(), "upload", f"account {who.account_id}"):
         raise TooMany("Too many uploads in one hour. Put more files into one.")
     files = [
-        ingest.Upload(part.filename or "", getattr(part.stream, "path", part.stream))
+        importing.Upload(part.filename or "", getattr(part.stream, "path", part.stream))
         for part in http.files.getlist("files")
         if part.filename
     ]
     if not files:
         raise InputError("Send at least one file, as the part `files` of a multipart/form-data body.")
-    batch_id = ingest.create_batch(
+    batch_id = importing.create_batch(
         current_site(),
         id_of(project),
         files,
@@ -181,28 +187,28 @@ def list_failures(slug: str, batch_id: int) -> Response:
 @blueprint.get("/projects/<slug>/exports")
 def list_exports(slug: str) -> Response:
     project, limit = _project(slug, "researcher"), _limit()
-    found = exports.listed(current_site(), project, _number(http.args.get("after", "")), limit + 1)
+    found = requests.listed(current_site(), project, _number(http.args.get("after", "")), limit + 1)
     following = str(found[limit - 1].id) if len(found) > limit else None
-    return _page("exports", [exports.facts(one) for one in found[:limit]], following)
+    return _page("exports", [requests.facts(one) for one in found[:limit]], following)
 
 
 @blueprint.post("/projects/<slug>/exports")
 def request_export(slug: str) -> Response:
     who, project = bearer("read"), _project(slug, "researcher")
     body = _read(models.ExportIn)
-    made = exports.request(current_site(), project, account_id=who.account_id, **body.model_dump())
-    return _reply(exports.facts(made), 202)
+    made = requests.request(current_site(), project, account_id=who.account_id, **body.model_dump())
+    return _reply(requests.facts(made), 202)
 
 
 @blueprint.get("/projects/<slug>/exports/<int:export_id>")
 def get_export(slug: str, export_id: int) -> Response:
-    return _reply(exports.facts(exports.get(current_site(), _project(slug, "researcher"), export_id)))
+    return _reply(requests.facts(requests.get(current_site(), _project(slug, "researcher"), export_id)))
 
 
 @blueprint.get("/projects/<slug>/exports/<int:export_id>/file")
 def get_export_file(slug: str, export_id: int) -> Response:
     who, project = bearer("read"), _project(slug, "researcher")
-    found = exports.open(current_site(), project, export_id, by=who.account_id)
+    found = requests.open(current_site(), project, export_id, by=who.account_id)
     response = Response(found.chunks, content_type=found.mime)
     response.content_length = found.n_bytes
     response.headers["Content-Disposition"] = f'attachment; filename="{found.name}"'

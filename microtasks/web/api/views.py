@@ -15,8 +15,11 @@ from werkzeug.exceptions import UnsupportedMediaType
 from microtasks.core import jsonstrict
 from microtasks.core.errors import InputError, TooMany
 from microtasks.core.tasktype import problems
-from microtasks.engine import feed, feedback, serve, submit
-from microtasks.store import limits, media, projects
+from microtasks.engine.assignment import serve, submit
+from microtasks.engine.volunteers import feed, feedback
+from microtasks.store.imports import media
+from microtasks.store.operations import limits
+from microtasks.store.projects import projects
 from microtasks.web import sentences
 from microtasks.web.api import models, openapi
 from microtasks.web.request import contributor, current_site, network

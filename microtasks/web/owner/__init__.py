@@ -1,28 +1,20 @@
 """The owner's pages: signing in, projects, uploads. A project that is not theirs does not exist for them."""
 
-from microtasks.web.owner import (
-    batches,
-    dashboard,
-    mail,
-    packages,
-    people,
-    projects,
-    quality,
-    setup,
-    signin,
-    tokens,
-    translations,
-    tutorial,
-)
+from microtasks.web.owner.accounts import mail, members, signin, tokens
+from microtasks.web.owner.exports import packages
 from microtasks.web.owner.frame import blueprint
+from microtasks.web.owner.imports import batches
+from microtasks.web.owner.projects import dashboard, projects, setup, translations
+from microtasks.web.owner.results import quality
+from microtasks.web.owner.volunteers import tutorial
 
 __all__ = [
     "batches",
     "blueprint",
     "dashboard",
     "mail",
+    "members",
     "packages",
-    "people",
     "projects",
     "quality",
     "setup",

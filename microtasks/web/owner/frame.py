@@ -9,8 +9,8 @@ from flask import Blueprint, Response, g
 from flask import request as http
 
 from microtasks.core.errors import InputError, SignInRequired
-from microtasks.store import members
-from microtasks.store.members import Role
+from microtasks.store.accounts import members
+from microtasks.store.accounts.members import Role
 from microtasks.store.tables import Account, Project
 from microtasks.web.request import account, current_site
 

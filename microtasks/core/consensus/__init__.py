@@ -1,0 +1,1 @@
+"""Consensus methods, each with its source."""

@@ -1,0 +1,1 @@
+"""Assignment: handing out tasks, leases, seats, answers, stopping, sweeping."""

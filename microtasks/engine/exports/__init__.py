@@ -1,0 +1,1 @@
+"""Exports: tables, snapshots, formats, packages, restoring a project from a package."""

@@ -1,0 +1,327 @@
+"""Exports as jobs: asked for, written in the background as one file, downloaded when ready, kept for days.
+
+Streamed downloads, written while they are read, are in `exporting`; packages in `packaging`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import microtasks
+from microtasks.core.errors import Conflict, InputError, MicrotasksError, NotFound, TooMany
+from microtasks.engine import audit
+from microtasks.engine.exports import package, snapshots, tables
+from microtasks.engine.job_handle import JobLost, Running
+from microtasks.engine.site import Site
+from microtasks.engine.tabular import formats
+from microtasks.engine.tabular.formats import File
+from microtasks.store import jobs
+from microtasks.store.db import Connection
+from microtasks.store.exports import requests
+from microtasks.store.files import Folders
+from microtasks.store.projects import projects
+from microtasks.store.tables import Export, Project
+
+log = logging.getLogger(__name__)
+
+#: Exports of one project that may wait or run at the same time.
+WAITING_MAX = 5
+#: How often a running export says how far it is.
+TELL_SECONDS = 1.0
+ARCHIVE = "application/zip"
+GIVEN_UP = (
+    "The export broke off several times. Please ask for it again; if it fails again, tell the operator."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """The file of an export that is done. chunks: its bytes, as they are stored."""
+
+    name: str
+    mime: str
+    n_bytes: int
+    sha256: str
+    chunks: Iterator[bytes]
+
+
+def request(
+    site: Site,
+    project: Project,
+    *,
+    what: str = "all",
+    format: str = "csv",
+    licence: str = "",
+    compress: str = "",
+    raw: bool = False,
+    same_names: bool = False,
+    gold: bool = False,
+    account_id: int | None = None,
+) -> Export:
+    """Ask for an export; a worker writes it. Return its row, with its id.
+
+    what: a table (`exporting.WHATS`), or "all": a package of every table. compress: "", "gzip" or "zstd".
+    same_names: contributors have the names that they have in every export made so; otherwise they have new
+    ones in each. gold: a package holds known answers too, for who may know them. Errors: InputError for what
+    cannot be given, TooMany while too many wait.
+
+    1. Refuse what cannot be given. 2. Note it, with its job and in the log. 3. Ring.
+    """
+    is_package = what == "all"
+    tables.check(site, project, None if is_package else what, format)
+    package.check_licence(licence)
+    formats.check_compression(compress)
+    if compress and (is_package or tables.FORMATS[format].is_packed):
+        raise InputError("This file is compressed already: leave the compression away.")
+    parameters = {"licence": licence, "compress": compress, "raw": raw, "same_names": same_names}
+    parameters |= {"gold": True} if gold else {}
+    with site.db.connection() as connection:
+        if requests.n_waiting(connection, _id(project)) >= WAITING_MAX:
+            raise TooMany("Several exports of this project are waiting already. Please wait for one of them.")
+        export_id = requests.add(connection, _id(project), account_id, what, format, parameters)
+        audit.note(connection, account_id, _id(project), "export.request", what=what, format=format)
+        job_id = jobs.add(connection, "export", export_id)
+    site.bell.ring(job_id)
+    return get(site, project, export_id)
+
+
+def get(site: Site, project: Project, export_id: int) -> Export:
+    """One export of this project. Errors: NotFound, for another project's too."""
+    with site.db.session() as session:
+        found = requests.get(session, _id(project), export_id)
+    if found is None:
+        raise NotFound("There is no such export.")
+    return found
+
+
+def listed(site: Site, project: Project, before: int | None = None, limit: int = 20) -> Sequence[Export]:
+    """The project's exports, newest first; before: only those with a smaller id (the next page)."""
+    with site.db.session() as session:
+        return requests.listed(session, _id(project), before, limit)
+
+
+def open(site: Site, project: Project, export_id: int, *, by: int | None = None) -> Download:
+    """Open the file of an export, and note that an account took it.
+
+    Errors: NotFound; Conflict while it is not ready, or is no longer kept.
+    """
+    found = get(site, project, export_id)
+    if found.state == "expired":
+        raise Conflict("The file of this export is no longer kept. Please ask for a new one.")
+    if found.state != "done" or found.n_bytes is None or found.sha256 is None:
+        raise Conflict(
+            "This export is not ready yet." if found.state != "failed" else found.error or GIVEN_UP
+        )
+    chunks = folders(site).read(found.folder, found.name)
+    if by is not None:
+        note_download(site, project, by, found.what, found.format, export_id)
+    return Download(found.name, _mime(found), found.n_bytes, found.sha256, chunks)
+
+
+def note_download(
+    site: Site, project: Project, account_id: int, what: str, format: str, export_id: int | None = None
+) -> None:
+    """Note in the audit log who takes which results: a file streamed now, or that of an export."""
+    with site.db.connection() as connection:
+        facts = {"what": what, "format": format, "export": export_id}
+        audit.note(connection, account_id, _id(project), "export.download", **facts)
+
+
+def facts(export: Export) -> dict[str, Any]:
+    """What an export's row says, as plain JSON for the page's script, the API and the command line.
+
+    id, state, what, format, parameters, snapshot, software, progress (0..1, None: not known), rows, name,
+    bytes, sha256, error, created_at, finished_at (ISO 8601, UTC).
+    """
+    progress = 1.0 if export.state in ("done", "expired") else None
+    if export.state == "running" and export.n_rows:
+        progress = round(min(0.99, export.rows_done / export.n_rows), 4)
+    return {
+        "id": export.id,
+        "state": export.state,
+        "what": export.what,
+        "format": export.format,
+        "parameters": export.parameters,
+        "snapshot": export.snapshot,
+        "software": export.software,
+        "progress": progress,
+        "rows": export.rows_done,
+        "name": export.name,
+        "bytes": export.n_bytes,
+        "sha256": export.sha256,
+        "error": export.error,
+        "created_at": formats.iso(export.created_at),
+        "finished_at": formats.iso(export.finished_at),
+    }
+
+
+def run(site: Site, export_id: int, job: Running) -> None:
+    """Write the file (job `export`). Nothing to do where it is done, or its project is gone.
+
+    1. Take the snapshot. 2. Write the file under a random name, saying how far it is. 3. Hand it to all
+    hosts. 4. Note name, size and checksum in the row. An attempt that is over leaves its file to `drop_old`.
+    """
+    with site.db.session() as session:
+        export = requests.get(session, None, export_id)
+        if export is None or export.state not in ("queued", "running"):
+            return
+        project = projects.get(session, export.project_id)
+    keep = folders(site)
+    folder = secrets.token_hex(16)
+    try:
+        snapshot = snapshots.take(site, project, same_names=bool(export.parameters.get("same_names")))
+        with site.db.connection() as connection:
+            _hold(job, connection)
+            total = _expected(export, requests.n_keys(connection, export.project_id))
+            requests.write(
+                *(connection, export_id),
+                state="running",
+                snapshot=snapshot.facts,
+                software=f"microtasks {microtasks.__version__}",
+                n_rows=total,
+                rows_done=0,
+                folder=folder,
+            )
+        told = _Told(site, export_id, job)
+        file = _file(site, project, export, snapshot.counted_by(told))
+        keep.path(folder).mkdir(parents=True)
+        n_bytes, sha256 = _write(keep.path(folder) / file.name, file, told)
+        keep.keep(folder)
+    except MicrotasksError as error:
+        if not isinstance(error, InputError | NotFound):
+            raise
+        with site.db.connection() as connection:  # no other try would be better
+            _hold(job, connection)
+            requests.fail(connection, export_id, error.message)
+        return
+    with site.db.connection() as connection:
+        _hold(job, connection)
+        requests.write(
+            *(connection, export_id),
+            state="done",
+            rows_done=told.n_rows,
+            name=file.name,
+            n_bytes=n_bytes,
+            sha256=sha256,
+            finished_at=datetime.now(UTC),
+        )
+
+
+def drop_old(site: Site) -> int:
+    """Throw away files that are older than the setting `export_days` (clock); return how many.
+
+    1. Those of old exports, row after row. 2. What a worker that died has left, a day after.
+    """
+    keep = folders(site)
+    with site.db.connection() as connection:
+        old = requests.old(connection, site.settings.export_days)
+    for export_id, folder in old:
+        with site.db.connection() as connection:
+            requests.expire(connection, export_id)
+        keep.drop(folder)
+    with site.db.connection() as connection:
+        known = requests.folders(connection)
+    left = keep.older(24 * 3600) - known
+    for folder in left:
+        keep.drop(folder)
+    return len(old) + len(left)
+
+
+def folders(site: Site) -> Folders:
+    """Where files of exports are kept."""
+    return Folders(site.settings.data / "exports", site.uploads.bucket)
+
+
+def _hold(job: Running, connection: Connection) -> None:
+    """Begin a transaction of the job: JobLost unless it is still ours.
+
+    Unlike `job.hold` this does not say that the job got on: an export that breaks off begins anew, and one
+    that always does must be given up.
+    """
+    if not jobs.beat(connection, job.claim):
+        raise JobLost
+
+
+class _Told:
+    """Counts what was read, and says it in the export's row now and then."""
+
+    def __init__(self, site: Site, export_id: int, job: Running) -> None:
+        self.site, self.export_id, self.job = site, export_id, job
+        self.n_rows = 0
+        self.next = time.monotonic() + TELL_SECONDS
+
+    def __call__(self, n_rows: int) -> None:
+        self.n_rows += n_rows
+        self.tell()
+
+    def tell(self) -> None:
+        """Errors: JobLost, JobStopped: then what was written is thrown away, and all is written anew."""
+        if time.monotonic() < self.next:
+            return
+        self.job.check_stop()
+        with self.site.db.connection() as connection:
+            _hold(self.job, connection)
+            requests.write(connection, self.export_id, rows_done=self.n_rows)
+        self.next = time.monotonic() + TELL_SECONDS
+
+
+def _file(site: Site, project: Project, export: Export, snapshot: snapshots.Snapshot) -> File:
+    """The one file of an export."""
+    raw, licence = bool(export.parameters.get("raw")), export.parameters.get("licence") or None
+    if export.what == "all":
+        gold = bool(export.parameters.get("gold"))
+        found = package.whole(site, project, export.format, raw=raw, snapshot=snapshot, with_gold=gold)
+    else:
+        found = tables.files(site, project, export.what, export.format, raw=raw, snapshot=snapshot)
+        if not tables.FORMATS[export.format].is_archive:
+            compress = export.parameters.get("compress") or ""
+            return formats.compressed(found[0], compress)
+    whole = package.package(site, project, found, licence, snapshot=snapshot)
+    ending = "" if export.what == "all" and export.format == "csv" else f"-{export.format}"
+    return File(f"{project.slug}{ending}.zip", ARCHIVE, formats.zipped(whole))
+
+
+def _write(path: Path, file: File, told: _Told) -> tuple[int, str]:
+    """Write the file; return its size and its SHA-256."""
+    digest, n_bytes = hashlib.sha256(), 0
+    with path.open("wb") as target:
+        for chunk in file.chunks:
+            target.write(chunk)
+            digest.update(chunk)
+            n_bytes += len(chunk)
+            told.tell()
+        target.flush()
+        os.fsync(target.fileno())
+    return n_bytes, digest.hexdigest()
+
+
+def _expected(export: Export, there: dict[str, int]) -> int | None:
+    """About how many keys will be read, where that can be told."""
+    by_answer, by_task = there["answers"], there["tasks"]
+    known = {"answers": by_answer, "marks": by_answer, "tasks": by_task, "consensus": by_task}
+    if export.what == "all":
+        has_marks = export.format in ("csv", "jsonl", "parquet")
+        return by_answer + 2 * by_task if has_marks else None
+    return known.get(export.what)
+
+
+def _mime(export: Export) -> str:
+    if export.name.endswith(".zip"):
+        return ARCHIVE
+    ending = export.name.rsplit(".", 1)[-1]
+    return formats.MIMES.get(ending) or tables.FORMATS[export.format].mime
+
+
+def _id(project: Project) -> int:
+    if project.id is None:
+        raise ValueError("the project is not stored")
+    return project.id

@@ -1,0 +1,1 @@
+"""Imports: uploads, tables, archives, images, previews, tasks from rows."""

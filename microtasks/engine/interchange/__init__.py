@@ -1,8 +1,0 @@
-"""Exports in the forms of other tools: each module gives `FORMAT`, made of what a task type says it asks."""
-
-from __future__ import annotations
-
-from microtasks.engine.formats import Format
-from microtasks.engine.interchange import coco, geojson, labelstudio, zooniverse
-
-TOOLS: tuple[Format, ...] = (zooniverse.FORMAT, labelstudio.FORMAT, coco.FORMAT, geojson.FORMAT)

@@ -1,0 +1,1 @@
+"""Operations: start-up, jobs, housekeeping, invariants, samples, simulation, migration, limits."""

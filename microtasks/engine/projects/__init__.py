@@ -1,0 +1,1 @@
+"""Projects: settings, templates, trials, translations, dashboards."""

@@ -1,0 +1,1 @@
+"""Results: consensus, contributors' records, quality, explorer, decisions, replay."""

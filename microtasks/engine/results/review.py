@@ -1,0 +1,223 @@
+"""Review a project: whose answers weigh, what they add up to, what the model learns, how people agree.
+
+A review changes no answer. It depends on the answers and on what the owner decided alone: whoever was left
+out and is taken in again leaves no trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from microtasks import tasktypes
+from microtasks.core.errors import NotFound
+from microtasks.core.stopping import COLD_ANSWERS, COLD_TASKS
+from microtasks.core.tasktype import TaskType
+from microtasks.engine import audit
+from microtasks.engine.results import aggregate, quality, reopening, replay
+from microtasks.engine.results.aggregate import Aggregated
+from microtasks.engine.site import Site
+from microtasks.store import jobs
+from microtasks.store.results import consensus as stored
+from microtasks.store.results import contributors, explorer
+from microtasks.store.results.contributors import Judged, Quality, Record, Stops
+
+if TYPE_CHECKING:
+    from microtasks.core.columnar import Columns
+
+#: Logarithms are kept with so many places.
+PLACES = 6
+
+
+def review(site: Site, project_id: int) -> Aggregated:
+    """Bring all that is known of a project up to date (job `aggregate`). Safe to run twice.
+
+    1. Look at how everybody answers: a habit that cannot be real work leaves a volunteer out, unless the
+    owner has decided. 2. Make the consensus of all tasks anew, without those who are left out. 3. Fit the
+    model that "stop when sure" goes by. 4. Store everybody's record, and how people agree. 5. Open again what
+    stopped as sure and is not by this model.
+    """
+    found = aggregate.read(site, project_id)
+    seen = quality.volunteers(site, project_id, found)
+    with site.db.connection() as connection:
+        contributors.put(connection, project_id, [_judged(one, {}, ()) for one in seen], has_tables=False)
+    done = aggregate.of_columns(site, project_id, found)
+    weighing = aggregate.weighing(site, project_id, found) if found else None
+    fitted = _fit(site, project_id, weighing)
+    model, tables, lost = fitted.model, fitted.tables, fitted.lost
+    seen = quality.volunteers(site, project_id, found)
+    statistics = quality.agreement(site, project_id, weighing)
+    agreement = {name: asdict(each) for name, each in statistics.items()}
+    with site.db.connection() as connection:
+        contributors.put(
+            connection,
+            project_id,
+            [_judged(one, tables.get(one.contributor, {}), lost.get(one.contributor, ())) for one in seen],
+        )
+        contributors.put_quality(connection, project_id, agreement, model)
+        made = contributors.quality(connection, project_id)
+    if made is None or replay.is_due(made.replay):
+        replay.keep(site, project_id)
+    if found and weighing and fitted.posteriors:
+        about = _facts(site, project_id)
+        reopening.reopen(
+            site,
+            project_id,
+            found,
+            weighing,
+            *about[1:],
+            posteriors=fitted.posteriors,
+            sure=about[0].stop_threshold,
+        )
+    return done
+
+
+def ask_for_review(site: Site, project_id: int) -> None:
+    """Queue a review."""
+    with site.db.connection() as connection:
+        job = jobs.add(connection, "aggregate", project_id)
+    site.bell.ring(job)
+
+
+def weigh(site: Site, project_id: int, pseudonym: str, *, is_excluded: bool, by: int | None = None) -> None:
+    """Leave a volunteer out of the consensus, or take them in again; their answers stay. NotFound.
+
+    The consensus of all tasks is made anew by a job.
+    """
+    with site.db.connection() as connection:
+        found = (it.contributor for it in _all(connection, project_id))
+        who = next((one for one in found if name(site, one) == pseudonym), None)
+        if who is None or not contributors.decide(connection, project_id, who, is_excluded=is_excluded):
+            raise NotFound("There is no such volunteer in this project.")
+        action = "volunteer.leave_out" if is_excluded else "volunteer.take_in"
+        audit.note(connection, by, project_id, action, contributor=pseudonym)
+        job = jobs.add(connection, "aggregate", project_id)
+    site.bell.ring(job)
+
+
+def name(site: Site, contributor: UUID) -> str:
+    """The pseudonym of a contributor, as in exports."""
+    key = site.settings.key("pseudonym")
+    return hashlib.blake2b(contributor.bytes, key=key, digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the last review found. flip_rate: share of the audited tasks that changed; None: none yet.
+
+    agreement: one figure for the project. n_disputed: tasks that wait for somebody to decide.
+    """
+
+    quality: Quality | None
+    agreement: float | None
+    stops: Stops
+    flip_rate: float | None
+    n_disputed: int
+    records: list[tuple[str, Record]]
+
+
+def overview(site: Site, project_id: int, skip: int = 0, limit: int = 50) -> Overview:
+    """Read agreement, stopping and a page of volunteers, those who were left out first."""
+    with site.db.connection() as connection:
+        found = contributors.quality(connection, project_id)
+        stops = contributors.stops(connection, project_id)
+        n_disputed = explorer.n_disputed(connection, project_id)
+        rows = contributors.page(connection, project_id, skip, limit)
+    one = quality.overall(found.agreement) if found else None
+    rate = stops.n_flipped / stops.n_audited if stops.n_audited else None
+    records = [(name(site, row.contributor), row) for row in rows]
+    return Overview(found, one, stops, rate, n_disputed, records)
+
+
+def _all(connection: Any, project_id: int) -> Iterator[Record]:
+    after = None
+    while rows := contributors.records(connection, project_id, after):
+        yield from rows
+        after = rows[-1].contributor
+
+
+def _judged(one: quality.Volunteer, tables: Mapping[str, Any], lost: Sequence[str]) -> Judged:
+    return Judged(
+        UUID(hex=one.contributor),
+        one.n_answers,
+        one.skill,
+        one.gold_score,
+        one.n_gold,
+        one.seconds,
+        one.habits,
+        tables,
+        lost,
+    )
+
+
+# -- the model that stopping goes by -------------------------------------------------------------------
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """model: by field. tables, lost: by contributor. posteriors: by field, where it is no cold start."""
+
+    model: Fields
+    tables: dict[str, Fields]
+    lost: dict[str, list[str]]
+    posteriors: dict[str, Any]
+
+
+def _facts(site: Site, project_id: int) -> tuple[stored.Facts, TaskType[Any, Any, Any], Any]:
+    with site.db.connection() as connection:
+        facts = stored.facts_of_project(connection, project_id)
+    if facts is None:
+        raise NotFound("There is no such project.")
+    task_type = tasktypes.get(facts.task_type)
+    return facts, task_type, task_type.parse_config(facts.config)
+
+
+def _fit(site: Site, project_id: int, found: Columns | None) -> _Fitted:
+    """Fit each scale's tables: the model by field, tables by contributor and field, who is lost where."""
+    facts, task_type, config = _facts(site, project_id)
+    result = _Fitted({}, {}, {}, {})
+    model, tables, lost = result.model, result.tables, result.lost
+    if facts.stop_rule != "confidence" or found is None:
+        return result
+    with site.db.connection() as connection:
+        gold = stored.gold(connection, project_id)
+    import numpy as np
+
+    from microtasks.core.consensus import skill
+
+    said = [{} if one.value is None else task_type.labels(one.value, config) for one in found.spoken]
+    right = {number: task_type.labels(gold[task], config) for task, number in found.places(gold).items()}
+    for at, scale in task_type.scales(config).items():
+        place = {label: k for k, label in enumerate(scale.labels)}
+        label = np.array([place.get(each.get(at, ""), -1) for each in said], np.int32)[found.said]
+        rows = label >= 0
+        if not rows.any():
+            continue
+        known = np.full(found.n_tasks, -1, np.int32)
+        for number, labels in right.items():
+            known[number] = place.get(labels.get(at, ""), -1)
+        votes = skill.sort(
+            found.task[rows], found.person[rows], label[rows], found.n_tasks, len(found.people), len(place)
+        )
+        fitted = skill.confusion(votes, known, rho=skill.CORRELATION)
+        skills = skill.skills(votes, fitted)
+        model[at] = {
+            "labels": list(scale.labels),
+            "crowd": np.round(fitted.log_crowd.T, PLACES).tolist(),
+            "log_prior": np.round(fitted.log_prior, PLACES).tolist(),
+            "n_answers": len(votes.task),
+            "n_tasks": len(np.unique(votes.task)),
+        }
+        log_rows = np.round(fitted.log_table.transpose(0, 2, 1), PLACES)
+        for person in np.flatnonzero(skills.n_answers).tolist():
+            tables.setdefault(found.people[person], {})[at] = log_rows[person].tolist()
+            if skills.is_lost[person]:
+                lost.setdefault(found.people[person], []).append(at)
+        if len(votes.task) >= COLD_ANSWERS and model[at]["n_tasks"] >= COLD_TASKS:
+            result.posteriors[at] = fitted.posterior
+    return result

@@ -1,0 +1,1 @@
+"""Tabular formats: CSV, JSON lines, Parquet and the like, written in vectors."""

@@ -1,0 +1,1 @@
+"""Volunteers: mixed feed, feedback, tutorial, polls, claims, certificates, teams."""

@@ -1,0 +1,180 @@
+"""How often: rate limits in Redis, and the keyed hash of a network for the cap of seats per network.
+
+No address is stored anywhere: Redis and the database see keyed hashes only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Protocol
+
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from redis.exceptions import RedisError
+
+from microtasks.settings import Settings
+from microtasks.store.db import Connection, Database
+from microtasks.store.operations.housekeeping import NETWORK_PERIOD_DAYS
+
+PERIOD_SECONDS = NETWORK_PERIOD_DAYS * 86400
+#: After Redis did not answer, nobody waits for it again for so long.
+REDIS_REST_SECONDS = 5.0
+REDIS_TIMEOUT_SECONDS = 0.5
+KNOWN_ADDRESSES_MAX = 10_000
+
+
+class HasSettings(Protocol):
+    """What `allow` needs of a Site."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """is_strict: without Redis each process still counts by itself; otherwise everybody is let in."""
+
+    item: RateLimitItem
+    is_strict: bool
+
+
+#: Figures of sign-in as PyPI's. Volunteers are limited only where a new identity is made.
+LIMITS = {
+    "login": Limit(parse("10 per 5 minutes"), True),  # per account, and per address
+    "login_all": Limit(parse("1000 per 5 minutes"), True),  # of the whole site; any key
+    "link": Limit(parse("10 per 5 minutes"), True),  # tries of one-time links, per address
+    "identity": Limit(parse("300 per hour"), False),  # new contributors, per network
+    "mail_to": Limit(parse("3 per hour"), True),  # letters asked for, per e-mail address
+    "mail_from": Limit(parse("10 per hour"), True),  # the same, per contributor, and per IP address
+    "certificate": Limit(parse("30 per hour"), False),  # made, per contributor
+    "team": Limit(parse("10 per hour"), False),  # made, per contributor or account
+    "report": Limit(parse("60 per hour"), False),  # per contributor
+    "token": Limit(parse("600 per minute"), False),  # requests with API tokens, per account
+    "token_wrong": Limit(parse("60 per 5 minutes"), True),  # with tokens that are not good, per address
+    "upload": Limit(parse("120 per hour"), False),  # batches, per account
+}
+
+
+class _Limiter:
+    """Counts in Redis, and for strict limits in this process too, so that a stopped Redis opens nothing."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.here = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self.redis: SlidingWindowCounterRateLimiter | None = None
+        self.url = redis_url
+        self.rest_until = 0.0
+
+    def hit(self, limit: Limit, scope: str, key: str) -> bool:
+        if limit.is_strict and not self.here.hit(limit.item, scope, key):
+            return False
+        if time.monotonic() < self.rest_until:
+            return True
+        try:
+            if self.redis is None:
+                self.redis = SlidingWindowCounterRateLimiter(
+                    RedisStorage(
+                        self.url,
+                        socket_timeout=REDIS_TIMEOUT_SECONDS,
+                        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+                    )
+                )
+            return self.redis.hit(limit.item, scope, key)
+        except RedisError:
+            self.rest_until = time.monotonic() + REDIS_REST_SECONDS
+            return True
+
+
+_limiters: dict[str, _Limiter] = {}
+_lock = threading.Lock()
+
+
+def allow(site: HasSettings, scope: str, key: str) -> bool:
+    """Count one more of `scope` (see LIMITS) for `key`; False when it is too many.
+
+    key: whom it is counted for: an e-mail address, an IP address (exempt networks are always allowed), an id.
+    """
+    settings = site.settings
+    if is_exempt(key, settings):
+        return True
+    with _lock:
+        limiter = _limiters.setdefault(settings.redis_url, _Limiter(settings.redis_url))
+    hidden = hashlib.blake2b(key.lower().encode(), key=settings.key("limits"), digest_size=16).hexdigest()
+    return limiter.hit(LIMITS[scope], scope, hidden)
+
+
+class Networks:
+    """`network_key` for a web process: it asks the database once a period, and knows the last addresses."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self.db, self.settings = db, settings
+        self.period = -1
+        self.key = b""
+        self.known: dict[str, bytes | None] = {}
+
+    def __call__(self, address: str) -> bytes | None:
+        period = int(time.time() // PERIOD_SECONDS)
+        if period != self.period or len(self.known) > KNOWN_ADDRESSES_MAX:
+            self.known, self.key, self.period = {}, b"", period
+        if address not in self.known:
+            found = None
+            if not is_exempt(address, self.settings):
+                if not self.key:
+                    with self.db.connection() as connection:
+                        self.key = _period_key(connection, period)
+                found = _hash(address, self.key, self.settings)
+            self.known[address] = found
+            return found
+        return self.known[address]
+
+
+def network_key(connection: Connection, address: str, settings: Settings) -> bytes | None:
+    """Keyed hash of the /24 (IPv4) or /48 (IPv6) that the address lies in; None if it is exempt or unknown.
+
+    The key is this 30-day period's, kept in the database and destroyed 30 days after it: from then on nobody
+    can say which network a hash stood for.
+    """
+    if is_exempt(address, settings):
+        return None
+    return _hash(address, _period_key(connection, int(time.time() // PERIOD_SECONDS)), settings)
+
+
+def _hash(address: str, key: bytes, settings: Settings) -> bytes | None:
+    try:
+        parsed = _plain_address(address)
+    except ValueError:
+        return None
+    network = ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False)
+    return hashlib.blake2b(
+        network.network_address.packed, key=key + settings.key("network"), digest_size=16
+    ).digest()
+
+
+def _period_key(connection: Connection, period: int) -> bytes:
+    """The key of the period, made if it is the first time."""
+    connection.execute(
+        "INSERT INTO network_key (period, key) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (period, secrets.token_bytes(32)),
+    )
+    row = connection.execute("SELECT key FROM network_key WHERE period = %s", (period,)).fetchone()
+    assert row is not None  # noqa: S101  (ours, or another process's)
+    return bytes(row[0])
+
+
+def _plain_address(address: str) -> IPv4Address | IPv6Address:
+    parsed = ip_address(address)
+    return (parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else parsed
+
+
+def is_exempt(address: str, settings: Settings) -> bool:
+    """Does the address lie in a network without caps and limits?"""
+    try:
+        parsed = _plain_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in settings.exempt_networks if network.version == parsed.version)

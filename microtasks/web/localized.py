@@ -1,0 +1,62 @@
+"""Projects as this reader reads them: in the page's language where the owner has it, else as they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from flask import g
+from flask_babel import get_locale
+
+from microtasks.engine.projects import translations as project_translations
+from microtasks.engine.projects.translations import Texts
+from microtasks.store.projects import translations
+from microtasks.store.projects.projects import Card
+from microtasks.store.projects.translations import Translated
+from microtasks.store.tables import Project
+from microtasks.web.request import current_site
+
+
+def project(found: Project) -> Project:
+    """The project in the page's language, if it is wholly translated into it."""
+    texts = texts_of(found)
+    return project_translations.in_language(found, _language(), texts) if texts else found
+
+
+def cards(found: list[Card]) -> list[Card]:
+    """Cards with their projects in the page's language, and the languages that each has."""
+    known = _read([card.project for card in found])
+    return [
+        replace(
+            card,
+            project=project(card.project),
+            languages=(
+                card.project.language,
+                *project_translations.languages(card.project, known[card.project.id or 0]),
+            ),
+        )
+        for card in found
+    ]
+
+
+def texts_of(found: Project) -> Texts:
+    """Its texts in the page's language; {} where they are not all there, or where it is the project's own."""
+    language = _language()
+    if project_translations.base(found.language) == language:
+        return {}
+    texts = _read([found])[found.id or 0].get(language, {})
+    return texts if texts and project_translations.is_whole(found, texts) else {}
+
+
+def _language() -> str:
+    return str(get_locale()).split("_")[0]
+
+
+def _read(found: list[Project]) -> dict[int, Translated]:
+    """What is translated of these projects, asked for once a request."""
+    known: dict[int, Translated] = g.setdefault("translated", {})
+    ids = [it.id for it in found if it.id is not None and it.id not in known]
+    if ids:
+        with current_site().db.connection() as connection:
+            read = translations.of(connection, ids)
+        known |= {project_id: read.get(project_id, {}) for project_id in ids}
+    return known

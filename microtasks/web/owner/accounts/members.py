@@ -1,0 +1,200 @@
+"""The people of a project: members and their roles, invitations by link, and the log of who changed what."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Response, flash, redirect, render_template, url_for
+from flask import request as http
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from microtasks.core.errors import Conflict, Forbidden, InputError, MicrotasksError, NotFound, TooMany
+from microtasks.engine import audit
+from microtasks.engine.accounts import accounts
+from microtasks.engine.accounts import members as engine
+from microtasks.engine.tabular.formats import to_json
+from microtasks.store.tables import Project
+from microtasks.web.errors import status_of
+from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine, owner
+from microtasks.web.request import account, current_site, owner_required, set_owner_cookie
+
+#: What an owner may do with a member, by the name of the button.
+STEPS = ("role", "remove", "transfer")
+#: Characters of one value of the log that a page shows; the file has all.
+CELL = 200
+
+
+@blueprint.get("/projects/<slug>/people")
+@owner_required
+def people(slug: str) -> ResponseReturnValue:
+    """Who is in the project, and who is invited."""
+    return _page(mine(slug, "researcher"))
+
+
+@blueprint.post("/projects/<slug>/people")
+@owner_required
+def invite(slug: str) -> ResponseReturnValue:
+    """Make an invitation; its link is on this page, this once."""
+    project, form = mine(slug, "owner"), http.form
+    days = form.get("days", "").strip() or str(engine.DAYS)
+    try:
+        token = engine.invite(
+            current_site(),
+            id_of(project),
+            id_of(owner()),
+            form.get("role", ""),
+            note=form.get("note", ""),
+            days=int(days) if re.fullmatch("[0-9]{1,4}", days, re.ASCII) else 0,
+        )
+    except (InputError, Conflict) as error:
+        return _page(project, wrong=error.message), status_of(error)
+    base = current_site().settings.base_url or http.url_root
+    return _page(project, link=base.rstrip("/") + url_for("owner.invitation", token=token))
+
+
+@blueprint.post("/projects/<slug>/people/invitations/<int:invitation_id>")
+@owner_required
+def revoke_invitation(slug: str, invitation_id: int) -> ResponseReturnValue:
+    engine.revoke(current_site(), id_of(mine(slug, "owner")), invitation_id, id_of(owner()))
+    flash(_("The invitation does not work any more."), "ok")
+    return redirect(url_for("owner.people", slug=slug), 303)
+
+
+@blueprint.post("/projects/<slug>/people/<int:account_id>")
+@owner_required
+def change_member(slug: str, account_id: int) -> ResponseReturnValue:
+    """Change a member's role, remove them, or hand the project over to them."""
+    project_id, site, by = id_of(mine(slug, "owner")), current_site(), id_of(owner())
+    step = http.form.get("step", "")
+    if step not in STEPS:
+        raise InputError(_("There is no such step."))
+    if step == "role":
+        engine.change_role(site, project_id, account_id, http.form.get("role", ""), by)
+        flash(_("The role is changed."), "ok")
+    elif step == "remove":
+        engine.remove(site, project_id, account_id, by)
+        flash(_("They are no longer in the project."), "ok")
+    else:
+        engine.transfer(site, project_id, account_id, by)
+        flash(_("The project is handed over. You stay in it as a collaborator."), "ok")
+    return redirect(url_for("owner.people", slug=slug), 303)
+
+
+@blueprint.post("/projects/<slug>/leave")
+@owner_required
+def leave(slug: str) -> ResponseReturnValue:
+    """Leave a project that somebody else owns."""
+    project, who = mine(slug, "researcher"), id_of(owner())
+    if project.account_id == who:
+        flash(_("Hand the project over to somebody first: it cannot be without an owner."), "warn")
+        return redirect(url_for("owner.people", slug=slug), 303)
+    try:
+        engine.remove(current_site(), id_of(project), who, who)
+        flash(_("You have left the project."), "ok")
+    except NotFound:
+        flash(_("You see this project as the site’s operator: there is nothing to leave."), "warn")
+    return redirect(url_for("owner.home"), 303)
+
+
+# -- an invitation, as the invited see it --------------------------------------------------------------
+
+
+@blueprint.get("/invitation/<token>")
+def invitation(token: str) -> ResponseReturnValue:
+    """What is offered. It is accepted by a button: mail programs and chats open links to show a preview."""
+    return _invitation(token)
+
+
+@blueprint.post("/invitation/<token>")
+def accept_invitation(token: str) -> ResponseReturnValue:
+    """Join, as who is signed in or with a new account."""
+    site, who, form = current_site(), account(), http.form
+    try:
+        if who is not None:
+            project = engine.accept(site, token, id_of(who))
+            response = redirect(url_for("owner.project", slug=project.slug), 303)
+        else:
+            if form.get("password", "") != form.get("again", ""):
+                raise InputError(_("The two entries are not the same."))
+            session, project = engine.join(
+                site, token, form.get("email", ""), form.get("password", ""), address=http.remote_addr or ""
+            )
+            response = redirect(url_for("owner.project", slug=project.slug), 303)
+            set_owner_cookie(response, session)  # type: ignore[arg-type]
+    except (InputError, Conflict, Forbidden, TooMany) as error:
+        return _invitation(token, error)
+    flash(_("Welcome to the project."), "ok")
+    return response
+
+
+def _invitation(token: str, error: MicrotasksError | None = None) -> ResponseReturnValue:
+    found = engine.look(current_site(), token)
+    page = render_template(
+        "owner/invitation.html",
+        token=token,
+        found=found,
+        wrong=error.message if error else "",
+        email=http.form.get("email", ""),
+        password_min=accounts.PASSWORD_MIN,
+    )
+    return page, 403 if found is None else status_of(error) if error else 200
+
+
+# -- who changed what ---------------------------------------------------------------------------------
+
+
+@blueprint.get("/projects/<slug>/audit")
+@owner_required
+def audit_log(slug: str) -> ResponseReturnValue:
+    """The log, newest first, a page at a time by key."""
+    project, site = mine(slug, "owner"), current_site()
+    action, email = _filter()
+    rows = audit.page(site, id_of(project), after() or None, PAGE + 1, action, email)
+    shown = rows[:PAGE]
+    return render_template(
+        "owner/audit.html",
+        project=project,
+        rows=shown,
+        actions=audit.ACTIONS,
+        groups=sorted({name.partition(".")[0] for name in audit.ACTIONS}),
+        doers=audit.people(site, id_of(project)),
+        wanted={"action": action, "who": email},
+        short=_short,
+        next_after=shown[-1].id if len(rows) > PAGE else None,
+    )
+
+
+@blueprint.get("/projects/<slug>/audit.csv")
+@owner_required
+def audit_file(slug: str) -> ResponseReturnValue:
+    project = mine(slug, "owner")
+    chunks = audit.csv(current_site(), id_of(project), *_filter())
+    response = Response(chunks, content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}-audit.csv"'
+    return response
+
+
+def _short(value: object) -> str:
+    """A value of an entry's detail in one cell."""
+    words = value if isinstance(value, str) else to_json(value).decode()
+    return words if len(words) <= CELL else words[: CELL - 1] + "…"
+
+
+def _filter() -> tuple[str, str]:
+    return tuple(http.args.get(name, "").replace("\x00", "")[:200] for name in ("action", "who"))  # type: ignore[return-value]
+
+
+def _page(project: Project, *, link: str = "", wrong: str = "") -> str:
+    found, invitations = engine.listed(current_site(), project)
+    return render_template(
+        "owner/people.html",
+        project=project,
+        members=found,
+        invitations=invitations,
+        roles=engine.GIVEN,
+        days=engine.DAYS,
+        days_max=engine.DAYS_MAX,
+        link=link,
+        wrong=wrong,
+    )

@@ -1,0 +1,168 @@
+"""The dashboard of a project: charts of how it comes on. Counts only; nothing says who."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from flask import Response, redirect, render_template, url_for
+from flask import request as http
+from flask.typing import ResponseReturnValue
+from flask_babel import format_decimal
+from flask_babel import gettext as _
+
+from microtasks.core.errors import NotFound
+from microtasks.core.values import Column
+from microtasks.engine.projects import dashboard as engine
+from microtasks.engine.projects import impact
+from microtasks.engine.projects.dashboard import Dashboard
+from microtasks.engine.tabular.formats import Table, write_csv
+from microtasks.store.projects.dashboard import BINS
+from microtasks.store.tables import Project
+from microtasks.web.charts import Chart
+from microtasks.web.owner.frame import blueprint, id_of, mine, owner
+from microtasks.web.request import current_site, owner_required
+
+
+@blueprint.get("/projects/<slug>/dashboard")
+@owner_required
+def dashboard(slug: str) -> ResponseReturnValue:
+    """Every chart of the project."""
+    project = mine(slug, "researcher")
+    found = engine.kept(current_site(), project)
+    return render_template(
+        "owner/dashboard.html",
+        project=project,
+        board=found,
+        charts=_charts(project, found),
+        impact=impact.kept(current_site(), project),
+    )
+
+
+@blueprint.post("/projects/<slug>/teams")
+@owner_required
+def show_teams(slug: str) -> ResponseReturnValue:
+    """Show the totals of teams on the project's page, or no more."""
+    project = mine(slug, "collaborator")
+    impact.show_teams(current_site(), project, http.form.get("show") == "1", by=id_of(owner()))
+    return redirect(url_for("owner.dashboard", slug=slug) + "#impact", 303)
+
+
+@blueprint.get("/projects/<slug>/dashboard/<chart>.csv")
+@owner_required
+def dashboard_file(slug: str, chart: str) -> ResponseReturnValue:
+    """The numbers of one chart."""
+    project = mine(slug, "researcher")
+    charts = {one.name: one for one in _charts(project, engine.kept(current_site(), project))}
+    found = charts.get(chart)
+    if found is None:
+        raise NotFound(_("There is no such chart."))
+    columns = (Column(found.columns[0], "string", ""), Column(found.columns[1], "number", ""))
+    response = Response(write_csv(Table(columns, iter(found.rows))), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}-{chart}.csv"'
+    return response
+
+
+def _charts(project: Project, found: Dashboard) -> list[Chart]:
+    answers = _("Answers")
+    charts = [
+        Chart(
+            "answers-per-hour",
+            _("Answers per hour"),
+            _("The last 48 hours, UTC. The last hour is not over yet."),
+            (_("Hour (UTC)"), answers),
+            [(_hour(hour), n) for hour, n in found.hours],
+        ),
+        Chart(
+            "answers-per-day",
+            _("Answers per day"),
+            _("Days begin at midnight UTC. At most 60 days are shown."),
+            (_("Day"), answers),
+            [(_day(day), n) for day, n in found.days],
+        ),
+        Chart(
+            "contributors-per-day",
+            _("Contributors per day"),
+            _("How many people answered. Who they are, nobody knows."),
+            (_("Day"), _("Contributors")),
+            [(_day(day), n) for day, n in found.contributors],
+        ),
+        Chart(
+            "agreement",
+            _("How much people agree"),
+            _("Tasks by the agreement of their consensus. On the left the disputed ones."),
+            (_("Agreement"), _("Tasks")),
+            _tenths(found.agreement),
+            links=[
+                url_for("explorer.tasks", slug=project.slug, **{"from": 10 * n, "to": 10 * n + 10})
+                for n in range(BINS)
+            ],
+        ),
+        Chart(
+            "tasks",
+            _("Where tasks are"),
+            _("Open ones, and how the others were finished."),
+            (_("State"), _("Tasks")),
+            [(_reason(one.reason), one.n_tasks) for one in found.tasks],
+        ),
+        Chart(
+            "could-not",
+            _("What people could not do"),
+            _("In a hundred: tasks answered “can’t tell”, passed over, or reported."),
+            (_("What"), _("Share (%)")),
+            [
+                _rate(_("Can’t tell"), found.n_cant_tell, found.n_given),
+                _rate(_("Skipped"), found.n_skipped, found.n_answers + found.n_skipped),
+                _rate(_("Reported"), found.n_reported, found.n_answers),
+            ],
+            unit="%",
+            links=["", "", url_for("owner.reports", slug=project.slug)],
+        ),
+        Chart(
+            "slow-tasks",
+            _("Slow tasks"),
+            _("The ten tasks that take longest, by the median of at least three of the last 50,000 answers."),
+            (_("Task"), _("Median seconds")),
+            [(name, round(median, 1)) for _id, name, median, _n in found.slow],
+            unit="s",
+            links=[url_for("explorer.task", slug=project.slug, task_id=one[0]) for one in found.slow],
+        ),
+    ]
+    if found.gold is not None:
+        charts.append(
+            Chart(
+                "gold-scores",
+                _("How right people are on known tasks"),
+                _("The last 5,000 answers to tasks whose right answer you gave, by their score."),
+                (_("Score"), answers),
+                _tenths(found.gold),
+            )
+        )
+    return charts
+
+
+def _tenths(bins: list[int]) -> list[tuple[str, float]]:
+    return [(f"{10 * n}–{10 * n + 10} %", count) for n, count in enumerate(bins)]
+
+
+def _rate(name: str, n: int, of: int) -> tuple[str, float]:
+    """How many in a hundred, with the counts in words."""
+    said = _("%(name)s (%(n)s of %(of)s)", name=name, n=format_decimal(n), of=format_decimal(of))
+    return said, round(100 * n / of, 1) if of else 0.0
+
+
+def _reason(reason: str | None) -> str:
+    names = {
+        None: _("Open"),
+        "consensus": _("Done: they agree"),
+        "redundancy": _("Done: all answers are in"),
+        "withdrawn": _("Withdrawn"),
+    }
+    return names.get(reason, reason or "")
+
+
+def _hour(hour: datetime) -> str:
+    return hour.strftime("%Y-%m-%d %H:00")
+
+
+def _day(day: date) -> str:
+    return day.isoformat()

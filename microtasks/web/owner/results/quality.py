@@ -1,0 +1,51 @@
+"""How well a project works: agreement, what "stop when sure" measured, and its volunteers by pseudonym."""
+
+from __future__ import annotations
+
+from flask import flash, redirect, render_template, url_for
+from flask import request as http
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from microtasks.core.errors import InputError
+from microtasks.engine.results import review as result_review
+from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine, owner
+from microtasks.web.request import current_site, owner_required
+
+
+@blueprint.get("/projects/<slug>/quality")
+@owner_required
+def quality(slug: str) -> ResponseReturnValue:
+    """Agreement by field, reliability, and the volunteers: those who were left out first."""
+    found = mine(slug, "researcher")
+    skip = after()
+    overview = result_review.overview(current_site(), id_of(found), skip, PAGE + 1)
+    return render_template(
+        "owner/quality.html",
+        project=found,
+        overview=overview,
+        people=overview.records[:PAGE],
+        next_after=skip + PAGE if len(overview.records) > PAGE else None,
+    )
+
+
+@blueprint.post("/projects/<slug>/quality")
+@owner_required
+def review(slug: str) -> ResponseReturnValue:
+    """Bring it up to date, in the background."""
+    result_review.ask_for_review(current_site(), id_of(mine(slug, "reviewer")))
+    flash(_("A worker looks through all answers now. Come back to this page in a while."), "ok")
+    return redirect(url_for("owner.quality", slug=slug), 303)
+
+
+@blueprint.post("/projects/<slug>/volunteers/<pseudonym>")
+@owner_required
+def weigh(slug: str, pseudonym: str) -> ResponseReturnValue:
+    """Leave a volunteer out of the consensus, or take them in again."""
+    found = mine(slug, "collaborator")
+    word = http.form.get("weigh", "")
+    if word not in ("in", "out"):
+        raise InputError(_("There is no such step."))
+    result_review.weigh(current_site(), id_of(found), pseudonym, is_excluded=word == "out", by=id_of(owner()))
+    flash(_("Noted. A worker makes the consensus anew."), "ok")
+    return redirect(url_for("owner.quality", slug=slug), 303)

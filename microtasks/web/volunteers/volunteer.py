@@ -1,0 +1,481 @@
+"""The volunteer's pages: home, a project, its tasks, own last answers, thank-you. Works without JavaScript.
+
+With JavaScript `static/js/runner.js` takes over the task page and speaks the volunteer API; every form here
+is what it falls back to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+from flask import Blueprint, abort, flash, redirect, render_template, session, url_for
+from flask import request as http
+from flask.typing import ResponseReturnValue
+from flask_babel import get_locale
+from flask_babel import gettext as _
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
+from markupsafe import Markup
+
+from microtasks import tasktypes
+from microtasks.core.errors import AnswerInvalid
+from microtasks.core.tasktype import TaskType
+from microtasks.engine.assignment import serve, submit
+from microtasks.engine.projects import translations
+from microtasks.engine.volunteers import feed, thanks
+from microtasks.store.imports import media
+from microtasks.store.projects import projects
+from microtasks.store.projects.projects import Card
+from microtasks.store.tables import Project
+from microtasks.store.volunteers import visits
+from microtasks.web import localized, markdown, sentences, texts
+from microtasks.web.request import contributor, current_site, known_contributor, network
+
+blueprint = Blueprint("volunteer", __name__)
+
+MINUTES = (2, 5, 10)
+FILTERS = ("q", "topic", "language", "light", "thumb")
+FILTERS_FROM = 7  # fewer projects are seen at a glance
+VISIT_SECONDS = 3 * 3600  # who comes back after so long begins a new visit
+LONGEST_ANSWER_SECONDS = 3600
+REPORT_REASONS = ("broken", "unclear", "offensive", "other")
+#: Our own fields in the form of a task. No field of a question can be called so: its id begins with a letter.
+LEASE, KIND, STARTED = "_lease", "_kind", "_started"
+#: In the session: the lease of the answer just given, for the next page to tell how it turned out.
+LAST = "last"
+
+
+@blueprint.record_once
+def _find_presenters(state: Any) -> None:
+    """Let templates include `tasktypes/<name>/presenter.html` from the task type's own folder."""
+    own = PrefixLoader({"tasktypes": FileSystemLoader(list(tasktypes.__path__))})
+    state.app.jinja_env.loader = ChoiceLoader([state.app.jinja_env.loader, own])
+    state.app.jinja_env.globals.update(
+        wire=media.wire, markdown=markdown.render, arrow=arrow, language_name=language_name, is_drawn=is_drawn
+    )
+
+
+def arrow() -> Markup:
+    """Onward, in the direction that the language is read."""
+    sign = "←" if get_locale().text_direction == "rtl" else "→"
+    return Markup(' <span aria-hidden="true">{}</span>').format(sign)
+
+
+def language_name(code: str) -> str:
+    """The name of an owner's language in the reader's; the code itself if nobody knows it."""
+    try:
+        return Locale.parse(code, sep="-").get_display_name(get_locale()) or code
+    except (ValueError, UnknownLocaleError):
+        return code
+
+
+# -- home and project ---------------------------------------------------------------------------------
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    with current_site().db.session() as database:
+        cards = by_need(localized.cards(projects.cards(database)))
+    wanted = {name: http.args.get(name, "").strip()[:100] for name in FILTERS}
+    return render_template(
+        "volunteer/home.html",
+        cards=[card for card in cards if fits(card, **wanted)],
+        n_projects=len(cards),
+        wanted=wanted,
+        topics=sorted({card.project.topic for card in cards if card.project.topic}, key=str.casefold),
+        spoken=sorted({language for card in cards for language in card.languages}),
+        may_filter=len(cards) >= FILTERS_FROM or any(wanted.values()),
+        minutes=MINUTES,
+        chosen=_minutes() or 5,
+    )
+
+
+@blueprint.get("/start")
+def start() -> ResponseReturnValue:
+    """Begin a visit of so many minutes with a task of whatever project needs help, or go on with another one.
+
+    Such a visit goes through the projects in runs; `after` is the one whose run is over.
+    """
+    site, who, after = current_site(), contributor(), http.args.get("after", "")
+    if visit() is None or _minutes() or not after:
+        begin_visit(_minutes())
+    with site.db.session() as database:
+        found = projects.find_public(database, after) if after else None
+    saves_data = http.headers.get("Save-Data", "").lower() == "on"
+    for low_data in (True, False) if saves_data else (False,):
+        want = feed.Want(texts.choose(), low_data=low_data)
+        served = feed.lease(site, who, want, after=found.id if found else None, network=network(), ends=True)
+        if served.leases:
+            slug = (served.leases[0].project or {})["slug"]
+            is_alone = feed.is_alone(site, want)  # then there is nothing to change to
+            session["visit"] = session["visit"] | {"feed": "" if is_alone else slug, "left": feed.RUN}
+            return redirect(url_for("volunteer.work", slug=slug), 303)
+    if found and _n_done(found):
+        return redirect(url_for("volunteer.thank", slug=found.slug, why=served.reason), 303)
+    return render_template("volunteer/rest.html", project=None, reason="none_for_you", others=[])
+
+
+@blueprint.get("/p/<slug>")
+def project(slug: str) -> ResponseReturnValue:
+    with current_site().db.session() as database:
+        found = projects.visible_by_slug(database, slug)
+        [card] = localized.cards(projects.cards(database, [found]))
+    return render_template("volunteer/project.html", card=card, project=card.project)
+
+
+@blueprint.get("/language/<code>")
+def set_language(code: str) -> ResponseReturnValue:
+    """Keep the language chosen for this browser, and go back to the page it was chosen on."""
+    if code not in texts.LANGUAGES:
+        abort(404)
+    back = http.args.get("next", "/")
+    if not back.startswith("/") or back.startswith(("//", "/\\")):
+        back = "/"
+    response = redirect(back, 303)
+    response.set_cookie(
+        texts.LANGUAGE_COOKIE,
+        code,
+        max_age=365 * 86400,
+        secure=current_site().settings.is_https,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+@blueprint.get("/offline")
+def offline() -> ResponseReturnValue:
+    """What the device keeps to show when a page cannot be fetched."""
+    return render_template("volunteer/offline.html")
+
+
+@blueprint.get("/robots.txt")
+def robots() -> ResponseReturnValue:
+    """Ask crawlers to leave tasks alone: each look at one takes a seat for a while."""
+    closed = ("/start", "/p/*/work", "/p/*/thanks", "/p/*/last/", "/language/", "/owner", "/api/")
+    lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed)]
+    return "\n".join(lines) + "\n", 200, {"Content-Type": "text/plain; charset=utf-8"}
+
+
+def fits(card: Card, q: str, topic: str, language: str, light: str, thumb: str) -> bool:
+    """Whether a project is of that topic and language, has every word of q, and is light or done by taps."""
+    project = card.project
+    text = f"{project.name} {project.purpose} {project.topic}".casefold()
+    return (
+        all(word in text for word in q.casefold().split())
+        and topic in ("", project.topic)
+        and (not language or language in card.languages)
+        and not (light and card.cover)
+        and not (thumb and is_drawn(project))
+    )
+
+
+def is_drawn(project: Project) -> bool:
+    """Is it a project of drawing, easier on a large screen?"""
+    return tasktypes.get(project.task_type).is_drawn
+
+
+def by_need(cards: list[Card]) -> list[Card]:
+    """Projects with work left first: light ones for who saves data, in the reader's language, least done."""
+    language = texts.choose()
+    saves_data = http.headers.get("Save-Data", "").lower() == "on"
+    return sorted(
+        cards,
+        key=lambda card: (
+            share_done(card) >= 1,
+            saves_data and card.cover is not None,
+            card.project.language.split("-")[0] != language,
+            share_done(card),
+        ),
+    )
+
+
+def share_done(card: Card) -> float:
+    """Answers given over answers wanted; 1 for a project without tasks."""
+    wanted = card.progress["answers_wanted"]
+    return card.progress["answers"] / wanted if wanted else 1.0
+
+
+# -- the task page ------------------------------------------------------------------------------------
+
+
+@blueprint.get("/p/<slug>/work")
+def work(slug: str) -> ResponseReturnValue:
+    """A task at once, without signing up; or why there is none."""
+    found = _project(slug)
+    if visit() is None or _minutes():
+        begin_visit(_minutes())
+    served = serve.lease(current_site(), slug, contributor(), network=network())
+    if served.leases:
+        return _task_page(found, served.leases[0].to_json())
+    if _left_of_run(slug) is not None:
+        return redirect(url_for("volunteer.start", after=slug), 303)
+    if _n_done(found):
+        return redirect(url_for("volunteer.thank", slug=slug, why=served.reason), 303)
+    return _rest(found, served.reason, served.retry_after_s)
+
+
+@blueprint.post("/p/<slug>/work")
+def answer(slug: str) -> ResponseReturnValue:
+    """Take an answer, a skip or "I can't tell" from the plain form, and go on to the next task."""
+    found = _project(slug)
+    task_type = tasktypes.get(found.task_type)
+    given = submit.AnswerIn(
+        lease=http.form.get(LEASE, ""), kind=_kind(), value=None, seconds_spent=_seconds_spent()
+    )
+    try:
+        if given.kind == "value":
+            given = replace(given, value=_value_from_form(task_type, found))
+        result = submit.submit(current_site(), contributor(), [given], network=network())
+    except AnswerInvalid as error:
+        return _again_with(found, given, error.message, error.details)
+    receipt = result.receipts[0]
+    if receipt.error:
+        return _again_with(found, given, receipt.error["message"], receipt.error["details"])
+    if receipt.status == "surplus":
+        flash(_("Others had finished that task meanwhile. Your answer is kept all the same."))
+    session[LAST] = given.lease
+    left = _left_of_run(slug)
+    if left is not None:
+        session["visit"] = session["visit"] | {"left": left - 1}
+        if left <= 1:
+            return redirect(url_for("volunteer.start", after=slug), 303)
+    return redirect(url_for("volunteer.work", slug=slug), 303)
+
+
+@blueprint.post("/p/<slug>/report")
+def report(slug: str) -> ResponseReturnValue:
+    """Tell the owner that something is wrong with this item, and leave it for the next one."""
+    _project(slug)
+    reason = http.form.get("reason", "other")
+    lease = http.form.get(LEASE, "")
+    submit.report(
+        current_site(),
+        contributor(),
+        lease,
+        reason if reason in REPORT_REASONS else "other",
+        http.form.get("note", "")[:1000],
+    )
+    submit.submit(current_site(), contributor(), [submit.AnswerIn(lease, "skip", None, None)])
+    flash(_("Thank you. The project's owner will look at it."), "ok")
+    return redirect(url_for("volunteer.work", slug=slug), 303)
+
+
+@blueprint.route("/p/<slug>/last/<int:back>", methods=["GET", "POST"])
+def last(slug: str, back: int) -> ResponseReturnValue:
+    """Show an own recent answer again (1: the last one) and let it be corrected."""
+    found = _project(slug)
+    recent = submit.recent(current_site(), contributor(), slug)
+    if not 1 <= back <= len(recent):
+        flash(_("There is no earlier answer of yours to change."))
+        return redirect(url_for("volunteer.work", slug=slug), 303)
+    if http.method == "GET":
+        shown = recent[back - 1]
+        return _task_page(found, shown, value=shown["value"], back=back, n_back=len(recent))
+    kind, value = _kind(), None
+    try:
+        if kind == "value":
+            value = _value_from_form(tasktypes.get(found.task_type), found)
+        submit.revise(current_site(), contributor(), http.form.get(LEASE, ""), kind, value)
+    except AnswerInvalid as error:
+        shown = {**recent[back - 1], "value": value or _raw_form(found)}
+        return _task_page(
+            found,
+            shown,
+            value=shown["value"],
+            back=back,
+            n_back=len(recent),
+            error=sentences.translated(error.message),
+        )
+    flash(_("Your answer is corrected."), "ok")
+    return redirect(url_for("volunteer.work", slug=slug), 303)
+
+
+@blueprint.get("/p/<slug>/thanks")
+def thank(slug: str) -> ResponseReturnValue:
+    """What was done in this visit, what it is for, and how to go on or stop."""
+    found = _project(slug)
+    began = visit()
+    since = began["since"] if began else time.time()
+    done = thanks.visit(current_site(), slug, contributor(), datetime.fromtimestamp(since, UTC))
+    with current_site().db.session() as database:
+        [card] = localized.cards(projects.cards(database, [found]))
+        others = [
+            c
+            for c in by_need(localized.cards(projects.cards(database)))
+            if c.project.slug != slug and share_done(c) < 1
+        ]
+    minutes = max(1, round((time.time() - since) / 60))
+    return render_template(
+        "volunteer/thanks.html",
+        project=card.project,
+        card=card,
+        done=done,
+        minutes=minutes,
+        others=others[:3],
+        why=http.args.get("why", ""),
+        presenter_thanks=f"tasktypes/{found.task_type}/thanks.html",
+    )
+
+
+def _project(slug: str) -> Project:
+    with current_site().db.session() as database:
+        return projects.visible_by_slug(database, slug)
+
+
+def _task_page(
+    found: Project,
+    lease: Mapping[str, Any],
+    *,
+    value: Mapping[str, Any] | None = None,
+    error: str = "",
+    problems: Mapping[str, str] | None = None,
+    back: int = 0,
+    n_back: int = 0,
+) -> ResponseReturnValue:
+    """Render one task. back > 0: an own earlier answer, shown with its value to be corrected."""
+    task = lease["task"]
+    task_type = tasktypes.get(task["type"])
+    words = localized.texts_of(found)
+    shown = translations.told(task["config"], "config", words) if words else None
+    config = task_type.parse_config(shown or task["config"])
+    if value and task_type.is_empty(value):
+        value = None
+    began = visit()
+    page = render_template(
+        "volunteer/work.html",
+        project=localized.project(found),
+        shown_config=shown,
+        item_language=found.language,
+        task_type=task_type,
+        presenter=f"tasktypes/{task_type.name}/presenter",
+        lease=lease,
+        task=task,
+        config=config,
+        payload=task["payload"],
+        media=task["media"],
+        value=value,
+        error=error,
+        problems=problems or {},
+        may_be_empty=may_be_empty(task_type, config),
+        reasons=REPORT_REASONS,
+        n_done=_n_done(found),
+        began=began,
+        now=int(time.time()),
+        back=back,
+        n_back=n_back,
+        left_of_run=_left_of_run(found.slug),
+    )
+    # The page holds a lease: a copy from the browser's store would show a task that is long done.
+    return page, 422 if error else 200, {"Cache-Control": "no-store"}
+
+
+def _again_with(
+    found: Project, given: submit.AnswerIn, message: str, details: Mapping[str, Any]
+) -> ResponseReturnValue:
+    """Show the same task again with what was filled in and what is wrong with it."""
+    served = serve.lease(current_site(), found.slug, contributor(), limit=20, network=network())
+    message = sentences.translated(message)
+    held = [lease.to_json() for lease in served.leases]
+    same = [lease for lease in held if lease["lease"] == given.lease]
+    if not same:
+        flash(message or _("That task is no longer yours. Here is another one."), "warn")
+        return redirect(url_for("volunteer.work", slug=found.slug), 303)
+    problems = {
+        item["where"].split(".")[0]: sentences.translated(item["what"])
+        for item in details.get("problems", [])
+    }
+    return _task_page(found, same[0], value=given.value or _raw_form(found), error=message, problems=problems)
+
+
+def _kind() -> str:
+    """The answer's kind as the use case takes it: "nothing here" is a value, given on purpose."""
+    kind = http.form.get(KIND, "value")
+    return kind if kind in ("cant_tell", "skip") else "value"
+
+
+def _value_from_form(task_type: TaskType[Any, Any, Any], found: Project) -> dict[str, Any]:
+    config = task_type.parse_config(found.config)
+    if http.form.get(KIND) == "empty":
+        return task_type.from_form({}, config)
+    value = _raw_form(found)
+    if task_type.is_empty(value):
+        raise AnswerInvalid(
+            _("Nothing is chosen yet. If there is nothing to choose, say so with its button.")
+        )
+    return value
+
+
+def _raw_form(found: Project) -> dict[str, Any]:
+    task_type = tasktypes.get(found.task_type)
+    return task_type.from_form(http.form.to_dict(flat=False), task_type.parse_config(found.config))
+
+
+def may_be_empty(task_type: TaskType[Any, Any, Any], config: Any) -> bool:
+    """Can "nothing here" be an answer to this task?"""
+    try:
+        value = task_type.parse_value(task_type.from_form({}, config), task_type.Payload(), config)
+    except AnswerInvalid:
+        return False
+    return task_type.is_empty(value)
+
+
+def _seconds_spent() -> float | None:
+    started = http.form.get(STARTED, "")
+    spent = time.time() - int(started) if started.isdecimal() and len(started) < 12 else -1
+    return float(spent) if 0 <= spent <= LONGEST_ANSWER_SECONDS else None
+
+
+def _rest(found: Project, reason: str | None, retry_after_s: float | None) -> ResponseReturnValue:
+    """No task now: say why, and offer another project."""
+    with current_site().db.session() as database:
+        others = [
+            c
+            for c in by_need(localized.cards(projects.cards(database)))
+            if c.project.id != found.id and share_done(c) < 1
+        ]
+    return render_template(
+        "volunteer/rest.html",
+        project=localized.project(found),
+        reason=reason,
+        retry_after_s=retry_after_s,
+        others=others[:3],
+    )
+
+
+# -- the visit ----------------------------------------------------------------------------------------
+
+
+def visit() -> dict[str, Any] | None:
+    """{"since": epoch seconds, "minutes": int or None} of the present visit."""
+    began = session.get("visit")
+    is_fresh = isinstance(began, dict) and 0 <= time.time() - began.get("since", 0) < VISIT_SECONDS
+    return began if is_fresh else None
+
+
+def begin_visit(minutes: int | None) -> None:
+    session["visit"] = {"since": int(time.time()), "minutes": minutes}
+
+
+def _left_of_run(slug: str) -> int | None:
+    """How many tasks before another project comes; None: this one was chosen by the volunteer."""
+    began = visit()
+    return int(began.get("left", feed.RUN)) if began and began.get("feed") == slug else None
+
+
+def _minutes() -> int | None:
+    """The minutes asked for, if they are ones we offer."""
+    asked = http.args.get("minutes", "")
+    return int(asked) if asked.isdecimal() and len(asked) < 3 and int(asked) in MINUTES else None
+
+
+def _n_done(found: Project) -> int:
+    began, known = visit(), known_contributor()
+    if began is None or known is None or found.id is None:
+        return 0
+    with current_site().db.connection() as connection:
+        return visits.count_since(connection, known, found.id, datetime.fromtimestamp(began["since"], UTC))[0]

@@ -1,0 +1,173 @@
+"""Models that weigh volunteers: invariances, gold, and what they promise on answers of known skill."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microtasks.core.consensus import skill
+
+
+def crowd(seed: int, n_tasks: int = 200, n_people: int = 20, n_labels: int = 3, n_each: int = 5):
+    """Answers of people of different skill; returns votes and truth."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, n_labels, n_tasks)
+    ability = rng.uniform(0.35, 0.95, n_people)
+    task = np.repeat(np.arange(n_tasks), n_each)
+    person = np.concatenate([rng.choice(n_people, n_each, replace=False) for _ in range(n_tasks)])
+    right = rng.random(len(task)) < ability[person]
+    wrong = (truth[task] + rng.integers(1, n_labels, len(task))) % n_labels
+    label = np.where(right, truth[task], wrong)
+    return skill.sort(task, person, label, n_tasks, n_people, n_labels), truth, ability
+
+
+def accuracy(posterior, truth) -> float:
+    return float((posterior.argmax(axis=1) == truth).mean())
+
+
+@settings(max_examples=5)
+@given(st.integers(0, 1000))
+def test_answers_in_any_order_give_the_same_bytes(seed):
+    votes, _, _ = crowd(seed, 40)
+    order = np.random.default_rng(seed).permutation(len(votes.task))
+    mixed = skill.sort(votes.task[order], votes.person[order], votes.label[order], 40, 20, 3)
+    assert skill.fit(mixed).posterior.tobytes() == skill.fit(votes).posterior.tobytes()
+
+
+@settings(max_examples=5)
+@given(st.integers(0, 1000), st.sampled_from(["model", "committee"]))
+def test_renaming_people_tasks_and_labels_changes_nothing_else(seed, method):
+    votes, _, _ = crowd(seed, 40)
+    rng = np.random.default_rng(seed)
+    people, tasks, labels = rng.permutation(20), rng.permutation(40), rng.permutation(3)
+    renamed = skill.sort(tasks[votes.task], people[votes.person], labels[votes.label], 40, 20, 3)
+    one = skill.fit(votes, method=method).posterior
+    other = skill.fit(renamed, method=method).posterior
+    if method == "model":
+        np.testing.assert_allclose(other[tasks][:, labels], one, atol=1e-9)
+    else:  # kinds of items start by rank, and tasks of equal rank are told apart by their number
+        assert np.abs(other[tasks][:, labels] - one).mean() < 0.05
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_model_beats_the_vote_where_skill_differs(seed):
+    votes, truth, _ = crowd(seed, 400)
+    assert accuracy(skill.fit(votes).posterior, truth) > accuracy(skill.counts(votes), truth)
+
+
+def test_unanimous_tasks_keep_their_answer():
+    votes, _, _ = crowd(3)
+    tallies = skill.counts(votes)
+    unanimous = (tallies == tallies.sum(axis=1, keepdims=True)).any(axis=1)
+    posterior = skill.fit(votes).posterior
+    assert (posterior.argmax(axis=1) == tallies.argmax(axis=1))[unanimous].all()
+
+
+def test_a_newcomer_counts_as_the_average_volunteer():
+    votes, _, _ = crowd(4)
+    tables = skill.confusion(votes)
+    longer = skill.sort(votes.task, votes.person, votes.label, 200, 21, 3)
+    newcomer = skill.confusion(longer).log_table[20]
+    np.testing.assert_allclose(newcomer, tables.log_crowd, atol=0.01)
+
+
+def test_skills_come_out_in_the_order_of_ability():
+    votes, _, ability = crowd(5, 2000)
+    known = skill.skills(votes, skill.confusion(votes))
+    assert np.corrcoef(known.skill, ability)[0, 1] > 0.95
+    assert (known.n_answers == np.bincount(votes.person)).all()
+
+
+def test_guessers_are_found_after_twenty_answers():
+    rng = np.random.default_rng(1)
+    votes, _, _ = crowd(6, 300)
+    task = np.r_[votes.task, np.arange(100)]
+    person = np.r_[votes.person, np.full(100, 20)]
+    label = np.r_[votes.label, rng.integers(0, 3, 100)]
+    more = skill.sort(task, person, label, 300, 21, 3)
+    assert skill.skills(more, skill.confusion(more)).is_lost[20]
+
+
+def test_gold_is_held_fast_while_tables_are_learnt():
+    votes, truth, _ = crowd(7, 60, n_each=3)
+    gold = np.full(60, -1)
+    gold[:40] = truth[:40]
+    with_gold, without = skill.fit(votes, gold), skill.fit(votes)
+    rest = slice(40, None)
+    assert (
+        accuracy(with_gold.posterior[rest], truth[rest])
+        >= accuracy(without.posterior[rest], truth[rest]) - 0.051
+    )
+    assert with_gold.n_gold == 40
+    assert without.n_gold == 0
+
+
+def test_with_gold_the_probabilities_mean_what_they_say():
+    votes, truth, _ = crowd(8, 1500, n_each=4)
+    gold = np.full(1500, -1)
+    gold[:50] = truth[:50]
+    posterior = skill.fit(votes, gold).posterior[50:]
+    sure = posterior.max(axis=1)
+    assert abs(sure.mean() - accuracy(posterior, truth[50:])) < 0.06
+
+
+def test_a_task_without_answers_is_open():
+    votes, _, _ = crowd(9, 30)
+    longer = skill.sort(votes.task, votes.person, votes.label, 31, 20, 3)
+    posterior = skill.fit(longer).posterior
+    assert posterior.shape == (31, 3)
+    assert posterior[30].max() < 0.6
+
+
+def test_a_choice_of_one_label_only_does_not_fail():
+    votes = skill.sort(np.array([0, 1]), np.array([0, 0]), np.array([0, 0]), 2, 1, 2)
+    assert (skill.fit(votes).posterior.argmax(axis=1) == 0).all()
+
+
+def test_rare_choices_share_one_table_and_frequent_ones_have_their_own():
+    rng = np.random.default_rng(2)
+    n_tasks, n_people = 300, 9
+    task = np.repeat(np.arange(n_tasks), n_people)
+    person = np.tile(np.arange(n_people), n_tasks)
+    frequent, rare = rng.random(n_tasks) < 0.4, rng.random(n_tasks) < 0.02
+    sees = rng.random(len(task)) < 0.45
+    chosen = [np.flatnonzero(frequent[task] & sees), np.flatnonzero(rare[task] & sees)]
+    found = skill.fit_each(task, person, chosen, n_tasks, n_people)
+    assert ((found[0] > 0.5) == frequent).mean() > 0.98
+    assert ((found[1] > 0.5) == rare).mean() > 0.98
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(["model", "committee"]), st.booleans())
+def test_one_voice_alone_never_wins_against_two_who_agree(seed, method, has_vote_part):
+    rng = np.random.default_rng(seed)
+    n_tasks, n_people, n_labels = 40, 12, int(rng.integers(2, 5))
+    truth, skill_of = rng.integers(0, n_labels, n_tasks), rng.choice([0.3, 0.99], n_people)
+    task = np.repeat(np.arange(n_tasks), 4)
+    person = np.concatenate([rng.permutation(n_people)[:4] for _ in range(n_tasks)])
+    is_right = rng.random(len(task)) < skill_of[person]
+    label = np.where(is_right, truth[task], rng.integers(0, n_labels, len(task)))
+    votes = skill.sort(task, person, label, n_tasks, n_people, n_labels)
+    fit = skill.fit(votes, method=method, has_vote_part=has_vote_part)
+    tallies = skill.counts(votes)
+    won = tallies[np.arange(n_tasks), fit.posterior.argmax(axis=1)]
+    assert (won[tallies.max(axis=1) >= 2] >= 2).all()
+    np.testing.assert_allclose(fit.posterior.sum(axis=1), 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 39))
+def test_an_agreeing_answer_never_turns_the_model_away(seed, task):
+    """A newcomer who says what the model says already leaves it there, and no less sure."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 3, 40)
+    tasks, people = np.repeat(np.arange(40), 5), np.tile(np.arange(5), 40)
+    label = np.where(rng.random(200) < 0.75, truth[tasks], rng.integers(0, 3, 200))
+    before = skill.fit(skill.sort(tasks, people, label, 40, 6, 3)).posterior[task]
+    top = int(before.argmax())
+    more = skill.sort(np.r_[tasks, task], np.r_[people, 5], np.r_[label, top], 40, 6, 3)
+    after = skill.fit(more).posterior[task]
+    assert after.argmax() == top
+    assert after[top] >= before[top] - 1e-9
