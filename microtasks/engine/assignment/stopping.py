@@ -24,6 +24,7 @@ from microtasks.core.stopping import (
 from microtasks.core.values import Answer, Consensus
 from microtasks.engine.assignment.leases import Known
 from microtasks.engine.site import Site
+from microtasks.store.assignment import stopping
 from microtasks.store.assignment.hotpath import Facts
 from microtasks.store.db import Connection
 from microtasks.store.results import contributors
@@ -69,7 +70,7 @@ def decide(
     is_full = n_answers >= answers_max
     goes_on = outcome == "sure" and not is_full and is_audited(_draw(site, facts.task_id))
     if outcome is not None and (is_full or not is_gold):
-        contributors.put_stopping(
+        stopping.put_stopping(
             connection,
             facts.task_id,
             facts.project_id,
@@ -85,7 +86,7 @@ def decide(
     if n_answers >= facts.redundancy:
         wants_all = goes_on or is_gold
         seats = answers_max if wants_all else n_answers + 1
-        contributors.open_seats(connection, facts.task_id, seats, is_soon=not wants_all)
+        stopping.open_seats(connection, facts.task_id, seats, is_soon=not wants_all)
     return None
 
 
@@ -98,7 +99,9 @@ def _asked(
     model: Mapping[str, Any],
 ) -> list[Asked]:
     """The evidence on each scale that must be sure."""
-    known = contributors.tables(connection, facts.project_id, [UUID(hex=a.contributor) for a in answers])
+    known = contributors.confusion_tables(
+        connection, facts.project_id, [UUID(hex=a.contributor) for a in answers]
+    )
     people = {who.hex: tables for who, tables, _ in known}
     lost = {who.hex: set(fields) for who, _, fields in known}
     said = [
@@ -163,7 +166,7 @@ def _model(site: Site, connection: Connection, facts: Facts) -> tuple[dict[str, 
     """The model by field, the project's redundancy, and whether the task is gold."""
     key = (site.db.url, facts.project_id)
     kept = _models.get(key)
-    found = contributors.model(connection, facts.project_id, facts.task_id, kept[0] if kept else None)
+    found = stopping.model(connection, facts.project_id, facts.task_id, kept[0] if kept else None)
     if found.made_at is None:
         return {}, found.redundancy, found.is_gold
     if found.fields is None and kept is not None:

@@ -20,7 +20,7 @@ from microtasks.core.values import Answer, Consensus
 from microtasks.engine.site import Site
 from microtasks.store.exports import reads, snapshots
 from microtasks.store.exports.snapshots import Cut
-from microtasks.store.results import consensus as stored
+from microtasks.store.results import sources
 from microtasks.store.tables import Project
 
 #: Names of contributors that are remembered: memory stays flat however many there are.
@@ -168,7 +168,7 @@ class View:
         for row in rows:
             if row["is_later"]:
                 with self.site.db.connection() as connection:
-                    tiles = stored.tiles(connection, cut.project_id, row["source"])
+                    tiles = sources.tiles(connection, cut.project_id, row["source"])
                     past = snapshots.then(connection, cut, [tile.task_id for tile in tiles])
                 if any(each.is_changed for each in past.values()):
                     made = task_type.merge_tiles(_seen(tiles, past), config)
@@ -199,7 +199,7 @@ def _as_stored(value: Any) -> Any:
     return value + 0.0 if isinstance(value, float) else value
 
 
-def _seen(tiles: Iterable[stored.TileRow], past: dict[int, snapshots.Then]) -> list[Seen]:
+def _seen(tiles: Iterable[sources.TileRow], past: dict[int, snapshots.Then]) -> list[Seen]:
     tiles = list(tiles)
     right = max((tile.x + tile.width for tile in tiles), default=0)
     bottom = max((tile.y + tile.height for tile in tiles), default=0)

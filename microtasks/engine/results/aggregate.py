@@ -18,10 +18,20 @@ from microtasks.core.values import Answer, Method
 from microtasks.engine.site import Site
 from microtasks.store import jobs
 from microtasks.store.db import Connection
-from microtasks.store.results import answer_arrays, contributors
+from microtasks.store.results import (
+    answer_arrays,
+    contributors,
+    counted_answers,
+    ground_truth,
+    reduction,
+    sources,
+)
 from microtasks.store.results import consensus as stored
 from microtasks.store.results.answer_arrays import Read
-from microtasks.store.results.consensus import Facts, Reduced, Said, TileRow
+from microtasks.store.results.consensus import Reduced
+from microtasks.store.results.counted_answers import PlainAnswer
+from microtasks.store.results.reduction import ReductionSettings
+from microtasks.store.results.sources import TileRow
 
 if TYPE_CHECKING:
     from microtasks.core.columnar import Columns
@@ -48,12 +58,12 @@ def reduce_task(site: Site, task_id: int) -> None:
     4. The same for the big image, from all its tiles. A task that is gone is nothing to do.
     """
     with site.db.connection() as connection:
-        facts = stored.facts_of_task(connection, task_id)
+        facts = reduction.settings_of_task(connection, task_id)
         if facts is None:
             return
         task_type, config = _read(facts)
-        stored.lock(connection, task_id)
-        found = stored.of_task(connection, task_id)
+        reduction.lock(connection, task_id)
+        found = counted_answers.of_task(connection, task_id)
         if found.said:
             consensus = task_type.reduce(_answers(found.said), config)
             stored.put(connection, task_id, facts.project_id, consensus, "majority")
@@ -77,7 +87,7 @@ def aggregate(site: Site, project_id: int, method: Method | None = None) -> Aggr
 def read(site: Site, project_id: int) -> Read | None:
     """Every counted answer of a project as columns; None for a type that needs more of an answer."""
     with site.db.connection() as connection:
-        facts = stored.facts_of_project(connection, project_id)
+        facts = reduction.settings_of_project(connection, project_id)
     if facts is None:
         raise NotFound("There is no such project.")
     return answer_arrays.read(site.db, project_id) if tasktypes.get(facts.task_type).columnar else None
@@ -86,10 +96,10 @@ def read(site: Site, project_id: int) -> Read | None:
 def of_columns(site: Site, project_id: int, found: Read | None, method: Method | None = None) -> Aggregated:
     """As `aggregate`, from answers that were read already (None: they are read here)."""
     with site.db.connection() as connection:
-        facts = stored.facts_of_project(connection, project_id)
+        facts = reduction.settings_of_project(connection, project_id)
         if facts is None:
             raise NotFound("There is no such project.")
-        gold = stored.gold(connection, project_id)
+        gold = ground_truth.by_task(connection, project_id)
     task_type, config = _read(facts)
     chosen = cast(Method, method or facts.method)
     tasks: _Columns | _Tasks
@@ -107,7 +117,7 @@ def of_columns(site: Site, project_id: int, found: Read | None, method: Method |
         n_tasks += len(rows)
     with site.db.connection() as connection:
         stored.forget_unanswered(connection, project_id)
-    n_sources = sum(_merge_source(site, facts, source) for source in stored.sources(site.db, project_id))
+    n_sources = sum(_merge_source(site, facts, source) for source in sources.sources(site.db, project_id))
     log.info("aggregated", extra={"project_id": project_id, "method": chosen, "n_tasks": n_tasks})
     return Aggregated(n_tasks, n_tasks - n_stored, n_sources)
 
@@ -115,7 +125,9 @@ def of_columns(site: Site, project_id: int, found: Read | None, method: Method |
 def refresh(site: Site) -> list[int]:
     """Queue a pass for each project whose model has not seen its last answers; return the jobs (clock)."""
     with site.db.connection() as connection:
-        queued = [jobs.add(connection, "aggregate", project) for project in stored.behind(connection)]
+        queued = [
+            jobs.add(connection, "aggregate", project) for project in reduction.projects_due(connection)
+        ]
     for job in queued:
         site.bell.ring(job)
     return queued
@@ -167,14 +179,14 @@ class _Tasks:
 
     def __iter__(self) -> Iterator[tuple[int, Sequence[Answer]]]:
         if self.is_read:
-            for start in range(0, len(self.ids), stored.CHUNK):
-                ids = list(self.ids[start : start + stored.CHUNK])
+            for start in range(0, len(self.ids), counted_answers.CHUNK):
+                ids = list(self.ids[start : start + counted_answers.CHUNK])
                 with self.site.db.connection() as connection:
-                    said = stored.of_tasks(connection, ids)
+                    said = counted_answers.of_tasks(connection, ids)
                 for task in ids:
                     yield task, _answers(said.get(task, ()))
             return
-        for found in stored.answered(self.site.db, self.project_id):
+        for found in counted_answers.each_task(self.site.db, self.project_id):
             self.ids.append(found.task_id)
             self.versions.append(found.version)
             yield found.task_id, _answers(found.said)
@@ -185,22 +197,22 @@ class _Tasks:
         return self.versions[bisect_left(self.ids, task)]
 
 
-def _merge_source(site: Site, facts: Facts, source: str) -> bool:
+def _merge_source(site: Site, facts: ReductionSettings, source: str) -> bool:
     """Reduce a big image from all its tiles; say whether its type can."""
     task_type, config = _read(facts)
     with site.db.connection() as connection:
-        stored.lock(connection, facts.project_id, source)
-        seen = _seen(connection, stored.tiles(connection, facts.project_id, source))
+        reduction.lock(connection, facts.project_id, source)
+        seen = _seen(connection, sources.tiles(connection, facts.project_id, source))
         consensus = task_type.merge_tiles(seen, config)
         if consensus is None:
             return False
-        stored.put_source(connection, facts.project_id, source, consensus)
+        sources.put(connection, facts.project_id, source, consensus)
     return True
 
 
 def _seen(connection: Connection, rows: Sequence[TileRow]) -> list[Seen]:
     """The tiles as the task type takes them: where they lie, where their image goes on, what was said."""
-    said = stored.of_tasks(connection, [row.task_id for row in rows])
+    said = counted_answers.of_tasks(connection, [row.task_id for row in rows])
     right = max((row.x + row.width for row in rows), default=0)
     bottom = max((row.y + row.height for row in rows), default=0)
     seen = []
@@ -211,10 +223,10 @@ def _seen(connection: Connection, rows: Sequence[TileRow]) -> list[Seen]:
     return seen
 
 
-def _read(facts: Facts) -> tuple[TaskType[Any, Any, Any], Any]:
+def _read(facts: ReductionSettings) -> tuple[TaskType[Any, Any, Any], Any]:
     task_type = tasktypes.get(facts.task_type)
     return task_type, task_type.parse_config(facts.config)
 
 
-def _answers(said: Sequence[Said]) -> list[Answer]:
+def _answers(said: Sequence[PlainAnswer]) -> list[Answer]:
     return [Answer(contributor, cast(Any, kind), value) for contributor, kind, value in said]

@@ -18,7 +18,7 @@ from microtasks.core.tasktype import TaskType
 from microtasks.engine.results import track_records
 from microtasks.engine.results.aggregate import weighing
 from microtasks.engine.site import Site
-from microtasks.store.results import answer_arrays
+from microtasks.store.results import answer_arrays, counted_answers, reduction
 from microtasks.store.results import consensus as stored
 from microtasks.store.results.answer_arrays import Read
 
@@ -69,7 +69,7 @@ def agreement(site: Site, project_id: int, found: Columns | None = None) -> dict
         return np.random.default_rng(SEED)
 
     if not task_type.columnar:
-        marked = stored.marked(site.db, project_id) if task_type.mark_columns(config) else []
+        marked = stored.mark_counts(site.db, project_id) if task_type.mark_columns(config) else []
         return {"marks": core.agreement(np.array(marked, float), rng=rng())} if marked else {}
     if found is None:
         found = weighing(site, project_id, answer_arrays.read(site.db, project_id))
@@ -113,7 +113,7 @@ def volunteers(site: Site, project_id: int, found: Read | None = None) -> list[V
     else:
         work = track_records.of_marks(site, project_id, task_type, config)
     gold: dict[str, list[float]] = defaultdict(list)
-    for contributor, said, right in stored.checks(site.db, project_id):
+    for contributor, said, right in counted_answers.each_gold_answer(site.db, project_id):
         gold[contributor].append(task_type.score(said, right, config))
     n_all = sum(mine.n_scored for mine in work.values())
     crowd = math.fsum(mine.score for mine in work.values()) / n_all if n_all else 0.0
@@ -138,7 +138,7 @@ def volunteers(site: Site, project_id: int, found: Read | None = None) -> list[V
 
 def _type(site: Site, project_id: int) -> tuple[TaskType[Any, Any, Any], Any]:
     with site.db.connection() as connection:
-        facts = stored.facts_of_project(connection, project_id)
+        facts = reduction.settings_of_project(connection, project_id)
     if facts is None:
         raise NotFound("There is no such project.")
     task_type = tasktypes.get(facts.task_type)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from microtasks.core.tasktype import TaskType
 from microtasks.engine.site import Site
-from microtasks.store.assignment import hotpath
-from microtasks.store.results import contributors
+from microtasks.store.assignment import hotpath, stopping
 
 if TYPE_CHECKING:
     from microtasks.core.columnar import Columns
@@ -40,7 +39,7 @@ def reopen(
     import numpy as np
 
     with site.db.connection() as connection:
-        stopped = contributors.stopped_as_sure(connection, project_id)
+        stopped = stopping.stopped_as_sure(connection, project_id)
     if not stopped or not posteriors:
         return 0
     number = weighing.places(one.task_id for one in stopped)
@@ -67,7 +66,7 @@ def reopen(
     ids = sorted(doubted)
     for start in range(0, len(ids), CHUNK):
         with site.db.connection() as connection:
-            n_open += contributors.reopen(
+            n_open += stopping.reopen(
                 connection, project_id, {task: doubted[task] for task in ids[start : start + CHUNK]}
             )
             hotpath.lower_head(connection, project_id)

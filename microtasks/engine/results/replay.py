@@ -17,8 +17,7 @@ from microtasks.core.values import Answer, Method
 from microtasks.engine.assignment.stopping import add_up
 from microtasks.engine.site import Site
 from microtasks.store.db import now
-from microtasks.store.results import consensus as stored
-from microtasks.store.results import contributors
+from microtasks.store.results import counted_answers, reduction, reviews
 
 #: Tasks (and answers) that are replayed at most; where answers are dear to reduce, fewer.
 MOST_TASKS, MOST_DEAR, MOST_ANSWERS = 2_000, 200, 40_000
@@ -79,14 +78,16 @@ def replay(site: Site, project_id: int, settings: Iterable[Setting] | None = Non
     4. Compare what these answers add up to with what all do, by the project's own method.
     """
     with site.db.connection() as connection:
-        facts = stored.facts_of_project(connection, project_id)
+        facts = reduction.settings_of_project(connection, project_id)
         if facts is None:
             raise NotFound("There is no such project.")
         task_type = tasktypes.get(facts.task_type)
         n_most = MOST_TASKS if task_type.columnar else MOST_DEAR
         # No task beyond what is bounded: each has at most as many answers as the project asks for, mostly.
-        ids = stored.sample(connection, project_id, min(n_most, MOST_ANSWERS // max(facts.redundancy, 1)))
-        said = stored.in_order(connection, ids)
+        ids = counted_answers.sample(
+            connection, project_id, min(n_most, MOST_ANSWERS // max(facts.redundancy, 1))
+        )
+        said = counted_answers.in_order(connection, ids)
     config = task_type.parse_config(facts.config)
     tasks = {
         task: [Answer(who, cast(Any, kind), value) for who, kind, value in said[task]]
@@ -127,7 +128,7 @@ def keep(site: Site, project_id: int) -> None:
         "made_at": now().timestamp(),
     }
     with site.db.connection() as connection:
-        contributors.put_replay(connection, project_id, facts)
+        reviews.put_replay(connection, project_id, facts)
 
 
 def is_due(made: Mapping[str, Any]) -> bool:

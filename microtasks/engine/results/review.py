@@ -21,9 +21,11 @@ from microtasks.engine.results import aggregate, quality, reopening, replay
 from microtasks.engine.results.aggregate import Aggregated
 from microtasks.engine.site import Site
 from microtasks.store import jobs
-from microtasks.store.results import consensus as stored
-from microtasks.store.results import contributors, explorer
-from microtasks.store.results.contributors import Judged, Quality, Record, Stops
+from microtasks.store.assignment import stopping
+from microtasks.store.assignment.stopping import Stops
+from microtasks.store.results import contributors, explorer, ground_truth, reduction, reviews
+from microtasks.store.results.contributors import ContributorRecord, ContributorReview
+from microtasks.store.results.reviews import Review
 
 if TYPE_CHECKING:
     from microtasks.core.columnar import Columns
@@ -57,8 +59,8 @@ def review(site: Site, project_id: int) -> Aggregated:
             project_id,
             [_judged(one, tables.get(one.contributor, {}), lost.get(one.contributor, ())) for one in seen],
         )
-        contributors.put_quality(connection, project_id, agreement, model)
-        made = contributors.quality(connection, project_id)
+        reviews.put(connection, project_id, agreement, model)
+        made = reviews.latest(connection, project_id)
     if made is None or replay.is_due(made.replay):
         replay.keep(site, project_id)
     if found and weighing and fitted.posteriors:
@@ -90,7 +92,7 @@ def weigh(site: Site, project_id: int, pseudonym: str, *, is_excluded: bool, by:
     with site.db.connection() as connection:
         found = (it.contributor for it in _all(connection, project_id))
         who = next((one for one in found if name(site, one) == pseudonym), None)
-        if who is None or not contributors.decide(connection, project_id, who, is_excluded=is_excluded):
+        if who is None or not contributors.set_excluded(connection, project_id, who, is_excluded=is_excluded):
             raise NotFound("There is no such volunteer in this project.")
         action = "volunteer.leave_out" if is_excluded else "volunteer.take_in"
         audit.note(connection, by, project_id, action, contributor=pseudonym)
@@ -111,19 +113,19 @@ class Overview:
     agreement: one figure for the project. n_disputed: tasks that wait for somebody to decide.
     """
 
-    quality: Quality | None
+    quality: Review | None
     agreement: float | None
     stops: Stops
     flip_rate: float | None
     n_disputed: int
-    records: list[tuple[str, Record]]
+    records: list[tuple[str, ContributorRecord]]
 
 
 def overview(site: Site, project_id: int, skip: int = 0, limit: int = 50) -> Overview:
     """Read agreement, stopping and a page of volunteers, those who were left out first."""
     with site.db.connection() as connection:
-        found = contributors.quality(connection, project_id)
-        stops = contributors.stops(connection, project_id)
+        found = reviews.latest(connection, project_id)
+        stops = stopping.counts(connection, project_id)
         n_disputed = explorer.n_disputed(connection, project_id)
         rows = contributors.page(connection, project_id, skip, limit)
     one = quality.overall(found.agreement) if found else None
@@ -132,15 +134,15 @@ def overview(site: Site, project_id: int, skip: int = 0, limit: int = 50) -> Ove
     return Overview(found, one, stops, rate, n_disputed, records)
 
 
-def _all(connection: Any, project_id: int) -> Iterator[Record]:
+def _all(connection: Any, project_id: int) -> Iterator[ContributorRecord]:
     after = None
     while rows := contributors.records(connection, project_id, after):
         yield from rows
         after = rows[-1].contributor
 
 
-def _judged(one: quality.Volunteer, tables: Mapping[str, Any], lost: Sequence[str]) -> Judged:
-    return Judged(
+def _judged(one: quality.Volunteer, tables: Mapping[str, Any], lost: Sequence[str]) -> ContributorReview:
+    return ContributorReview(
         UUID(hex=one.contributor),
         one.n_answers,
         one.skill,
@@ -168,9 +170,9 @@ class _Fitted:
     posteriors: dict[str, Any]
 
 
-def _facts(site: Site, project_id: int) -> tuple[stored.Facts, TaskType[Any, Any, Any], Any]:
+def _facts(site: Site, project_id: int) -> tuple[reduction.ReductionSettings, TaskType[Any, Any, Any], Any]:
     with site.db.connection() as connection:
-        facts = stored.facts_of_project(connection, project_id)
+        facts = reduction.settings_of_project(connection, project_id)
     if facts is None:
         raise NotFound("There is no such project.")
     task_type = tasktypes.get(facts.task_type)
@@ -185,7 +187,7 @@ def _fit(site: Site, project_id: int, found: Columns | None) -> _Fitted:
     if facts.stop_rule != "confidence" or found is None:
         return result
     with site.db.connection() as connection:
-        gold = stored.gold(connection, project_id)
+        gold = ground_truth.by_task(connection, project_id)
     import numpy as np
 
     from microtasks.core.consensus import skill

@@ -12,6 +12,7 @@ from microtasks.core.suspicion import Record
 from microtasks.core.tasktype import TaskType
 from microtasks.engine.site import Site
 from microtasks.store.results import consensus as stored
+from microtasks.store.results import counted_answers
 from microtasks.store.results.answer_arrays import Read
 
 Score = Callable[[Any, Any], float]
@@ -100,7 +101,7 @@ def of_marks(site: Site, project_id: int, task_type: TaskType[Any, Any, Any], co
     n_of: Counter[int] = Counter()
     said_of: Counter[tuple[int, str]] = Counter()
     marks_of: dict[int, list[int]] = defaultdict(list)
-    for answer in stored.timed(site.db, project_id):
+    for answer in counted_answers.each_timed_answer(site.db, project_id):
         mine = work[answer.contributor]
         mine.n_answers += 1
         if answer.seconds is not None:

@@ -18,7 +18,7 @@ from microtasks.engine.assignment.leases import Known, known, open_token
 from microtasks.engine.site import Site
 from microtasks.store.assignment import answers as said
 from microtasks.store.imports import media
-from microtasks.store.results import consensus
+from microtasks.store.results import reduction
 
 LEASES_MAX = 20
 
@@ -102,7 +102,7 @@ def tell(site: Site, contributor: UUID, leases: Sequence[str]) -> list[Feedback]
             told = said.tell(connection, contributor, project_id, task_ids)
             if not told:
                 continue
-            facts = consensus.facts_of_project(connection, project_id)
+            facts = reduction.settings_of_project(connection, project_id)
             assert facts is not None  # noqa: S101  (its answers were just read)
             settled = [it.task_id for it in told.values() if it.is_settled and it.gold is None]
             others = said.counted(connection, settled)

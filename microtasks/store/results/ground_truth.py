@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microtasks.store.db import Connection
+
+if TYPE_CHECKING:
+    pass
+import json
 
 
 def known(connection: Connection, project_id: int) -> dict[int, dict[str, Any]]:
@@ -36,3 +39,12 @@ def _read(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None  # a column of that name with something else in it
+
+
+def by_task(connection: Connection, project_id: int) -> dict[int, dict[str, Any]]:
+    """The known right values by task."""
+    return dict(
+        connection.execute(
+            "SELECT task_id, value FROM task_gold WHERE project_id = %s", (project_id,)
+        ).fetchall()
+    )

@@ -11,7 +11,7 @@ from builders import NO, YES, ProjectRow, answers, contributor, media, project, 
 from microtasks.core.values import Answer
 from microtasks.engine.results.aggregate import aggregate, reduce_task, refresh
 from microtasks.engine.site import Site
-from microtasks.store.results import answer_arrays
+from microtasks.store.results import answer_arrays, counted_answers
 from microtasks.store.results import consensus as stored
 from microtasks.tasktypes import get
 
@@ -63,7 +63,7 @@ def test_majority_of_a_project_is_what_each_task_alone_gives(site: Site) -> None
     config = question.parse_config({"fields": [{"id": "answer", "choices": [{"id": "yes"}, {"id": "no"}]}]})
     for task in made:
         with site.db.connection() as connection:
-            said = stored.of_task(connection, task).said
+            said = counted_answers.of_task(connection, task).said
         alone = question.reduce([Answer(*one) for one in said], config)
         found = row(site, task)
         assert (found["value"], found["agreement"], found["confidence"], found["is_tied"]) == (
@@ -99,7 +99,7 @@ def test_aggregate_leaves_alone_what_was_answered_since_it_was_read(site: Site) 
     (task,) = tasks(site, of, 1)
     answers(site, of, task, [YES])
     with site.db.connection() as connection:
-        old = stored.of_task(connection, task)
+        old = counted_answers.of_task(connection, task)
     answers(site, of, task, [NO])
     consensus = get("tagging").reduce(
         [], get("tagging").parse_config({"tags": [{"id": "a"}]})

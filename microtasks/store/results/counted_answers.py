@@ -1,0 +1,165 @@
+"""The counted answers that consensus and reviews rest on, read a chunk of tasks at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from microtasks.store.db import Connection, Database
+
+if TYPE_CHECKING:
+    pass
+
+
+CHUNK = 1_000
+
+
+#: contributor (hexadecimal), kind, value
+PlainAnswer = tuple[str, str, dict[str, Any] | None]
+
+
+class TaskAnswers(NamedTuple):
+    """One task's counted answers. version: grows with every answer and every revision."""
+
+    task_id: int
+    said: list[PlainAnswer]
+    version: int
+
+
+def each_task(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[TaskAnswers]:
+    """Every task of the project that has a counted answer, by id, with them."""
+    after = 0
+    while True:
+        with db.connection() as connection:
+            rows = connection.execute(
+                "SELECT id FROM task WHERE project_id = %s AND id > %s AND n_answers > 0"
+                " ORDER BY id LIMIT %s",
+                (project_id, after, chunk),
+            ).fetchall()
+            ids = [int(row[0]) for row in rows]
+            found = _by_task(connection, ids)
+        yield from found
+        if len(ids) < chunk:
+            return
+        after = ids[-1]
+
+
+def sample(connection: Connection, project_id: int, n: int) -> list[int]:
+    """Up to n tasks that have all their answers, two at least: spread evenly over the project."""
+    return [
+        int(row[0])
+        for row in connection.execute(
+            """WITH done AS (SELECT id, row_number() OVER (ORDER BY id) - 1 AS nth, count(*) OVER () AS n
+                             FROM task WHERE project_id = %(project)s AND n_answers >= 2
+                               AND retirement_reason IN ('consensus', 'redundancy'))
+               SELECT id FROM done WHERE nth * %(wanted)s / n <> (nth - 1) * %(wanted)s / n OR nth = 0
+               ORDER BY id LIMIT %(wanted)s""",
+            {"project": project_id, "wanted": n},
+        )
+    ]
+
+
+def in_order(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[PlainAnswer]]:
+    """Counted answers of these tasks that weigh, each task's in the order in which they came."""
+    found: dict[int, list[PlainAnswer]] = {}
+    for task_id, contributor, kind, value in connection.execute(
+        "SELECT a.task_id, a.contributor_id, a.kind, a.value FROM answer a"
+        " LEFT JOIN contributor_record r"
+        " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
+        " WHERE a.task_id = ANY(%s) AND a.status = 'counted' AND r.is_excluded IS NOT TRUE"
+        " ORDER BY a.task_id, a.id",
+        (list(task_ids),),
+    ):
+        found.setdefault(task_id, []).append((contributor.hex, kind, value))
+    return found
+
+
+def of_task(connection: Connection, task_id: int) -> TaskAnswers:
+    """One task's counted answers."""
+    found = _by_task(connection, [task_id])
+    return found[0] if found else TaskAnswers(task_id, [], 0)
+
+
+def _by_task(connection: Connection, ids: Sequence[int]) -> list[TaskAnswers]:
+    """Counted answers of these tasks, by task; tasks without any are left out.
+
+    Those of contributors who were left out count for the version, but are not among what was said.
+    """
+    found: dict[int, TaskAnswers] = {}
+    if ids:
+        for task_id, contributor, kind, value, revision, is_excluded in connection.execute(
+            "SELECT a.task_id, a.contributor_id, a.kind, a.value, a.revision, r.is_excluded FROM answer a"
+            " LEFT JOIN contributor_record r"
+            " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
+            " WHERE a.task_id = ANY(%s) AND a.status = 'counted' ORDER BY a.task_id, a.contributor_id",
+            (list(ids),),
+        ):
+            task = found.setdefault(task_id, TaskAnswers(task_id, [], 0))
+            if not is_excluded:
+                task.said.append((contributor.hex, kind, value))
+            found[task_id] = task._replace(version=task.version + revision)
+    return [found[task_id] for task_id in sorted(found)]
+
+
+class TimedAnswer(NamedTuple):
+    """One counted answer with its time. task_value: the task's consensus, None where there is none.
+
+    is_excluded: of a contributor who was left out.
+    """
+
+    task_id: int
+    contributor: str
+    kind: str
+    value: dict[str, Any] | None
+    seconds: float | None
+    task_value: dict[str, Any] | None
+    is_excluded: bool
+
+
+def each_timed_answer(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[TimedAnswer]:
+    """Every counted answer of a project, by task and contributor, beside the task's consensus."""
+    after = 0
+    while True:
+        with db.connection() as connection:
+            ids = [
+                int(row[0])
+                for row in connection.execute(
+                    "SELECT id FROM task WHERE project_id = %s AND id > %s AND n_answers > 0"
+                    " ORDER BY id LIMIT %s",
+                    (project_id, after, chunk),
+                )
+            ]
+            rows = connection.execute(
+                "SELECT a.task_id, a.contributor_id, a.kind, a.value, a.seconds_spent, s.value,"
+                " coalesce(r.is_excluded, false) FROM answer a"
+                " LEFT JOIN consensus s ON s.task_id = a.task_id"
+                " LEFT JOIN contributor_record r"
+                " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
+                " WHERE a.task_id = ANY(%s) AND a.status = 'counted' ORDER BY a.task_id, a.contributor_id",
+                (ids,),
+            ).fetchall()
+        for task_id, contributor, kind, value, seconds, task_value, is_excluded in rows:
+            yield TimedAnswer(task_id, contributor.hex, kind, value, seconds, task_value, is_excluded)
+        if len(ids) < chunk:
+            return
+        after = ids[-1]
+
+
+def each_gold_answer(db: Database, project_id: int) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Every answer to a known task, also those that were checks only: contributor, value, right value."""
+    with db.connection() as connection:
+        return [
+            (contributor.hex, value, by_task)
+            for contributor, value, by_task in connection.execute(
+                "SELECT a.contributor_id, a.value, g.value FROM task_gold g"
+                " JOIN answer a ON a.task_id = g.task_id WHERE g.project_id = %s"
+                " AND a.status IN ('counted', 'check') AND a.value IS NOT NULL"
+                " ORDER BY a.task_id, a.contributor_id",
+                (project_id,),
+            )
+        ]
+
+
+def of_tasks(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[PlainAnswer]]:
+    """Counted answers of these tasks; tasks without any are left out."""
+    return {found.task_id: found.said for found in _by_task(connection, task_ids)}
