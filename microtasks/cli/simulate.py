@@ -60,7 +60,9 @@ def simulate(slug: str, n: int, accuracy: float, seed: int, url: str | None) -> 
         people = engine.volunteers(n, accuracy, seed)
         wanted = _wanted(base, slug)
         counts = _work(base, slug, people, right, wanted)
-        lines = {name: counts[name] for name in ("counted", "surplus", "duplicate", "rejected", "errors")}
+        lines: dict[str, int | str] = {
+            name: counts[name] for name in ("counted", "surplus", "duplicate", "rejected", "errors")
+        }
         if right:
             compared = engine.compare(site, slug, right)
             lines["consensus"] = compared.n_with_consensus
@@ -246,7 +248,6 @@ def _address(site: Site, url: str | None) -> Iterator[str]:
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", 0, create_app(site=site), threaded=True, request_handler=Quiet)
-    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -100,8 +100,12 @@ def started(settings: Settings, whole: Supervisor) -> Iterator[Settings]:
         parts.append(whole.add(Part(name, lambda: start()[0], end_signal, process=process)))
         return url
 
+    def remove_socket_folders() -> None:
+        for url in found.values():
+            servers.remove_socket_folder(url)
+
     with contextlib.ExitStack() as stack:
-        stack.callback(lambda: [servers.remove_socket_folder(url) for url in found.values()])
+        stack.callback(remove_socket_folders)
         stack.callback(whole.stop, parts, 20)
         stack.callback((data / "running.json").unlink, missing_ok=True)
         if not settings.redis_url:

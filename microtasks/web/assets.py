@@ -15,6 +15,7 @@ from pathlib import Path
 
 from flask import Blueprint, Flask, Response, abort, current_app, url_for
 from flask import request as http
+from werkzeug.wrappers import Response as BaseResponse
 
 from microtasks import tasktypes
 
@@ -89,7 +90,7 @@ def asset(name: str) -> str:
 
 
 @blueprint.get("/static/<tag>/<path:name>")
-def get(tag: str, name: str) -> Response:
+def get(tag: str, name: str) -> BaseResponse:
     """Send the asset. A page from before an update asks for an old tag: it gets the present one, not kept."""
     found = _all().get(name)
     if found is None:
@@ -105,7 +106,7 @@ def get(tag: str, name: str) -> Response:
 
 
 @blueprint.get("/sw.js")
-def service_worker() -> Response:
+def service_worker() -> BaseResponse:
     """The service worker; from the root, so that it may serve /p/, and asked for anew each time."""
     return get("", WORKER)
 

@@ -56,10 +56,10 @@ def init_app(app: Flask) -> None:
     site: Site = app.extensions["microtasks"]
     settings = site.settings
     app.session_interface = PageSessions()
-    app.ensure_sync = lambda view: view  # type: ignore[method-assign]  # no view is async: do not ask each time
+    app.ensure_sync = lambda view: view  # type: ignore[method-assign,assignment]  # no view is async: do not ask each time
     app.extensions["networks"] = limits.Networks(site.db, settings)
     headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
-    app.wsgi_app = secured(app.wsgi_app, headers)  # type: ignore[method-assign]
+    app.wsgi_app = secured(app.wsgi_app, headers)  # type: ignore[method-assign,assignment]
     app.before_request(limit_body)
     app.before_request(refuse_forgery)
     app.after_request(finish)

@@ -24,7 +24,7 @@ DEFAULT = "en"
 LANGUAGE_COOKIE = "lang"
 #: Code -> the language's name in itself, for the switch.
 LANGUAGES = {DEFAULT: "English"} | {
-    folder.name: Locale.parse(folder.name).get_display_name().capitalize()
+    folder.name: str(Locale.parse(folder.name).get_display_name()).capitalize()
     for folder in sorted(FOLDER.iterdir())
     if (folder / "LC_MESSAGES/messages.po").is_file()
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from microtasks import __version__
 from microtasks.web.api import models
@@ -129,9 +129,11 @@ def document() -> dict[str, Any]:
     used: list[type[BaseModel]] = [models.ErrorOut]
     for operation in OPERATIONS:
         used += [model for model in (operation.body, operation.reply) if model is not None]
-    inputs = [(model, "validation") for model in used if issubclass(model, models.In)]
-    outputs = [(model, "serialization") for model in used if issubclass(model, models.Out)]
-    _, schemas = models_json_schema([*inputs, *outputs], ref_template=REF)  # type: ignore[arg-type]
+    schemas_of: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        *((model, "validation") for model in used if issubclass(model, models.In)),
+        *((model, "serialization") for model in used if issubclass(model, models.Out)),
+    ]
+    _, schemas = models_json_schema(schemas_of, ref_template=REF)
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)

@@ -27,8 +27,8 @@ class UploadRequest(Request):
 
     _folder: Path | None = None
 
-    @property
-    def max_form_parts(self) -> int | None:
+    @property  # type: ignore[misc]  # nobody sets it on our requests
+    def max_form_parts(self) -> int | None:  # type: ignore[override]
         site: Site = current_app.extensions["microtasks"]
         return site.settings.max_batch_files + 20 if self.endpoint in TAKE_FILES else 5_000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Any
 
 from flask import Response, redirect, render_template, url_for
 from flask import request as http
@@ -92,10 +93,7 @@ def _charts(project: Project, found: Dashboard) -> list[Chart]:
             _("Tasks by the agreement of their consensus. On the left the disputed ones."),
             (_("Agreement"), _("Tasks")),
             _tenths(found.agreement),
-            links=[
-                url_for("explorer.tasks", slug=project.slug, **{"from": 10 * n, "to": 10 * n + 10})
-                for n in range(BINS)
-            ],
+            links=[url_for("explorer.tasks", slug=project.slug, **_percent_of_bin(n)) for n in range(BINS)],
         ),
         Chart(
             "tasks",
@@ -138,6 +136,11 @@ def _charts(project: Project, found: Dashboard) -> list[Chart]:
             )
         )
     return charts
+
+
+def _percent_of_bin(n: int) -> dict[str, Any]:
+    """The explorer's filter for the n-th bar of agreement, 0 to 9; `from` cannot be written as a keyword."""
+    return {"from": 10 * n, "to": 10 * n + 10}
 
 
 def _tenths(bins: list[int]) -> list[tuple[str, float]]:
