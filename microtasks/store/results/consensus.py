@@ -1,7 +1,6 @@
-"""What the answers add up to, stored: one row a task, one a tiled big image; and the answers it rests on.
+"""What the answers to each task add up to, stored: one row a task.
 
-Reads are by key, a chunk each in its own short transaction: memory holds one chunk, and a long read slows
-nobody down. Writes leave alone what has had a new answer since it was read.
+Writes leave alone what has had a new answer since it was read.
 """
 
 from __future__ import annotations

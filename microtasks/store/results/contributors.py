@@ -1,4 +1,4 @@
-"""Contributors' standing in a project, what the last review found, what "stop when sure" said of tasks."""
+"""Contributors' records in a project: how much and how well they work, and whether they are excluded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RECORD = (
 
 
 def is_excluded(connection: Connection, project_id: int, contributor: UUID) -> bool:
-    """Do this contributor's answers weigh nothing in the project?"""
+    """Is this contributor excluded from the project's consensus?"""
     row = connection.execute(
         "SELECT is_excluded FROM contributor_record WHERE project_id = %s AND contributor_id = %s",
         (project_id, contributor),
@@ -28,7 +28,7 @@ def is_excluded(connection: Connection, project_id: int, contributor: UUID) -> b
 
 
 def excluded(connection: Connection, project_id: int) -> set[str]:
-    """Contributors (hexadecimal) whose answers weigh nothing in the project."""
+    """Contributors (hexadecimal) who are excluded from the project's consensus."""
     rows = connection.execute(
         "SELECT contributor_id FROM contributor_record WHERE project_id = %s AND is_excluded", (project_id,)
     )
@@ -52,7 +52,7 @@ class ContributorRecord(NamedTuple):
 def records(
     connection: Connection, project_id: int, after: UUID | None = None, limit: int = CHUNK
 ) -> list[ContributorRecord]:
-    """Contributors of a project by id; those left out and those with a habit are no exception."""
+    """Contributors of a project by id, excluded ones included."""
     rows = connection.execute(
         _RECORD + " AND contributor_id > %s ORDER BY contributor_id LIMIT %s",
         (project_id, after or UUID(int=0), limit),
@@ -61,7 +61,7 @@ def records(
 
 
 def page(connection: Connection, project_id: int, skip: int, limit: int) -> list[ContributorRecord]:
-    """Contributors for a page: those with a habit or left out first, then who gave most."""
+    """Contributors for a page: excluded and suspicious ones first, then those who gave most."""
     rows = connection.execute(
         _RECORD
         + " ORDER BY is_excluded DESC, habits = '[]', n_answers DESC, contributor_id OFFSET %s LIMIT %s",
@@ -71,7 +71,7 @@ def page(connection: Connection, project_id: int, skip: int, limit: int) -> list
 
 
 def set_excluded(connection: Connection, project_id: int, contributor: UUID, *, is_excluded: bool) -> bool:
-    """Store the owner's word on a contributor; False when they have no record."""
+    """Store the owner's decision on a contributor; False when they have no record."""
     return (
         connection.execute(
             "UPDATE contributor_record SET is_excluded = %s, decided_by = 'owner', updated_at = now()"
@@ -92,7 +92,7 @@ class ContributorReview(NamedTuple):
     n_gold: int
     seconds: float | None
     habits: Sequence[str]
-    confusion_tables: Mapping[str, Any]
+    tables: Mapping[str, Any]
     lost: Sequence[str]
 
 

@@ -1,15 +1,15 @@
-"""The counted answers that consensus and reviews rest on, read a chunk of tasks at a time."""
+"""The counted answers that consensus and reviews rest on, read a chunk of tasks at a time.
+
+Reads are by key, a chunk each in its own short transaction: memory holds one chunk, and a long read slows
+nobody down.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from microtasks.store.db import Connection, Database
-
-if TYPE_CHECKING:
-    pass
-
 
 CHUNK = 1_000
 
@@ -149,8 +149,8 @@ def each_gold_answer(db: Database, project_id: int) -> list[tuple[str, dict[str,
     """Every answer to a known task, also those that were checks only: contributor, value, right value."""
     with db.connection() as connection:
         return [
-            (contributor.hex, value, by_task)
-            for contributor, value, by_task in connection.execute(
+            (contributor.hex, value, gold)
+            for contributor, value, gold in connection.execute(
                 "SELECT a.contributor_id, a.value, g.value FROM task_gold g"
                 " JOIN answer a ON a.task_id = g.task_id WHERE g.project_id = %s"
                 " AND a.status IN ('counted', 'check') AND a.value IS NOT NULL"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import Any
 
 from microtasks.store.db import Connection
-
-if TYPE_CHECKING:
-    pass
-import json
 
 
 def known(connection: Connection, project_id: int) -> dict[int, dict[str, Any]]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
 from microtasks.core.values import Consensus
 from microtasks.store.db import Connection, Database
-
-if TYPE_CHECKING:
-    pass
 from microtasks.store.results.counted_answers import CHUNK
 
 
