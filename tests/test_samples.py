@@ -104,7 +104,6 @@ def test_the_samples_become_three_published_projects(site: Site) -> None:
     with site.db.session() as session:
         for slug in slugs:
             project = projects.by_slug(session, slug)
-            assert project.id is not None
             assert project.state == "published"
             assert project.account_id is not None
             found[slug] = (project.task_type, projects.progress(session, project.id)["tasks"], project.id)

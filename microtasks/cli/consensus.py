@@ -112,7 +112,6 @@ def aggregate(slug: str, method: str | None) -> None:
     with open_cli_site() as site:
         with site.db.session() as session:
             found = projects.by_slug(session, slug)
-        assert found.id is not None  # noqa: S101  (stored)
         done = engine.aggregate(site, found.id, cast("Method | None", method))
     click.echo(f"{done.n_tasks - done.n_left} tasks, method {method or found.method}.", err=True)
     if done.n_sources:

@@ -92,7 +92,7 @@ def create(
         except ConfigInvalid as error:
             raise Failure(_listed(error.message, error.details.get("problems", []))) from None
         if publish:
-            projects.publish(site, _id(made), allow_empty=True)
+            projects.publish(site, made.id, allow_empty=True)
     click.echo(made.slug)
 
 
@@ -104,8 +104,8 @@ def list_projects(as_json: bool) -> None:
 
     with open_cli_site() as site, site.db.session() as session:
         found = projects.all_projects(session)
-        progress = projects.progress_of(session, [_id(item) for item in found])
-    facts = [_facts(item, progress[_id(item)]) for item in found]
+        progress = projects.progress_of(session, [item.id for item in found])
+    facts = [_facts(item, progress[item.id]) for item in found]
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
@@ -137,7 +137,7 @@ def show(slug: str, as_json: bool) -> None:
 
     with open_cli_site() as site, site.db.session() as session:
         found = projects.by_slug(session, slug)
-        facts = _facts(found, projects.progress(session, _id(found)))
+        facts = _facts(found, projects.progress(session, found.id))
     facts |= {
         name: getattr(found, name)
         for name in (
@@ -205,7 +205,7 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
 
     with open_cli_site() as site:
         with site.db.session() as session:
-            project_id = _id(projects.by_slug(session, slug))
+            project_id = projects.by_slug(session, slug).id
         uploads = [importing.Upload(name, path) for name, path in _files(files)]
         if not uploads:
             raise Failure("There is no file in this folder.")
@@ -403,11 +403,6 @@ def _facts(project: Project, progress: dict[str, int]) -> dict[str, Any]:
         "state": project.state,
         "progress": progress,
     }
-
-
-def _id(project: Project) -> int:
-    assert project.id is not None  # noqa: S101  (it is stored)
-    return project.id
 
 
 def _listed(message: str, problems: list[dict[str, str]]) -> str:

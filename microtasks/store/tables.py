@@ -5,7 +5,8 @@ for schema, administration and migrations. Its tables have no foreign key to `pr
 lock that one row for all volunteers at once; `task_id` leads there. Nor have `task` and `task_content` keys
 to their project, batch and task: checked row by row, they took three fifths of the database's time in an
 import. An import holds the project's row instead, and triggers (`deletion.sql`) do what the keys did, a
-statement at a time. Table models do not validate: never build one from client data.
+statement at a time. Table models do not validate: never build one from client data. A
+row is handed out only after it was flushed: its id is a number, never None.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ class Account(SQLModel, table=True):
     """An owner. A password is optional: a one-time link always works."""
 
     __table_args__ = (Index("uq_account_email", text("lower(email)"), unique=True),)
-    id: int | None = _id()
+    id: int = _id()
     email: str = _text()
     password_hash: str | None = Field(default=None, repr=False, sa_column=Column(Text))  # argon2id
     is_operator: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
@@ -150,7 +151,7 @@ class Project(SQLModel, table=True):
         CheckConstraint("answers_min BETWEEN 1 AND redundancy", name="answers_min_range"),
         CheckConstraint("gold_share BETWEEN 0 AND 0.5", name="gold_share_range"),
     )
-    id: int | None = _id()
+    id: int = _id()
     account_id: int | None = _big("account.id", null=True, cascade=False)
     slug: str = _text()
     name: str = _text()
@@ -207,7 +208,7 @@ class Invitation(SQLModel, table=True):
         Index(None, "project_id"),
         _one_of("role", "collaborator", "reviewer", "researcher"),
     )
-    id: int | None = _id()
+    id: int = _id()
     token_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     project_id: int = _big("project.id")
     role: str = _text()
@@ -227,7 +228,7 @@ class ApiToken(SQLModel, table=True):
         Index(None, "account_id"),
         _one_of("scope", "read", "import", "manage"),
     )
-    id: int | None = _id()
+    id: int = _id()
     token_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     account_id: int = _big("account.id")
     project_id: int | None = _big("project.id", null=True)  # for this project alone
@@ -242,7 +243,7 @@ class Audit(SQLModel, table=True):
     """Who changed what in a project, written with the change. Kept when the project is gone."""
 
     __table_args__ = (Index(None, "project_id", "id"),)
-    id: int | None = _id()
+    id: int = _id()
     at: datetime | None = _time(now=True)
     project_id: int | None = _big(null=True)
     account_id: int | None = _big("account.id", null=True, cascade=False)  # None: the command line
@@ -294,7 +295,7 @@ class Batch(SQLModel, table=True):
     """
 
     __table_args__ = (Index(None, "project_id"), _one_of("state", *BATCH_STATES))
-    id: int | None = _id()
+    id: int = _id()
     project_id: int = _big("project.id")
     state: str = _text("queued")
     phase: str = _text("received")  # received, checked, derived, ready
@@ -340,7 +341,7 @@ class Restoration(SQLModel, table=True):
         Index(None, "account_id"),
         _one_of("state", "staged", "queued", "running", "done", "failed"),
     )
-    id: int | None = _id()
+    id: int = _id()
     account_id: int = _big("account.id")
     state: str = _text("staged")
     label: str = _text("")  # the file's name; never a path of ours
@@ -361,7 +362,7 @@ class BatchFailure(SQLModel, table=True):
 
     __tablename__ = "batch_failure"
     __table_args__ = (UniqueConstraint("batch_id", "row_no", "name"),)
-    id: int | None = _id()
+    id: int = _id()
     batch_id: int = _big("batch.id")
     row_no: int = Field()  # 1-based line of the table, or entry of the ZIP
     name: str = _text("")
@@ -375,7 +376,7 @@ class Media(SQLModel, table=True):
         UniqueConstraint("sha256"),
         CheckConstraint("width > 0 AND height > 0", name="size_positive"),
     )
-    id: int | None = _id()
+    id: int = _id()
     sha256: str = _text()  # of the original's bytes; names the stored file
     mime: str = _text()
     width: int = Field()
@@ -402,7 +403,7 @@ class Task(SQLModel, table=True):
         Index(None, "project_id", "id"),
         {"postgresql_with": {"fillfactor": "80"}},
     )
-    id: int | None = _id()
+    id: int = _id()
     project_id: int = _big()
     pos: int = _big()
     redundancy: int = Field(sa_column=Column(SmallInteger, nullable=False))
@@ -498,7 +499,7 @@ class Answer(SQLModel, table=True):
         Index(None, "project_id", "id"),
         Index(None, "contributor_id", "project_id", "id"),
     )
-    id: int | None = _id()
+    id: int = _id()
     project_id: int = _big()
     task_id: int = _big("task.id")
     contributor_id: UUID = Field()
@@ -539,7 +540,7 @@ class Report(SQLModel, table=True):
     """A volunteer says that something is wrong with an item."""
 
     __table_args__ = (UniqueConstraint("task_id", "contributor_id"), Index(None, "project_id"))
-    id: int | None = _id()
+    id: int = _id()
     project_id: int = _big("project.id")
     task_id: int = _big("task.id")
     contributor_id: UUID = Field()
@@ -610,7 +611,7 @@ class ExpertDecision(SQLModel, table=True):
         _one_of("choice", "consensus", "answer", "own", "none", "taken_back"),
         CheckConstraint("(account_id IS NULL) = (expert IS NOT NULL)", name="one_expert"),
     )
-    id: int | None = _id()
+    id: int = _id()
     task_id: int = _big("task.id")
     account_id: int | None = _big("account.id", null=True, cascade=False)
     # of one that came with a package: the expert's pseudonym there, and their role
@@ -691,7 +692,7 @@ class Claim(SQLModel, table=True):
         Index("uq_claim_email", text("lower(email)"), unique=True),
         Index(None, "contributor_id"),
     )
-    id: int | None = _id()
+    id: int = _id()
     email: str = _text()
     contributor_id: UUID = Field()
     created_at: datetime | None = _time(now=True)
@@ -728,7 +729,7 @@ class Mail(SQLModel, table=True):
         _one_of("state", "queued", "sending", "sent", "filed", "failed"),
         Index("ix_mail_waiting", "due_at", postgresql_where=text("state IN ('queued', 'sending')")),
     )
-    id: int | None = _id()
+    id: int = _id()
     recipient: str = _text()
     subject: str = _text()
     body: str = _text("")
@@ -766,7 +767,7 @@ class Team(SQLModel, table=True):
     """A class or a group that counts together. Whoever has the code may join and see the totals."""
 
     __table_args__ = (UniqueConstraint("code"), Index(None, "contributor_id"), Index(None, "account_id"))
-    id: int | None = _id()
+    id: int = _id()
     code: str = _text()
     name: str = _text()
     contributor_id: UUID | None = Field(default=None)  # a volunteer made it, or
@@ -788,7 +789,7 @@ class TeamMember(SQLModel, table=True):
             postgresql_where=text("left_at IS NULL"),
         ),
     )
-    id: int | None = _id()
+    id: int = _id()
     team_id: int = _big("team.id")
     contributor_id: UUID = Field()
     joined_at: datetime | None = _time(now=True)
@@ -803,7 +804,7 @@ class Job(SQLModel, table=True):
         Index("uq_job_waiting", "name", "target_id", unique=True, postgresql_where=text("state = 'queued'")),
         Index("ix_job_unfinished", "state", postgresql_where=text("state IN ('queued', 'running')")),
     )
-    id: int | None = _id()
+    id: int = _id()
     name: str = _text()  # on the allow-list in store/queue.py
     target_id: int = _big()  # what it is about: a batch, a project
     state: str = _text("queued")
@@ -823,7 +824,7 @@ class Export(SQLModel, table=True):
         _one_of("state", "queued", "running", "done", "failed", "expired"),
         CheckConstraint("state <> 'done' OR folder <> ''", name="done_has_file"),
     )
-    id: int | None = _id()
+    id: int = _id()
     project_id: int = _big("project.id")
     account_id: int | None = _big("account.id", null=True, cascade=False)  # None: the command line
     state: str = _text("queued")  # expired: done, and its file thrown away

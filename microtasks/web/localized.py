@@ -31,7 +31,7 @@ def cards(found: list[Card]) -> list[Card]:
             project=project(card.project),
             languages=(
                 card.project.language,
-                *project_translations.languages(card.project, known[card.project.id or 0]),
+                *project_translations.languages(card.project, known[card.project.id]),
             ),
         )
         for card in found
@@ -43,7 +43,7 @@ def texts_of(found: Project) -> Texts:
     language = _language()
     if project_translations.base(found.language) == language:
         return {}
-    texts = _read([found])[found.id or 0].get(language, {})
+    texts = _read([found])[found.id].get(language, {})
     return texts if texts and project_translations.is_whole(found, texts) else {}
 
 
@@ -54,7 +54,7 @@ def _language() -> str:
 def _read(found: list[Project]) -> dict[int, Translated]:
     """What is translated of these projects, asked for once a request."""
     known: dict[int, Translated] = g.setdefault("translated", {})
-    ids = [it.id for it in found if it.id is not None and it.id not in known]
+    ids = [it.id for it in found if it.id not in known]
     if ids:
         with current_site().db.connection() as connection:
             read = translations.of(connection, ids)

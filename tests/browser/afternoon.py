@@ -289,6 +289,6 @@ def come(site: Site, address: str) -> None:
     assert not counts["errors"] and not counts["rejected"], counts.examples
     with site.db.session() as session:
         project = projects.by_slug(session, "an-afternoon")
-        done = projects.progress(session, project.id or 0)
+        done = projects.progress(session, project.id)
     assert done["retired"] == N and done["contributors"] >= 2
-    aggregate.aggregate(site, project.id or 0)
+    aggregate.aggregate(site, project.id)

@@ -201,7 +201,6 @@ def finish(site: Site, address: str) -> None:
         volunteers._volunteer(address, OWNED, person, right, volunteers.Counts(), threading.Event())
     with site.db.session() as session:
         project = projects.by_slug(session, OWNED)
-    assert project.id is not None
     aggregate.aggregate(site, project.id)
 
 

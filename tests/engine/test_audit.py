@@ -35,7 +35,6 @@ def log(site: Site, project_id: int) -> list[tuple[str | None, str, dict[str, An
 def test_a_project_s_life_is_noted_with_what_was_before_and_after(site: Site) -> None:
     ada = builders.account(site)
     made = projects.create(site, ada, form())
-    assert made.id is not None
     projects.update(site, made.id, form(name="Old craters", redundancy=7), by=ada)
     projects.update(site, made.id, form(name="Old craters", redundancy=7), by=ada)  # changes nothing
     projects.publish(site, made.id, allow_empty=True)  # by the command line

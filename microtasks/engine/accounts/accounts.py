@@ -41,7 +41,7 @@ def create_owner(site: Site, email: str, *, is_operator: bool | None = None) -> 
         if account.disabled_at is not None:
             raise Forbidden(f"The account {email} was disabled.")
         lifetime = timedelta(minutes=site.settings.signin_link_minutes)
-        accounts.add_link(session, hashed(token), _id(account), lifetime)
+        accounts.add_link(session, hashed(token), account.id, lifetime)
         session.commit()
     return token
 
@@ -98,7 +98,7 @@ def sign_in_by_password(site: Site, email: str, password: str, *, address: str =
     if account is None or stored is None or not is_right:
         raise Forbidden("The email address or the password is not right.")
     with site.db.session() as session:
-        current = accounts.get(session, _id(account))
+        current = accounts.get(session, account.id)
         if current is None or current.password_hash != stored or current.disabled_at is not None:
             raise Forbidden("The email address or the password is not right.")
         if _hasher().check_needs_rehash(stored):
@@ -119,7 +119,7 @@ def set_password(site: Site, session_token: str, password: str, current: str = "
         check_password(password, account.email)
         account.password_hash = _hasher().hash(password)
         session.add(account)
-        accounts.end_all(session, _id(account))
+        accounts.end_all(session, account.id)
         fresh = begin(site, session, account, by_link=owner_session.by_link)
         session.commit()
     return fresh
@@ -192,7 +192,7 @@ def id_and_power(site: Site, email: str) -> tuple[int, bool]:
         account = accounts.by_email(session, email.strip())
     if account is None:
         raise InputError(f"There is no account {email}. Make one: microtasks owner create {email}")
-    return _id(account), account.is_operator
+    return account.id, account.is_operator
 
 
 def disable(site: Site, email: str) -> None:
@@ -203,7 +203,7 @@ def disable(site: Site, email: str) -> None:
             raise InputError(f"There is no account {email}.")
         account.disabled_at = now()
         session.add(account)
-        accounts.end_all(session, _id(account))
+        accounts.end_all(session, account.id)
         session.commit()
 
 
@@ -211,7 +211,7 @@ def begin(site: Site, session: Session, account: Account, *, by_link: bool = Fal
     """Sign the account in: a new session in the caller's transaction; return its token."""
     token = new_token()
     lifetime = timedelta(days=site.settings.session_days)
-    accounts.add_session(session, hashed(token), _id(account), lifetime, by_link=by_link)
+    accounts.add_session(session, hashed(token), account.id, lifetime, by_link=by_link)
     return token
 
 
@@ -241,12 +241,6 @@ def _address(email: str) -> str:
     if not _EMAIL.fullmatch(email):
         raise InputError(f"{email!r} is not an email address.")
     return email
-
-
-def _id(account: Account) -> int:
-    if account.id is None:
-        raise ValueError("the account is not stored")
-    return account.id
 
 
 @cache

@@ -78,7 +78,7 @@ def join(site: Site, token: str, email: str, password: str, *, address: str = ""
         if members.invited(session, accounts.hashed(token)) is None:
             raise _spent()
         account = accounts.register(session, email, password)
-        project = _accept(session, token, cast(int, account.id))
+        project = _accept(session, token, account.id)
         session_token = accounts.begin(site, session, account)
         session.commit()
     return session_token, project
@@ -97,7 +97,7 @@ def revoke(site: Site, project_id: int, invitation_id: int, by: int) -> None:
 def listed(site: Site, project: Project) -> tuple[list[Member], Sequence[Invitation]]:
     """Everybody in the project, and the open invitations."""
     with site.db.session() as session:
-        return members.listed(session, project), members.open_invitations(session, _id(project))
+        return members.listed(session, project), members.open_invitations(session, project.id)
 
 
 def change_role(site: Site, project_id: int, account_id: int, role: str, by: int) -> None:
@@ -151,12 +151,12 @@ def _accept(session: Session, token: str, account_id: int) -> Project:
     project = projects.locked(session, invitation.project_id)
     role = cast(Role, invitation.role)
     is_owner = project.account_id == account_id
-    has = "owner" if is_owner else members.role_of(session, _id(project), account_id)
+    has = "owner" if is_owner else members.role_of(session, project.id, account_id)
     if has is not None and members.is_enough(has, role):
         raise Conflict(
             f"You are in this project already, as its {has}. Give the link to whom it is meant for."
         )
-    members.put(session, _id(project), account_id, role)
+    members.put(session, project.id, account_id, role)
     audit.note(raw(session), account_id, project.id, "people.join", role=role, before=has)
     return project
 
@@ -182,9 +182,3 @@ def _email(session: Session, account_id: int) -> str:
 
 def _spent() -> Forbidden:
     return Forbidden("This invitation was used already, taken back, or has expired. Ask for a new one.")
-
-
-def _id(project: Project) -> int:
-    if project.id is None:
-        raise ValueError("the project is not stored")
-    return project.id

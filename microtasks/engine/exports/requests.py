@@ -85,10 +85,10 @@ def request(
     parameters = {"licence": licence, "compress": compress, "raw": raw, "same_names": same_names}
     parameters |= {"gold": True} if gold else {}
     with site.db.connection() as connection:
-        if requests.n_waiting(connection, _id(project)) >= WAITING_MAX:
+        if requests.n_waiting(connection, project.id) >= WAITING_MAX:
             raise TooMany("Several exports of this project are waiting already. Please wait for one of them.")
-        export_id = requests.add(connection, _id(project), account_id, what, format, parameters)
-        audit.note(connection, account_id, _id(project), "export.request", what=what, format=format)
+        export_id = requests.add(connection, project.id, account_id, what, format, parameters)
+        audit.note(connection, account_id, project.id, "export.request", what=what, format=format)
         job_id = jobs.add(connection, "export", export_id)
     site.bell.ring(job_id)
     return get(site, project, export_id)
@@ -97,7 +97,7 @@ def request(
 def get(site: Site, project: Project, export_id: int) -> Export:
     """One export of this project. Errors: NotFound, for another project's too."""
     with site.db.session() as session:
-        found = requests.get(session, _id(project), export_id)
+        found = requests.get(session, project.id, export_id)
     if found is None:
         raise NotFound("There is no such export.")
     return found
@@ -106,7 +106,7 @@ def get(site: Site, project: Project, export_id: int) -> Export:
 def listed(site: Site, project: Project, before: int | None = None, limit: int = 20) -> Sequence[Export]:
     """The project's exports, newest first; before: only those with a smaller id (the next page)."""
     with site.db.session() as session:
-        return requests.listed(session, _id(project), before, limit)
+        return requests.listed(session, project.id, before, limit)
 
 
 def open(site: Site, project: Project, export_id: int, *, by: int | None = None) -> Download:
@@ -133,7 +133,7 @@ def note_download(
     """Note in the audit log who takes which results: a file streamed now, or that of an export."""
     with site.db.connection() as connection:
         facts = {"what": what, "format": format, "export": export_id}
-        audit.note(connection, account_id, _id(project), "export.download", **facts)
+        audit.note(connection, account_id, project.id, "export.download", **facts)
 
 
 def facts(export: Export) -> dict[str, Any]:
@@ -319,9 +319,3 @@ def _mime(export: Export) -> str:
         return ARCHIVE
     ending = export.name.rsplit(".", 1)[-1]
     return formats.MIMES.get(ending) or tables.FORMATS[export.format].mime
-
-
-def _id(project: Project) -> int:
-    if project.id is None:
-        raise ValueError("the project is not stored")
-    return project.id

@@ -76,7 +76,7 @@ class Snapshot:
 
 def take(site: Site, project: Project, *, same_names: bool = False) -> Snapshot:
     """The state of the project now. Errors: Unavailable when somebody writes answers for too long."""
-    return of_cut(site, snapshots.take(site.db, _id(project)), same_names=same_names)
+    return of_cut(site, snapshots.take(site.db, project.id), same_names=same_names)
 
 
 def of_cut(site: Site, cut: Cut, *, same_names: bool = False) -> Snapshot:
@@ -213,9 +213,3 @@ def _seen(tiles: Iterable[sources.TileRow], past: dict[int, snapshots.Then]) -> 
 
 def _answers(counted: list[tuple[str, str, Any]]) -> list[Answer]:
     return [Answer(contributor, cast(Any, kind), value) for contributor, kind, value in counted]
-
-
-def _id(project: Project) -> int:
-    if project.id is None:
-        raise ValueError("the project is not stored")
-    return project.id

@@ -36,7 +36,7 @@ def expert(view: View, row: Mapping[str, Any]) -> str:
 def there(site: Site, project: Project) -> set[str]:
     """Which of these tables have a row in this project."""
     with site.db.connection() as connection:
-        return stored.there(connection, project.id or 0)
+        return stored.there(connection, project.id)
 
 
 def decisions(view: View) -> Table:

@@ -70,7 +70,7 @@ def files(
     what = table.name
     view = View(site, project, snapshot or snapshots.take(site, project))
     if writer.files is not None:
-        return writer.files(Source(view, _id(project), config, parts, what, raw))
+        return writer.files(Source(view, project.id, config, parts, what, raw))
     found = table.read(view)
     chunks = write_csv(found, raw=raw) if format == "csv" else _writer(writer)(found)
     columns = found.columns if writer.name != "crowdkit" else ()
@@ -98,7 +98,7 @@ def check(
         raise InputError(f"The format {format} does not fit this {kind} project. These do: {fitting}.")
     if writer.whats and what not in writer.whats:
         raise InputError(f"The format {format} is for: {', '.join(writer.whats)}; not for {what}.")
-    if lack := writer.lacks(site, _id(project)):
+    if lack := writer.lacks(site, project.id):
         raise InputError(lack)
     return writer, table, config, parts
 
@@ -142,7 +142,7 @@ def formats(site: Site, project: Project) -> list[Format]:
     """The formats that this project can be had in."""
     task_type, config = type_of(project)
     parts = task_type.parts(config)
-    return [one for one in FORMATS.values() if one.fits(parts) and not one.lacks(site, _id(project))]
+    return [one for one in FORMATS.values() if one.fits(parts) and not one.lacks(site, project.id)]
 
 
 def key_of(project: Project, what: str) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ def _writer(format: Format) -> Callable[[Table], Iterator[bytes]]:
 
 def code_book(site: Site, project: Project) -> dict[str, tuple[Column, ...]]:
     """The columns of every table of this project, with type, unit and meaning."""
-    view = View(site, project, snapshots.of_cut(site, Cut(_id(project), 0, datetime.now(UTC), "0")))
+    view = View(site, project, snapshots.of_cut(site, Cut(project.id, 0, datetime.now(UTC), "0")))
     return {what.name: what.read(view).columns for what in whats(site, project)}
 
 
@@ -370,7 +370,7 @@ def consensus(view: View) -> Table:
 def tasks(view: View) -> Table:
     """Every task: content and state. The owner's own columns follow as meta_, hidden_ and after_."""
     with view.site.db.connection() as connection:
-        own = reads.metadata_names(connection, _id(view.project))
+        own = reads.metadata_names(connection, view.project.id)
     columns = (
         PROJECT,
         TASK,
@@ -519,13 +519,7 @@ FORMATS: dict[str, Format] = {format.name: format for format in (*PLAIN, *TOOLS)
 
 def _has_sources(site: Site, project: Project) -> bool:
     with site.db.connection() as connection:
-        return reads.has_sources(connection, _id(project))
-
-
-def _id(project: Project) -> int:
-    if project.id is None:
-        raise ValueError("the project is not stored")
-    return project.id
+        return reads.has_sources(connection, project.id)
 
 
 def _decision(row: reads.Row) -> tuple[Any, ...]:
@@ -534,7 +528,7 @@ def _decision(row: reads.Row) -> tuple[Any, ...]:
 
 def _tile_columns(view: View) -> tuple[Column, ...]:
     with view.site.db.connection() as connection:
-        return TILE if reads.has_tiles(connection, _id(view.project)) else ()
+        return TILE if reads.has_tiles(connection, view.project.id) else ()
 
 
 def _tile(row: reads.Row, columns: tuple[Column, ...]) -> tuple[Any, ...]:

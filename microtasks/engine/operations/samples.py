@@ -236,7 +236,6 @@ def seed(site: Site) -> list[str]:
         )
     for sample in SAMPLES:
         project = _project(site, sample)
-        assert project.id is not None  # noqa: S101  (stored)
         _import(site, project.id, sample)
         if project.state == "draft":
             _teach(site, project, sample)
@@ -255,7 +254,7 @@ def _project(site: Site, sample: Sample) -> Project:
 
 def _teach(site: Site, project: Project, sample: Sample) -> None:
     """Give the project its tutorial and field guide, and let volunteers know how they did on known tasks."""
-    project_id = project.id or 0
+    project_id = project.id
     known = {name: task_id for task_id, name in tutorial.known_tasks(site, project_id)}
     steps = (
         tutorial.Step(text=text, task_id=known.get(name), right=right, wrong=wrong)
@@ -285,7 +284,7 @@ def _cut_out(name: str, part: tuple[int, int, int] | None) -> bytes:
 def _import(site: Site, project_id: int, sample: Sample) -> None:
     """Import the table unless that was done; return when its batch is done, whoever does it."""
     with site.db.session() as session:
-        found = [batch.id for batch in batches.list_for_project(session, project_id) if batch.id is not None]
+        found = [batch.id for batch in batches.list_for_project(session, project_id)]
     batch_id = found[0] if found else importing.create_batch(site, project_id, _uploads(sample))
     deadline = time.monotonic() + IMPORT_SECONDS
     while True:

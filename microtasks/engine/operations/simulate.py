@@ -80,7 +80,7 @@ def known_truth(site: Site, slug: str) -> dict[int, dict[str, Any]]:
         except NotFound:
             return {}
     with site.db.connection() as connection:
-        return ground_truth.known(connection, project.id or 0)
+        return ground_truth.known(connection, project.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,6 @@ def compare(site: Site, slug: str, right: Mapping[int, Mapping[str, Any]]) -> Co
     """Score each consensus against the truth; a dear consensus is made now, not when a worker comes to it."""
     with site.db.session() as session:
         project = projects.by_slug(session, slug)
-    assert project.id is not None  # noqa: S101  (stored)
     task_type = tasktypes.get(project.task_type)
     config = task_type.parse_config(project.config)
     if not task_type.inline:

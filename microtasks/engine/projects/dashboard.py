@@ -60,16 +60,12 @@ _kept: Kept[tuple[str, int], Dashboard] = Kept()
 
 def kept(site: Site, project: Project) -> Dashboard:
     """The dashboard for a page that is looked at often: of a very large project up to a minute old."""
-    if project.id is None:
-        raise ValueError("the project is not stored")
     key = (site.settings.database_url, project.id)
     return _kept.get([key], lambda _keys: {key: dashboard(site, project)})[key]
 
 
 def dashboard(site: Site, project: Project) -> Dashboard:
     """Read it all, in short statements."""
-    if project.id is None:
-        raise ValueError("the project is not stored")
     with site.db.connection() as connection:
         now = stored.clock(connection).astimezone(UTC)
         tasks = stored.tasks(connection, project.id)

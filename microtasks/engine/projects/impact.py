@@ -30,14 +30,12 @@ _kept: Kept[tuple[str, int], Impact] = Kept()
 
 def kept(site: Site, project: Project) -> Impact:
     """The impact for a page that is looked at often: of a very large project up to a minute old."""
-    key = (site.settings.database_url, project.id or 0)
+    key = (site.settings.database_url, project.id)
     return _kept.get([key], lambda _keys: {key: impact(site, project)})[key]
 
 
 def impact(site: Site, project: Project) -> Impact:
     """Read it all, in short statements. Counts only, never who."""
-    if project.id is None:
-        raise ValueError("the project is not stored")
     with site.db.connection() as connection:
         n_people, seconds = contributions.of_project(connection, project.id, LAST_READ)
         ratings = teams.ratings(connection, project.id)
@@ -47,7 +45,7 @@ def impact(site: Site, project: Project) -> Impact:
 def show_teams(site: Site, project: Project, is_shown: bool, *, by: int | None = None) -> None:
     """Show the totals of teams on the project's page, for everybody, or no more."""
     with site.db.connection() as connection:
-        teams.show(connection, project.id or 0, is_shown)
+        teams.show(connection, project.id, is_shown)
         audit.note(
             connection,
             by,

@@ -101,7 +101,7 @@ def create(
         for slug in _slugs(form.name, form.task_type):
             project = Project(**values, slug=slug, account_id=account_id)
             if projects.add(session, project):
-                also(raw(session), project.id or 0)
+                also(raw(session), project.id)
                 audit.note(raw(session), account_id, project.id, "project.create", slug=slug, **noted)
                 session.commit()
                 return project
@@ -116,7 +116,7 @@ def duplicate(site: Site, project_id: int, account_id: int | None) -> Project:
         for slug in _slugs(name, source.task_type):
             copy = projects.copied(source, slug=slug, name=name, account_id=account_id, state="draft")
             if projects.add(session, copy):
-                translations.copy(raw(session), project_id, copy.id or 0)
+                translations.copy(raw(session), project_id, copy.id)
                 audit.note(raw(session), account_id, copy.id, "project.create", slug=slug, of=source.slug)
                 session.commit()
                 return copy
@@ -236,7 +236,7 @@ def task_to_preview(site: Site, project: Project, after_id: int = 0) -> dict[str
     task_type = tasktypes.get(project.task_type)
     about = leases.Known(task_type, task_type.parse_config(project.config), project.config)
     with site.db.connection() as connection:
-        found = projects.task_to_show(connection, project.id or 0, after_id)
+        found = projects.task_to_show(connection, project.id, after_id)
     if found is not None:
         task_id, payload, images = found
         return leases.shown(task_id, about, payload, images)

@@ -81,7 +81,7 @@ def languages(project: Project, translated: Translated) -> tuple[str, ...]:
 def read(site: Site, project: Project) -> Translated:
     """All that is translated of one project."""
     with site.db.connection() as connection:
-        return translations.of(connection, [project.id or 0]).get(project.id or 0, {})
+        return translations.of(connection, [project.id]).get(project.id, {})
 
 
 def save(site: Site, project: Project, language: str, given: Mapping[str, str]) -> None:
@@ -99,7 +99,7 @@ def save(site: Site, project: Project, language: str, given: Mapping[str, str]) 
         if text:
             kept[path] = (original, text)
     with site.db.session() as session:
-        translations.replace(raw(session), project.id or 0, language, kept)
+        translations.replace(raw(session), project.id, language, kept)
         session.commit()
 
 

@@ -33,8 +33,8 @@ def begin(site: Site, project_id: int) -> Project:
             project, slug=f"trial-{secrets.token_hex(12)}", state="published", trial_of=project_id
         )
         projects.add(session, copy)
-        translations.copy(raw(session), project_id, copy.id or 0)
-        trials.copy_tasks(raw(session), project_id, copy.id or 0, TASKS_MAX)
+        translations.copy(raw(session), project_id, copy.id)
+        trials.copy_tasks(raw(session), project_id, copy.id, TASKS_MAX)
         session.commit()
         return copy
 

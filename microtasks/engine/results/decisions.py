@@ -121,7 +121,7 @@ def take_back(site: Site, project: Project, task_id: int, account_id: int) -> No
 
 
 def _task(connection: Connection, project: Project, task_id: int) -> stored.Row:
-    row = stored.task(connection, project.id or 0, task_id)
+    row = stored.task(connection, project.id, task_id)
     if row is None:
         raise NotFound("There is no such task.")
     return row

@@ -117,13 +117,13 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
     """One task of the project; NotFound if it has none of that id."""
     asked = parts(project)
     with site.db.connection() as connection:
-        row = stored.task(connection, _id(project), task_id)
+        row = stored.task(connection, project.id, task_id)
         if row is None:
             raise NotFound("There is no such task.")
         answers = stored.answers(connection, task_id)
         decided = stored.decisions(connection, task_id)
         images = media.by_ids(connection, row["media_ids"])
-        before, behind = stored.beside(connection, _id(project), wanted, stored.key_of(row, wanted))
+        before, behind = stored.beside(connection, project.id, wanted, stored.key_of(row, wanted))
     has_marks = any(part.kind == "marks" for part in asked)
     detail = row["detail"] or {}
     decision = decided[0] if decided and decided[0]["choice"] != "taken_back" else None
@@ -168,19 +168,19 @@ def looked(site: Site, project: Project, task_id: int, account_id: int) -> None:
     It stands in a table of its own: the audit log is for changes.
     """
     with site.db.connection() as connection:
-        if not stored.note_look(connection, _id(project), task_id, account_id):
+        if not stored.note_look(connection, project.id, task_id, account_id):
             raise NotFound("There is no such task.")
 
 
 def whole(site: Site, project: Project, source: str) -> Whole:
     """A big image with its merged consensus and its tiles; NotFound."""
     with site.db.connection() as connection:
-        row = stored.source(connection, _id(project), source)
+        row = stored.source(connection, project.id, source)
         if row is None:
             raise NotFound("There is no such image.")
-        tiles = stored.tiles(connection, _id(project), source)
-        said, is_all = stored.tile_marks(connection, _id(project), source)
-        decided = stored.decided_tiles(connection, _id(project), source)
+        tiles = stored.tiles(connection, project.id, source)
+        said, is_all = stored.tile_marks(connection, project.id, source)
+        decided = stored.decided_tiles(connection, project.id, source)
     detail = row["detail"] or {}
     return Whole(
         name=source,
@@ -233,15 +233,15 @@ def ask_more(site: Site, project: Project, task_id: int, n: int, *, by: int | No
     if not 1 <= n <= MOST_MORE:
         raise InputError(f"Please ask for 1 to {MOST_MORE} more answers.")
     with site.db.connection() as connection:
-        outcome = stored.ask_more(connection, _id(project), task_id, n, MOST_REDUNDANCY)
+        outcome = stored.ask_more(connection, project.id, task_id, n, MOST_REDUNDANCY)
         if outcome == "none":
             raise NotFound("There is no such task.")
         if outcome == "withdrawn":
             raise Conflict("This task was withdrawn: it takes no more answers.")
         if outcome == "full":
             raise Conflict(f"A task takes at most {MOST_REDUNDANCY} answers.")
-        hotpath.lower_head(connection, _id(project))
-        audit.note(connection, by, _id(project), "task.ask_more", task=task_id, n=n)
+        hotpath.lower_head(connection, project.id)
+        audit.note(connection, by, project.id, "task.ask_more", task=task_id, n=n)
 
 
 def in_words(value: Mapping[str, Any] | None, asked: Sequence[Part]) -> str | None:
@@ -280,9 +280,3 @@ def _picture(image: Any) -> Picture | None:
 
 def _width(derivative: Mapping[str, Any]) -> int:
     return int(derivative["width"])
-
-
-def _id(project: Project) -> int:
-    if project.id is None:
-        raise ValueError("the project is not stored")
-    return project.id

@@ -53,7 +53,7 @@ def results(site: Site, project: Project, contributor: UUID, limit: int = 1) -> 
     2. Count everybody's counted votes.
     """
     asked = part(project)
-    if asked is None or project.id is None:
+    if asked is None:
         return []
     with site.db.session() as session:
         connection = raw(session)

@@ -106,7 +106,7 @@ def rate(site: Site, slug: str, contributor: UUID, score: int) -> None:
     with site.db.session() as session:
         project = projects.visible_by_slug(session, slug)
     with site.db.connection() as connection:
-        teams.rate(connection, project.id or 0, contributor, score)
+        teams.rate(connection, project.id, contributor, score)
 
 
 def plain(code: str) -> str:

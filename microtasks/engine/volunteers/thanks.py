@@ -39,7 +39,6 @@ def visit(site: Site, slug: str, contributor: UUID, since: datetime) -> Visit:
     """Sum up what this contributor did in the project since then; NotFound."""
     with site.db.session() as session:
         project = projects.visible_by_slug(session, slug)
-    assert project.id is not None  # noqa: S101  (it is stored)
     task_type = tasktypes.get(project.task_type)
     config = task_type.parse_config(project.config)
     with site.db.connection() as connection:

@@ -171,7 +171,7 @@ def is_newcomer(site: Site, project: Project, contributor: UUID | None) -> bool:
     """Is there something to learn for somebody who has never answered here?"""
     if not (project.tutorial or {}).get("steps"):
         return False
-    if contributor is None or project.id is None:
+    if contributor is None:
         return True
     with site.db.connection() as connection:
         return not stored.has_answered(connection, contributor, project.id)
@@ -206,7 +206,7 @@ def attempt(site: Site, project: Project, step: Step, kind: str, raw_value: Any)
 
 
 def _known_task(connection: Connection, project: Project, step: Step) -> stored.KnownTask:
-    found = stored.known_task(connection, project.id or 0, step.task_id or 0)
+    found = stored.known_task(connection, project.id, step.task_id or 0)
     if found is None:
         raise NotFound("This task no longer exists.")
     return found

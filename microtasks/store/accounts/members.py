@@ -92,10 +92,10 @@ def listed(session: Session, project: Project) -> list[Member]:
         .where(ProjectMember.project_id == project.id)
         .order_by(func.lower(col(Account.email)))
     ).all()
-    found = [Member(cast(int, who), email, cast(Role, role), since) for who, email, role, since in rows]
+    found = [Member(who, email, cast(Role, role), since) for who, email, role, since in rows]
     found.sort(key=lambda member: -ROLES.index(member.role))
     owner = session.get(Account, project.account_id) if project.account_id is not None else None
-    return ([Member(cast(int, owner.id), owner.email, "owner", None)] if owner else []) + found
+    return ([Member(owner.id, owner.email, "owner", None)] if owner else []) + found
 
 
 def role_of(session: Session, project_id: int, account_id: int) -> Role | None:

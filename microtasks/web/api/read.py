@@ -33,7 +33,6 @@ from microtasks.store.tables import Batch, Project
 from microtasks.web.api import token_models as models
 from microtasks.web.api.views import _read
 from microtasks.web.exports.tables import table_file
-from microtasks.web.owner.frame import id_of
 from microtasks.web.request import current_site, max_body
 
 blueprint = Blueprint("token", __name__, url_prefix="/api/v1/my")
@@ -55,14 +54,14 @@ def list_my_projects() -> Response:
         found = projects.list_for_account(session, who.account_id, who.is_operator)
         after, limit = _number(http.args.get("after", "")), _limit()
         chosen = [
-            one for one in found if who.project_id in (None, one.id) and (after is None or id_of(one) < after)
+            one for one in found if who.project_id in (None, one.id) and (after is None or one.id < after)
         ]
         shown = chosen[:limit]
-        progress = projects.progress_of(session, [id_of(one) for one in shown])
+        progress = projects.progress_of(session, [one.id for one in shown])
         roles = members.roles(session, who.account_id, who.is_operator, shown)
     return _page(
         "projects",
-        [_facts(one, roles[id_of(one)], progress[id_of(one)]) for one in shown],
+        [_facts(one, roles[one.id], progress[one.id]) for one in shown],
         str(shown[-1].id) if len(chosen) > limit else None,
     )
 
@@ -71,7 +70,7 @@ def list_my_projects() -> Response:
 def get_my_project(slug: str) -> Response:
     project = _project(slug, "researcher")
     with current_site().db.session() as session:
-        progress = projects.progress(session, id_of(project))
+        progress = projects.progress(session, project.id)
     return _reply(_facts(project, g.role, progress))
 
 
@@ -134,7 +133,7 @@ def list_batches(slug: str) -> Response:
     project, limit = _project(slug, "researcher"), _limit()
     with current_site().db.session() as session:
         before = _number(http.args.get("after", ""))
-        found = batches.list_for_project(session, id_of(project), before, limit + 1)
+        found = batches.list_for_project(session, project.id, before, limit + 1)
     following = str(found[limit - 1].id) if len(found) > limit else None
     return _page("batches", [_batch(one) for one in found[:limit]], following)
 
@@ -156,7 +155,7 @@ def add_batch(slug: str) -> Response:
         raise InputError("Send at least one file, as the part `files` of a multipart/form-data body.")
     batch_id = importing.create_batch(
         current_site(),
-        id_of(project),
+        project.id,
         files,
         tile_px=_number(http.form.get("tile_px", "")),
         overlap_px=_number(http.form.get("overlap_px", "")) or 0,
@@ -224,7 +223,7 @@ def move_project(slug: str) -> Response:
     who = bearer("manage")
     project = _project(slug, "collaborator", "manage")
     use_case = MOVES[_read(models.MoveIn).move]
-    return _reply({"state": use_case(current_site(), id_of(project), by=who.account_id).state})
+    return _reply({"state": use_case(current_site(), project.id, by=who.account_id).state})
 
 
 # -- who is asking ------------------------------------------------------------------------------------

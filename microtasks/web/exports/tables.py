@@ -17,7 +17,7 @@ from microtasks.engine.tabular import formats
 from microtasks.engine.tabular.formats import gzipped, zipped
 from microtasks.store.exports import reads
 from microtasks.store.tables import Project
-from microtasks.web.owner.frame import PAGE, after, id_of, may, mine, owner, private
+from microtasks.web.owner.frame import PAGE, after, may, mine, owner, private
 from microtasks.web.request import current_site, owner_required
 
 #: Rows of a preview, and former exports that the page shows.
@@ -34,7 +34,7 @@ def results(slug: str) -> ResponseReturnValue:
     """Downloads, and the consensus of each task, a page at a time by key."""
     project = mine(slug, "researcher")
     with current_site().db.connection() as connection:
-        rows = reads.page(connection, id_of(project), after(), PAGE + 1, only_reduced=True)
+        rows = reads.page(connection, project.id, after(), PAGE + 1, only_reduced=True)
     shown = rows[:PAGE]
     return render_template(
         "research/results.html",
@@ -57,7 +57,7 @@ def download(slug: str, what: str, format: str) -> ResponseReturnValue:
     project = mine(slug, "researcher")
     if what not in export_tables.WHATS or format not in FORMATS:
         raise NotFound("There is no such download.")
-    return table_file(project, what, format, id_of(owner()))
+    return table_file(project, what, format, owner().id)
 
 
 def table_file(project: Project, what: str, format: str, by: int) -> Response:
@@ -86,7 +86,7 @@ def package(slug: str) -> ResponseReturnValue:
         *(site, project, export_package.whole(site, project, snapshot=snapshot), http.args.get("licence")),
         snapshot=snapshot,
     )
-    asked.note_download(site, project, id_of(owner()), "all", "csv")
+    asked.note_download(site, project, owner().id, "all", "csv")
     response = Response(zipped(files), content_type="application/zip")
     response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}.zip"'
     return response
@@ -122,7 +122,7 @@ def request_export(slug: str) -> ResponseReturnValue:
         compress=http.form.get("compress", ""),
         same_names="same_names" in http.form,
         gold=may("owner") and "gold" in http.form,
-        account_id=id_of(owner()),
+        account_id=owner().id,
     )
     address = url_for("research.results", slug=slug, _anchor=f"export-{made.id}")
     return redirect(address, 303)
@@ -145,7 +145,7 @@ def export_progress(slug: str, export_id: int) -> ResponseReturnValue:
 def export_file(slug: str, export_id: int) -> ResponseReturnValue:
     """The file of an export that is done."""
     project = mine(slug, "researcher")
-    found = asked.open(current_site(), project, export_id, by=id_of(owner()))
+    found = asked.open(current_site(), project, export_id, by=owner().id)
     response = Response(found.chunks, content_type=found.mime)
     response.content_length = found.n_bytes
     response.headers["Content-Disposition"] = f'attachment; filename="{found.name}"'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, cast
+from typing import cast
 
 from flask import Blueprint, Response, g
 from flask import request as http
@@ -35,18 +35,13 @@ def mine(slug: str, role: Role = "owner") -> Project:
     """
     who = owner()
     with current_site().db.session() as session:
-        project, g.role = members.reached(session, id_of(who), who.is_operator, slug, role)
+        project, g.role = members.reached(session, who.id, who.is_operator, slug, role)
     return project
 
 
 def may(role: Role) -> bool:
     """Does who is signed in have at least this role in the page's project?"""
     return "role" in g and members.is_enough(g.role, role)
-
-
-def id_of(row: Any) -> int:
-    """The id of a stored row."""
-    return cast(int, row.id)
 
 
 def safe_next(address: str | None, default: str) -> str:

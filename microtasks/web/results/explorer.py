@@ -23,7 +23,7 @@ from microtasks.store.results import explorer as stored
 from microtasks.store.results.explorer import Filter, Key
 from microtasks.store.tables import Project
 from microtasks.web import sentences
-from microtasks.web.owner.frame import id_of, mine, owner, private
+from microtasks.web.owner.frame import mine, owner, private
 from microtasks.web.request import current_site, owner_required
 from microtasks.web.volunteers.volunteer import may_be_empty
 
@@ -57,9 +57,9 @@ def tasks(slug: str) -> ResponseReturnValue:
     parts = engine.parts(project)
     asked = _asked(parts)
     with current_site().db.connection() as connection:
-        rows = stored.page(connection, id_of(project), asked.filter, _after(), PAGE + 1)
-        batches = stored.batches(connection, id_of(project))
-        n_decided = stored.n_decided(connection, id_of(project))
+        rows = stored.page(connection, project.id, asked.filter, _after(), PAGE + 1)
+        batches = stored.batches(connection, project.id)
+        n_decided = stored.n_decided(connection, project.id)
     shown = rows[:PAGE]
     key = stored.key_of(shown[-1], asked.filter) if len(rows) > PAGE else None
     return render_template(
@@ -101,7 +101,7 @@ def looked(slug: str, task_id: int) -> ResponseReturnValue:
     """Remember that I have looked at it; the page's script says so by itself."""
     project = mine(slug, "researcher")
     link = _asked(engine.parts(project)).link
-    engine.looked(current_site(), project, task_id, id_of(owner()))
+    engine.looked(current_site(), project, task_id, owner().id)
     return redirect(url_for("explorer.task", slug=slug, task_id=task_id, **cast(Any, link)), 303)
 
 
@@ -114,7 +114,7 @@ def decide(slug: str, task_id: int) -> ResponseReturnValue:
     form = http.form
     try:
         decisions.decide(
-            current_site(), project, task_id, id_of(owner()), form.get("choice", ""), form.get("note", "")
+            current_site(), project, task_id, owner().id, form.get("choice", ""), form.get("note", "")
         )
         flash(_("Your decision is kept beside the consensus."), "ok")
     except (Conflict, InputError) as error:
@@ -129,7 +129,7 @@ def take_back(slug: str, task_id: int) -> ResponseReturnValue:
     project = mine(slug, "reviewer")
     link = _asked(engine.parts(project)).link
     try:
-        decisions.take_back(current_site(), project, task_id, id_of(owner()))
+        decisions.take_back(current_site(), project, task_id, owner().id)
         flash(_("The decision is taken back."), "ok")
     except Conflict as error:
         flash(error.message, "warn")
@@ -156,7 +156,7 @@ def keep_own(slug: str, task_id: int) -> ResponseReturnValue:
     given: Any = typed
     try:
         given = _given(project, typed)
-        decisions.decide_own(current_site(), project, task_id, id_of(owner()), given, note)
+        decisions.decide_own(current_site(), project, task_id, owner().id, given, note)
     except (AnswerInvalid, InputError) as error:
         form = decisions.form(current_site(), project, task_id)
         draft = given if isinstance(given, dict) else None
@@ -228,7 +228,7 @@ def ask_more(slug: str, task_id: int) -> ResponseReturnValue:
             project,
             task_id,
             int(given) if re.fullmatch("[0-9]{1,4}", given) else 0,
-            by=id_of(owner()),
+            by=owner().id,
         )
         flash(_("The task is open for more answers."), "ok")
     except (Conflict, InputError) as error:
@@ -268,7 +268,7 @@ def _asked(parts: tuple[Part, ...]) -> Asked:
             batch_id=_number(given.get("batch")),
             contains=_contains(parts, given.get("value")) or _own_tag(parts, given.get("tag")),
             decided=cast(Any, decided),
-            not_seen_by=id_of(owner()) if "unseen" in given else None,
+            not_seen_by=owner().id if "unseen" in given else None,
             order=cast(Any, order),
         ),
         given,

@@ -315,7 +315,7 @@ blueprint.add_app_template_global(said, "certificate_said")
 @blueprint.app_template_global()
 def team_totals(project: Project) -> list[tuple[str, int]]:
     """Name and answers of teams, for the project's page, where its owner shows them."""
-    return teams.in_project(current_site(), project.id or 0) if project.shows_teams else []
+    return teams.in_project(current_site(), project.id) if project.shows_teams else []
 
 
 @blueprint.get("/teams")

@@ -29,7 +29,7 @@ def tags(slug: str) -> ResponseReturnValue:
     """Own tags to choose from while one is typed: used by many, for many tasks; or by this person before."""
     with current_site().db.session() as database:
         found = projects.visible_by_slug(database, slug)
-        if found.id is None or not found.config.get("allow_own_tags"):
+        if not found.config.get("allow_own_tags"):
             abort(404)
         listed = [tag["id"] for tag in found.config.get("tags", ())]
         used = vocabulary.used_tags(raw(database), found.id, listed, known_contributor())

@@ -475,7 +475,7 @@ def _minutes() -> int | None:
 
 def _n_done(found: Project) -> int:
     began, known = visit(), known_contributor()
-    if began is None or known is None or found.id is None:
+    if began is None or known is None:
         return 0
     with current_site().db.connection() as connection:
         return visits.count_since(connection, known, found.id, datetime.fromtimestamp(began["since"], UTC))[0]

@@ -116,7 +116,7 @@ def test_T17_a_new_session_at_each_sign_in_and_none_after_signing_out(site: Site
     accounts.sign_out(site, first)
     assert accounts.who(site, first) is None
     assert accounts.who(site, second) is not None
-    accounts.sign_out_everywhere(site, who(site, second).id or 0)
+    accounts.sign_out_everywhere(site, who(site, second).id)
     assert accounts.who(site, second) is None
 
 

@@ -90,7 +90,6 @@ def test_one_that_is_old_or_taken_back_does_not_work(site: Site) -> None:
         )
     with site.db.session() as session:
         (shown,) = account_members.listed(site, projects.get(session, of.id))[1]
-    assert shown.id is not None
     with pytest.raises(NotFound):
         account_members.revoke(site, builders.project(site).id, shown.id, ada)  # another project's
     account_members.revoke(site, of.id, shown.id, ada)
@@ -130,7 +129,7 @@ def test_a_stranger_joins_with_a_new_account_that_is_no_operator_s(site: Site) -
             account_members.join(site, token, given, password)
     session, project = account_members.join(site, token, email, PASSWORD)
     found = accounts.who(site, session)
-    assert found is not None and found.id is not None
+    assert found is not None
     assert (found.email, found.is_operator, project.slug) == (email, False, of.slug)
     assert role(site, of, found.id) == "collaborator"
     accounts.sign_in_by_password(site, email, PASSWORD)

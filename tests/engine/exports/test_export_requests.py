@@ -47,7 +47,6 @@ def made(site: Site, project: ProjectRow, **asked: Any) -> tuple[Export, bytes]:
     row = get(site, project)
     export = requests.request(site, row, **asked)
     work(site)
-    assert export.id is not None
     found = requests.open(site, row, export.id)
     return requests.get(site, row, export.id), b"".join(found.chunks)
 
@@ -57,13 +56,13 @@ def test_an_export_waits_is_written_and_can_be_had(site: Site, project: ProjectR
     export = requests.request(site, row, what="answers")
     assert (export.state, requests.facts(export)["progress"]) == ("queued", None)
     with pytest.raises(Conflict, match="not ready"):
-        requests.open(site, row, export.id or 0)
+        requests.open(site, row, export.id)
     work(site)
-    facts = requests.facts(requests.get(site, row, export.id or 0))
+    facts = requests.facts(requests.get(site, row, export.id))
     assert (facts["state"], facts["progress"], facts["rows"]) == ("done", 1.0, 9)
     assert facts["software"] == f"microtasks {microtasks.__version__}"
     assert facts["snapshot"]["last_answer"] == 9 and len(facts["snapshot"]["id"]) == 16
-    found = requests.open(site, row, export.id or 0)
+    found = requests.open(site, row, export.id)
     content = b"".join(found.chunks)
     assert content == b"".join(export_tables.export(site, row, "answers"))  # the same state, the same bytes
     assert (found.name, found.n_bytes) == (f"{project.slug}-answers.csv", len(content))
@@ -126,7 +125,7 @@ def test_an_export_is_its_projects_alone(site: Site, project: ProjectRow) -> Non
     assert requests.listed(site, other) == []
     for act in (requests.get, requests.open):
         with pytest.raises(NotFound):
-            act(site, other, export.id or 0)
+            act(site, other, export.id)
     later, _ = made(site, project, what="tasks")
     row = get(site, project)
     assert [one.id for one in requests.listed(site, row)] == [later.id, export.id]
@@ -143,21 +142,21 @@ def test_an_export_that_breaks_off_is_written_anew(
     with monkeypatch.context() as broken:
         broken.setattr(requests, "_write", lambda *_: 1 / 0)
         assert jobs.run(site, job_id) == "queued"
-    assert requests.get(site, row, export.id or 0).state == "running"
+    assert requests.get(site, row, export.id).state == "running"
     with monkeypatch.context() as stopped:  # asked to stop in the middle
         stopped.setattr(requests, "TELL_SECONDS", 0)
         assert jobs.run(site, job_id, should_stop=lambda: True) == "queued"
     assert jobs.run(site, job_id) == "done"
-    content = b"".join(requests.open(site, row, export.id or 0).chunks)
+    content = b"".join(requests.open(site, row, export.id).chunks)
     assert content == b"".join(export_tables.export(site, row, "answers"))
     with monkeypatch.context() as broken:
         broken.setattr(requests, "_write", lambda *_: 1 / 0)
         export = requests.request(site, row, what="answers")
         for _ in range(site.settings.job_attempts):
             work(site)
-    assert requests.facts(requests.get(site, row, export.id or 0))["error"] == requests.GIVEN_UP
+    assert requests.facts(requests.get(site, row, export.id))["error"] == requests.GIVEN_UP
     with pytest.raises(Conflict, match="broke off"):
-        requests.open(site, row, export.id or 0)
+        requests.open(site, row, export.id)
 
 
 def test_a_running_export_says_how_far_it_is(
@@ -171,7 +170,7 @@ def test_a_running_export_says_how_far_it_is(
 
     def tell(told: requests._Told) -> None:
         write(told)
-        seen.append(requests.facts(requests.get(site, row, export.id or 0))["progress"])
+        seen.append(requests.facts(requests.get(site, row, export.id))["progress"])
 
     monkeypatch.setattr(requests._Told, "tell", tell)
     work(site)
@@ -189,11 +188,11 @@ def test_files_are_forgotten_and_rows_are_kept(site: Site, project: ProjectRow) 
             (site.settings.export_days + 1, old.id),
         )
     housekeeping.clean(site)
-    assert requests.get(site, row, old.id or 0).state == "expired"
+    assert requests.get(site, row, old.id).state == "expired"
     with pytest.raises(Conflict, match="no longer kept"):
-        requests.open(site, row, old.id or 0)
+        requests.open(site, row, old.id)
     assert not requests.folders(site).path(old.folder).exists()
-    assert b"".join(requests.open(site, row, fresh.id or 0).chunks)
+    assert b"".join(requests.open(site, row, fresh.id).chunks)
 
 
 def test_parquet_is_the_table_by_column_and_by_row(site: Site, tmp_path: Any) -> None:

@@ -111,7 +111,7 @@ def test_content_is_checked_by_the_key_of_its_task_whatever_came_before(
         for name, n in (("a", 100), ("b", 200)):
             new = [tasks.NewTask(f"{name}{i}", i, None, b"{}") for i in range(n)]
             ids = tasks.reserve(connection, n)
-            tasks.insert(connection, project.id, tasks.lines(ids, project.id, batch.id or 0, 3, new))
+            tasks.insert(connection, project.id, tasks.lines(ids, project.id, batch.id, 3, new))
             assert scans() == before
 
 

@@ -28,11 +28,6 @@ def make(site: Site, **fields: Any) -> Project:
     return projects.create(site, builders.account(site), form(**fields))
 
 
-def id_of(project: Project) -> int:
-    assert project.id is not None
-    return project.id
-
-
 def test_without_more_words_the_number_of_answers_is_fixed() -> None:
     made = form(redundancy=5)
     assert (made.answers_min, made.stop_rule) == (5, "redundancy")
@@ -108,10 +103,10 @@ def test_a_config_that_does_not_fit_says_where(site: Site) -> None:
 
 def test_every_version_of_the_config_is_kept(site: Site) -> None:
     made = make(site)
-    renamed = projects.update(site, id_of(made), form(name="Other"))
+    renamed = projects.update(site, made.id, form(name="Other"))
     assert (renamed.name, renamed.slug, renamed.config_version) == ("Other", made.slug, 1)
     config = {"fields": [{"id": "answer", "kind": "text", "label": "What is it?"}]}
-    changed = projects.update(site, id_of(made), form(config=config))
+    changed = projects.update(site, made.id, form(config=config))
     assert changed.config_version == 2
     with site.db.connection() as connection:
         rows = connection.execute("SELECT version, config FROM project_config ORDER BY version").fetchall()
@@ -130,9 +125,9 @@ def test_the_type_is_fixed_once_there_are_tasks(site: Site) -> None:
 def test_publishing_needs_tasks_and_says_so(site: Site) -> None:
     made = make(site)
     with pytest.raises(ProjectNotReady) as refused:
-        projects.publish(site, id_of(made))
+        projects.publish(site, made.id)
     assert "no tasks" in refused.value.details["reasons"][0]
-    assert projects.publish(site, id_of(made), allow_empty=True).state == "published"
+    assert projects.publish(site, made.id, allow_empty=True).state == "published"
 
 
 def test_publishing_needs_a_config_that_fits(site: Site) -> None:

@@ -219,8 +219,8 @@ def test_a_duplicate_has_the_settings_and_nothing_else(ada: tuple[Person, int], 
     own = {"id", "slug", "name", "state", "created_at", "published_at", "head_pos", "config_version"}
     assert copy.model_dump(exclude=own) == source.model_dump(exclude=own)
     with site.db.session() as session:
-        assert stored.progress(session, copy.id or 0)["tasks"] == 0
+        assert stored.progress(session, copy.id)["tasks"] == 0
     assert projects.not_ready(copy) == []
     with site.db.connection() as connection:
-        found = translations.of(connection, [copy.id or 0])
+        found = translations.of(connection, [copy.id])
     assert found == {copy.id: {"fr": {"name": ("Mine", "Le mien")}}}

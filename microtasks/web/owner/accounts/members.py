@@ -16,7 +16,7 @@ from microtasks.engine.accounts import members as engine
 from microtasks.engine.tabular.formats import to_json
 from microtasks.store.tables import Project
 from microtasks.web.errors import status_of
-from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine, owner
+from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.request import account, current_site, owner_required, set_owner_cookie
 
 #: What an owner may do with a member, by the name of the button.
@@ -41,8 +41,8 @@ def invite(slug: str) -> ResponseReturnValue:
     try:
         token = engine.invite(
             current_site(),
-            id_of(project),
-            id_of(owner()),
+            project.id,
+            owner().id,
             form.get("role", ""),
             note=form.get("note", ""),
             days=int(days) if re.fullmatch("[0-9]{1,4}", days, re.ASCII) else 0,
@@ -56,7 +56,7 @@ def invite(slug: str) -> ResponseReturnValue:
 @blueprint.post("/projects/<slug>/people/invitations/<int:invitation_id>")
 @owner_required
 def revoke_invitation(slug: str, invitation_id: int) -> ResponseReturnValue:
-    engine.revoke(current_site(), id_of(mine(slug, "owner")), invitation_id, id_of(owner()))
+    engine.revoke(current_site(), mine(slug, "owner").id, invitation_id, owner().id)
     flash(_("The invitation does not work any more."), "ok")
     return redirect(url_for("owner.people", slug=slug), 303)
 
@@ -65,7 +65,7 @@ def revoke_invitation(slug: str, invitation_id: int) -> ResponseReturnValue:
 @owner_required
 def change_member(slug: str, account_id: int) -> ResponseReturnValue:
     """Change a member's role, remove them, or hand the project over to them."""
-    project_id, site, by = id_of(mine(slug, "owner")), current_site(), id_of(owner())
+    project_id, site, by = mine(slug, "owner").id, current_site(), owner().id
     step = http.form.get("step", "")
     if step not in STEPS:
         raise InputError(_("There is no such step."))
@@ -85,12 +85,12 @@ def change_member(slug: str, account_id: int) -> ResponseReturnValue:
 @owner_required
 def leave(slug: str) -> ResponseReturnValue:
     """Leave a project that somebody else owns."""
-    project, who = mine(slug, "researcher"), id_of(owner())
+    project, who = mine(slug, "researcher"), owner().id
     if project.account_id == who:
         flash(_("Hand the project over to somebody first: it cannot be without an owner."), "warn")
         return redirect(url_for("owner.people", slug=slug), 303)
     try:
-        engine.remove(current_site(), id_of(project), who, who)
+        engine.remove(current_site(), project.id, who, who)
         flash(_("You have left the project."), "ok")
     except NotFound:
         flash(_("You see this project as the site’s operator: there is nothing to leave."), "warn")
@@ -112,7 +112,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     site, who, form = current_site(), account(), http.form
     try:
         if who is not None:
-            project = engine.accept(site, token, id_of(who))
+            project = engine.accept(site, token, who.id)
             response = redirect(url_for("owner.project", slug=project.slug), 303)
         else:
             if form.get("password", "") != form.get("again", ""):
@@ -150,7 +150,7 @@ def audit_log(slug: str) -> ResponseReturnValue:
     """The log, newest first, a page at a time by key."""
     project, site = mine(slug, "owner"), current_site()
     action, email = _filter()
-    rows = audit.page(site, id_of(project), after() or None, PAGE + 1, action, email)
+    rows = audit.page(site, project.id, after() or None, PAGE + 1, action, email)
     shown = rows[:PAGE]
     return render_template(
         "owner/audit.html",
@@ -158,7 +158,7 @@ def audit_log(slug: str) -> ResponseReturnValue:
         rows=shown,
         actions=audit.ACTIONS,
         groups=sorted({name.partition(".")[0] for name in audit.ACTIONS}),
-        doers=audit.people(site, id_of(project)),
+        doers=audit.people(site, project.id),
         wanted={"action": action, "who": email},
         short=_short,
         next_after=shown[-1].id if len(rows) > PAGE else None,
@@ -169,7 +169,7 @@ def audit_log(slug: str) -> ResponseReturnValue:
 @owner_required
 def audit_file(slug: str) -> ResponseReturnValue:
     project = mine(slug, "owner")
-    chunks = audit.csv(current_site(), id_of(project), *_filter())
+    chunks = audit.csv(current_site(), project.id, *_filter())
     response = Response(chunks, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}-audit.csv"'
     return response

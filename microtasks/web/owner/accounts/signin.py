@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
 from microtasks.engine.accounts import accounts
-from microtasks.web.owner.frame import blueprint, id_of, owner, safe_next
+from microtasks.web.owner.frame import blueprint, owner, safe_next
 from microtasks.web.request import (
     account,
     clear_owner_cookie,
@@ -100,7 +100,7 @@ def sign_out() -> ResponseReturnValue:
 @blueprint.post("/account/sign-out-everywhere")
 @owner_required
 def sign_out_everywhere() -> ResponseReturnValue:
-    accounts.sign_out_everywhere(current_site(), id_of(owner()))
+    accounts.sign_out_everywhere(current_site(), owner().id)
     return clear_owner_cookie(redirect(url_for("owner.sign_in"), 303))  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ from microtasks.core.errors import Conflict, InputError, NotFound
 from microtasks.engine.accounts import tokens as engine
 from microtasks.store.projects import projects
 from microtasks.web.errors import status_of
-from microtasks.web.owner.frame import blueprint, id_of, owner
+from microtasks.web.owner.frame import blueprint, owner
 from microtasks.web.request import current_site, owner_required
 
 
@@ -33,7 +33,7 @@ def make_token() -> ResponseReturnValue:
     try:
         made = engine.make(
             current_site(),
-            id_of(who),
+            who.id,
             name=form.get("name", ""),
             scope=form.get("scope", ""),
             slug=form.get("project", ""),
@@ -48,7 +48,7 @@ def make_token() -> ResponseReturnValue:
 @blueprint.post("/tokens/<int:token_id>")
 @owner_required
 def revoke_token(token_id: int) -> ResponseReturnValue:
-    engine.revoke(current_site(), id_of(owner()), token_id)
+    engine.revoke(current_site(), owner().id, token_id)
     flash(_("The token does not work any more."), "ok")
     return redirect(url_for("owner.tokens"), 303)
 
@@ -56,10 +56,10 @@ def revoke_token(token_id: int) -> ResponseReturnValue:
 def _page(*, made: str = "", wrong: str = "") -> str:
     who, site = owner(), current_site()
     with site.db.session() as session:
-        mine = projects.list_for_account(session, id_of(who), who.is_operator)
+        mine = projects.list_for_account(session, who.id, who.is_operator)
     return render_template(
         "owner/tokens.html",
-        tokens=engine.listed(site, id_of(who)),
+        tokens=engine.listed(site, who.id),
         projects=mine,
         made=made,
         wrong=wrong,

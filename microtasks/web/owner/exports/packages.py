@@ -17,7 +17,7 @@ from microtasks.engine.imports import chunked_upload, importing
 from microtasks.store.operations import limits
 from microtasks.store.projects import projects
 from microtasks.store.tables import Restoration
-from microtasks.web.owner.frame import blueprint, id_of, owner
+from microtasks.web.owner.frame import blueprint, owner
 from microtasks.web.owner.imports.batches import announced, seconds_left, take_piece
 from microtasks.web.request import current_site, max_body, owner_required
 
@@ -43,7 +43,7 @@ def bring_package() -> ResponseReturnValue:
         _count()
         if not files:
             raise InputError(_("Choose a file."))
-        found = restore.receive(current_site(), id_of(owner()), files)
+        found = restore.receive(current_site(), owner().id, files)
     except (InputError, TooMany) as error:
         return _form(error.message), 429 if isinstance(error, TooMany) else 400
     return redirect(url_for("owner.package", restoration_id=found), 303)
@@ -88,7 +88,7 @@ def package_progress(restoration_id: int) -> ResponseReturnValue:
 @owner_required
 def decide_package(restoration_id: int) -> ResponseReturnValue:
     """Make the project, or throw the package away."""
-    site, who = current_site(), id_of(owner())
+    site, who = current_site(), owner().id
     _mine(restoration_id)
     try:
         match http.form.get("step", ""):
@@ -120,14 +120,14 @@ def begin_package() -> ResponseReturnValue:
     files = announced()
     if len(files) > 1:
         raise InputError(_("Choose one package: the ZIP that an export gave you."))
-    return chunked_upload.begin(current_site(), None, id_of(owner()), files).to_json()
+    return chunked_upload.begin(current_site(), None, owner().id, files).to_json()
 
 
 @blueprint.get("/packages/sendings/<upload>")
 @owner_required
 def package_sending(upload: str) -> ResponseReturnValue:
     """How much of it is here: where to go on after a break."""
-    return chunked_upload.find(current_site(), None, id_of(owner()), upload).to_json()
+    return chunked_upload.find(current_site(), None, owner().id, upload).to_json()
 
 
 @blueprint.post("/packages/sendings/<upload>/<int:number>")
@@ -142,12 +142,12 @@ def receive_package_piece(upload: str, number: int) -> ResponseReturnValue:
 @owner_required
 def finish_package(upload: str) -> ResponseReturnValue:
     """All of it is here: look through it."""
-    found = restore.finish_sending(current_site(), id_of(owner()), upload)
+    found = restore.finish_sending(current_site(), owner().id, upload)
     return {"location": url_for("owner.package", restoration_id=found)}
 
 
 def _mine(restoration_id: int) -> Restoration:
-    return restore.get(current_site(), id_of(owner()), restoration_id)
+    return restore.get(current_site(), owner().id, restoration_id)
 
 
 def _count() -> None:

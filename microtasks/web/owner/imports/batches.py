@@ -23,7 +23,7 @@ from microtasks.engine.tabular.formats import Table, write_csv
 from microtasks.store.imports import batches
 from microtasks.store.operations import limits
 from microtasks.store.tables import Batch, BatchFailure, Project, Restoration
-from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine, owner
+from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.owner.imports.uploads import UploadRequest
 from microtasks.web.request import current_site, max_body, owner_required
 
@@ -58,12 +58,12 @@ def receive(slug: str) -> ResponseReturnValue:
             raise InputError(_("Choose at least one file."))
         batch_id = importing.create_batch(
             current_site(),
-            id_of(project),
+            project.id,
             files,
             tile_px=_pixels("tile_px"),
             overlap_px=_pixels("overlap_px") or 0,
             is_staged="look" in http.form,
-            by=id_of(owner()),
+            by=owner().id,
         )
     except (InputError, TooMany) as error:
         return _upload_page(project, wrong=error.message), 429 if isinstance(error, TooMany) else 400
@@ -139,7 +139,7 @@ def undo_batch(slug: str, batch_id: int) -> ResponseReturnValue:
     project = mine(slug, "collaborator")
     _batch(project, batch_id)
     try:
-        deleted, withdrawn = importing.undo(current_site(), batch_id, by=id_of(owner()))
+        deleted, withdrawn = importing.undo(current_site(), batch_id, by=owner().id)
     except Conflict as error:
         flash(error.message, "warn")
     else:
@@ -164,7 +164,7 @@ def begin_sending(slug: str) -> ResponseReturnValue:
     project = mine(slug, "collaborator")
     if not limits.allow(current_site(), "upload", f"account {owner().id}"):
         raise TooMany(_("Too many uploads in one hour. Put more files into one."))
-    return chunked_upload.begin(current_site(), id_of(project), id_of(owner()), announced()).to_json()
+    return chunked_upload.begin(current_site(), project.id, owner().id, announced()).to_json()
 
 
 @blueprint.get("/projects/<slug>/sendings/<upload>")
@@ -172,7 +172,7 @@ def begin_sending(slug: str) -> ResponseReturnValue:
 def sending_state(slug: str, upload: str) -> ResponseReturnValue:
     """How much of each file is here: where to go on after a break."""
     project = mine(slug, "collaborator")
-    return chunked_upload.find(current_site(), id_of(project), id_of(owner()), upload).to_json()
+    return chunked_upload.find(current_site(), project.id, owner().id, upload).to_json()
 
 
 @blueprint.post("/projects/<slug>/sendings/<upload>/<int:number>")
@@ -180,7 +180,7 @@ def sending_state(slug: str, upload: str) -> ResponseReturnValue:
 @max_body("max_piece_bytes")
 def receive_piece(slug: str, upload: str, number: int) -> ResponseReturnValue:
     """Take the next piece of a file (`?offset=`)."""
-    return {"received": take_piece(id_of(mine(slug, "collaborator")), upload, number)}
+    return {"received": take_piece(mine(slug, "collaborator").id, upload, number)}
 
 
 @blueprint.post("/projects/<slug>/sendings/<upload>/finish")
@@ -188,7 +188,7 @@ def receive_piece(slug: str, upload: str, number: int) -> ResponseReturnValue:
 def finish_sending(slug: str, upload: str) -> ResponseReturnValue:
     """All pieces are sent: look through the upload."""
     project = mine(slug, "collaborator")
-    batch_id = chunked_upload.finish(current_site(), id_of(project), id_of(owner()), upload)
+    batch_id = chunked_upload.finish(current_site(), project.id, owner().id, upload)
     return {"location": url_for("owner.batch", slug=slug, batch_id=batch_id)}
 
 
@@ -209,7 +209,7 @@ def take_piece(project_id: int | None, upload: str, number: int) -> int:
         raise InputError(_("There is no such step."))
     content = http.get_data(cache=False)
     return chunked_upload.receive(
-        current_site(), project_id, id_of(owner()), upload, number, int(offset), content
+        current_site(), project_id, owner().id, upload, number, int(offset), content
     )
 
 
@@ -248,7 +248,7 @@ def _fields(project: Project) -> list[str]:
 
 def _look_again(site: Site, found: Batch) -> None:
     """Look through a staged upload with what the form says."""
-    importing.look_again(site, id_of(found), _columns(found), _pixels("tile_px"), _pixels("overlap_px") or 0)
+    importing.look_again(site, found.id, _columns(found), _pixels("tile_px"), _pixels("overlap_px") or 0)
 
 
 def _is_changed(project: Project, found: Batch) -> bool:
@@ -296,7 +296,7 @@ def _all_failures(site: Site, batch_id: int) -> Iterator[BatchFailure]:
         yield from rows
         if len(rows) < 1000:
             return
-        last = id_of(rows[-1])
+        last = rows[-1].id
 
 
 def _batch(project: Project, batch_id: int) -> Batch:
@@ -309,7 +309,7 @@ def _batch(project: Project, batch_id: int) -> Batch:
 
 def _upload_page(project: Project, wrong: str = "") -> str:
     with current_site().db.session() as session:
-        found = batches.list_for_project(session, id_of(project))
+        found = batches.list_for_project(session, project.id)
     return render_template("owner/upload.html", project=project, batches=found, wrong=wrong)
 
 

@@ -20,7 +20,7 @@ from microtasks.engine.tabular.formats import Table, write_csv
 from microtasks.store.projects.dashboard import BINS
 from microtasks.store.tables import Project
 from microtasks.web.charts import Chart
-from microtasks.web.owner.frame import blueprint, id_of, mine, owner
+from microtasks.web.owner.frame import blueprint, mine, owner
 from microtasks.web.request import current_site, owner_required
 
 
@@ -44,7 +44,7 @@ def dashboard(slug: str) -> ResponseReturnValue:
 def show_teams(slug: str) -> ResponseReturnValue:
     """Show the totals of teams on the project's page, or no more."""
     project = mine(slug, "collaborator")
-    impact.show_teams(current_site(), project, http.form.get("show") == "1", by=id_of(owner()))
+    impact.show_teams(current_site(), project, http.form.get("show") == "1", by=owner().id)
     return redirect(url_for("owner.dashboard", slug=slug) + "#impact", 303)
 
 

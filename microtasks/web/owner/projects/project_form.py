@@ -21,7 +21,7 @@ from microtasks.engine.projects.projects import ProjectIn
 from microtasks.store.projects import drafts, projects
 from microtasks.store.tables import Project
 from microtasks.web import forms
-from microtasks.web.owner.frame import id_of, owner
+from microtasks.web.owner.frame import owner
 from microtasks.web.request import current_site
 
 #: Fields of the project form besides the type's own (`config.*`) and the buttons.
@@ -54,6 +54,13 @@ class ProjectForm:
         self.nodes = forms.nodes(self.kind.Config.model_json_schema())
 
     @property
+    def project_id(self) -> int:
+        """Of the project that the form changes; ValueError where it makes a new one."""
+        if self.project is None:
+            raise ValueError("this form makes a new project")
+        return self.project.id
+
+    @property
     def early(self) -> str:
         """What "stop early" means: labels by confidence; marks, and projects that began so, by agreement."""
         has_begun_otherwise = self.project is not None and self.project.stop_rule == "agreement"
@@ -74,7 +81,7 @@ class ProjectForm:
         kept_at: datetime | None = None
         if values is None:
             with current_site().db.connection() as connection:
-                kept = drafts.find(connection, id_of(owner()), self.page)
+                kept = drafts.find(connection, owner().id, self.page)
             values = self.entered(MultiDict(kept[0])) if kept else self.base
             kept_at = kept[1] if kept else None
         wrong: dict[str, list[str]] = {}
@@ -178,7 +185,7 @@ class ProjectForm:
     def saved(self) -> None:
         """Forget what was typed: it is saved now, or thrown away."""
         with current_site().db.connection() as connection:
-            drafts.drop(connection, id_of(owner()), self.page)
+            drafts.drop(connection, owner().id, self.page)
 
 
 def base_of(project: Project) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from microtasks.store.projects import drafts, projects
 from microtasks.store.tables import Project
 from microtasks.web import forms
 from microtasks.web.assets import asset
-from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine, owner
+from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.owner.projects.project_form import ProjectForm, base_of, estimate
 from microtasks.web.request import FRAMED_POLICY, current_site, owner_required
 from microtasks.web.volunteers.volunteer import REPORT_REASONS
@@ -45,7 +45,7 @@ def home() -> ResponseReturnValue:
     """My projects with state and progress."""
     who = owner()
     with current_site().db.session() as session:
-        cards = projects.cards(session, projects.list_for_account(session, id_of(who), who.is_operator))
+        cards = projects.cards(session, projects.list_for_account(session, who.id, who.is_operator))
     return render_template("owner/projects.html", cards=cards)
 
 
@@ -62,7 +62,7 @@ def progress(slug: str) -> ResponseReturnValue:
     """The counts of the project's page, for its script."""
     found = mine(slug, "researcher")
     with current_site().db.session() as session:
-        counts = projects.kept_progress(session, [id_of(found)])[id_of(found)]
+        counts = projects.kept_progress(session, [found.id])[found.id]
     return {"state": found.state, **counts}
 
 
@@ -82,7 +82,7 @@ def save(slug: str) -> ResponseReturnValue:
     if "save" not in http.form:
         return form.rows_changed()
     try:
-        engine.update(current_site(), id_of(form.project), form.read(), by=id_of(owner()))
+        engine.update(current_site(), form.project_id, form.read(), by=owner().id)
     except (ValidationError, ConfigInvalid) as error:
         return form.refused(error)
     form.saved()
@@ -99,7 +99,7 @@ def move(slug: str) -> ResponseReturnValue:
     if use_case is None:
         raise InputError(_("There is no such step."))
     try:
-        use_case(current_site(), id_of(found), by=id_of(owner()))
+        use_case(current_site(), found.id, by=owner().id)
     except Conflict as error:
         flash(error.message, "warn")
     return redirect(url_for("owner.project", slug=slug), 303)
@@ -111,7 +111,7 @@ def tasks(slug: str) -> ResponseReturnValue:
     """The project's tasks, a page at a time by key."""
     found = mine(slug, "researcher")
     with current_site().db.connection() as connection:
-        rows = reads.page(connection, id_of(found), after(), PAGE + 1)
+        rows = reads.page(connection, found.id, after(), PAGE + 1)
     shown = rows[:PAGE]
     return render_template(
         "owner/tasks.html",
@@ -166,7 +166,7 @@ def reports(slug: str) -> ResponseReturnValue:
     """What volunteers said is wrong with tasks."""
     found = mine(slug, "researcher")
     with current_site().db.connection() as connection:
-        rows = projects.reports(connection, id_of(found), after(), PAGE + 1)
+        rows = projects.reports(connection, found.id, after(), PAGE + 1)
     shown = rows[:PAGE]
     return render_template(
         "owner/reports.html",
@@ -181,7 +181,7 @@ def reports(slug: str) -> ResponseReturnValue:
 def close_report(slug: str, report_id: int) -> ResponseReturnValue:
     """Tick a report off."""
     found = mine(slug, "reviewer")
-    engine.close_report(current_site(), id_of(found), report_id, by=id_of(owner()))
+    engine.close_report(current_site(), found.id, report_id, by=owner().id)
     return redirect(url_for("owner.reports", slug=slug), 303)
 
 
@@ -192,13 +192,13 @@ def _overview(found: Project) -> dict[str, Any]:
     site = current_site()
     with site.db.session() as session:
         (card,) = projects.cards(session, [found])
-        troubles = projects.troubles(session, id_of(found))
+        troubles = projects.troubles(session, found.id)
     return {
         "project": found,
         "card": card,
         "troubles": troubles,
         "estimate": estimate(found),
-        "trial": trials.state(site, id_of(found)) if found.state == "draft" else None,
+        "trial": trials.state(site, found.id) if found.state == "draft" else None,
         "not_ready": engine.not_ready(found) if found.state == "draft" else [],
     }
 
@@ -207,7 +207,7 @@ def _as_typed(found: Project) -> Project:
     """The project with the task as it is in the form at this moment; as saved, while that cannot be."""
     page = f"{found.slug}/task"
     with current_site().db.connection() as connection:
-        kept = drafts.find(connection, id_of(owner()), page)
+        kept = drafts.find(connection, owner().id, page)
     if kept is None:
         return found
     form = ProjectForm(found.task_type, base_of(found), page, found, ("task",))

@@ -19,7 +19,7 @@ from microtasks.engine.projects import projects as engine
 from microtasks.engine.projects import templates, trials
 from microtasks.engine.projects.projects import ProjectIn
 from microtasks.store.projects import drafts
-from microtasks.web.owner.frame import blueprint, id_of, mine, owner
+from microtasks.web.owner.frame import blueprint, mine, owner
 from microtasks.web.owner.projects.project_form import ANSWERS_MAX, SECTIONS, ProjectForm, advise, base_of
 from microtasks.web.request import current_site, owner_required
 
@@ -58,7 +58,7 @@ def create(task_type: str) -> ResponseReturnValue:
     if "save" not in http.form:
         return form.rows_changed()
     try:
-        made = engine.create(current_site(), id_of(owner()), form.read())
+        made = engine.create(current_site(), owner().id, form.read())
     except (ValidationError, ConfigInvalid) as error:
         return form.refused(error)
     form.saved()
@@ -83,7 +83,7 @@ def save_step(slug: str, step: str) -> ResponseReturnValue:
     if "save" not in http.form:
         return form.rows_changed()
     try:
-        engine.update(current_site(), id_of(form.project), form.read(), by=id_of(owner()))
+        engine.update(current_site(), form.project_id, form.read(), by=owner().id)
     except (ValidationError, ConfigInvalid) as error:
         return form.refused(error)
     form.saved()
@@ -99,7 +99,7 @@ def keep_draft() -> ResponseReturnValue:
         raise InputError(_("There is no such page."))
     entered = [(n, v) for n, v in http.form.items(multi=True) if n not in ("csrf_token", "page")]
     with current_site().db.connection() as connection:
-        at = drafts.keep(connection, id_of(owner()), page, entered)
+        at = drafts.keep(connection, owner().id, page, entered)
     try:
         kind = tasktypes.get(http.args.get("task_type", ""))
     except NotFound:
@@ -119,7 +119,7 @@ def try_out(slug: str) -> ResponseReturnValue:
     """Make a copy to try the project on, and go there as a volunteer would."""
     found = mine(slug, "collaborator")
     try:
-        copy = trials.begin(current_site(), id_of(found))
+        copy = trials.begin(current_site(), found.id)
     except Conflict as error:
         flash(error.message, "warn")
         return redirect(url_for("owner.project", slug=slug), 303)
@@ -131,7 +131,7 @@ def try_out(slug: str) -> ResponseReturnValue:
 def duplicate(slug: str) -> ResponseReturnValue:
     """A new draft with the same settings and wording, without its tasks."""
     found = mine(slug, "collaborator")
-    made = engine.duplicate(current_site(), id_of(found), id_of(owner()))
+    made = engine.duplicate(current_site(), found.id, owner().id)
     flash(_("This is a copy of the settings, without tasks and answers. Give it a name of its own."), "ok")
     return redirect(step_address(made.slug, "purpose"), 303)
 

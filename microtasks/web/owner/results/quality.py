@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from microtasks.core.errors import InputError
 from microtasks.engine.results import review as result_review
-from microtasks.web.owner.frame import PAGE, after, blueprint, id_of, mine, owner
+from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.request import current_site, owner_required
 
 
@@ -19,7 +19,7 @@ def quality(slug: str) -> ResponseReturnValue:
     """Agreement by field, reliability, and the volunteers: those who were left out first."""
     found = mine(slug, "researcher")
     skip = after()
-    overview = result_review.overview(current_site(), id_of(found), skip, PAGE + 1)
+    overview = result_review.overview(current_site(), found.id, skip, PAGE + 1)
     return render_template(
         "owner/quality.html",
         project=found,
@@ -33,7 +33,7 @@ def quality(slug: str) -> ResponseReturnValue:
 @owner_required
 def review(slug: str) -> ResponseReturnValue:
     """Bring it up to date, in the background."""
-    result_review.ask_for_review(current_site(), id_of(mine(slug, "reviewer")))
+    result_review.ask_for_review(current_site(), mine(slug, "reviewer").id)
     flash(_("A worker looks through all answers now. Come back to this page in a while."), "ok")
     return redirect(url_for("owner.quality", slug=slug), 303)
 
@@ -46,6 +46,6 @@ def weigh(slug: str, pseudonym: str) -> ResponseReturnValue:
     word = http.form.get("weigh", "")
     if word not in ("in", "out"):
         raise InputError(_("There is no such step."))
-    result_review.weigh(current_site(), id_of(found), pseudonym, is_excluded=word == "out", by=id_of(owner()))
+    result_review.weigh(current_site(), found.id, pseudonym, is_excluded=word == "out", by=owner().id)
     flash(_("Noted. A worker makes the consensus anew."), "ok")
     return redirect(url_for("owner.quality", slug=slug), 303)

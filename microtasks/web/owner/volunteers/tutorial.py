@@ -16,7 +16,7 @@ from microtasks.engine.volunteers import tutorial as engine
 from microtasks.engine.volunteers.tutorial import STEPS_MAX, Example, Step, Tutorial
 from microtasks.store.operations import limits
 from microtasks.store.tables import Project
-from microtasks.web.owner.frame import blueprint, id_of, mine, owner
+from microtasks.web.owner.frame import blueprint, mine, owner
 from microtasks.web.request import current_site, max_body, owner_required
 
 #: Rows of the field guide beside those for what volunteers choose from.
@@ -48,7 +48,7 @@ def change_tutorial(slug: str) -> ResponseReturnValue:
         )
         engine.change(
             current_site(),
-            id_of(found),
+            found.id,
             made,
             tells_known="tells_known" in http.form,
             tells_consensus="tells_consensus" in http.form,
@@ -73,7 +73,7 @@ def _page(found: Project, known: Tutorial, wrong: str = "") -> str:
         guide=_examples(found, known),
         labels=dict(engine.options(found)),
         images=engine.pictures(current_site(), [*known.steps, *known.guide]),
-        known_tasks=engine.known_tasks(current_site(), id_of(found)),
+        known_tasks=engine.known_tasks(current_site(), found.id),
         wrong=wrong,
         form=http.form,
     )
@@ -114,7 +114,7 @@ def _picture(found: Project, name: str, row: dict[str, Any]) -> dict[str, Any]:
             raise TooMany(_("Too many uploads in one hour."))
         row["media_id"] = engine.add_pictures(current_site(), [(upload.stream.read(), upload.filename)])[0]
     elif of:
-        row["media_id"] = engine.picture_of(current_site(), id_of(found), of)
+        row["media_id"] = engine.picture_of(current_site(), found.id, of)
     elif f"{name}.drop" in http.form:
         row["media_id"] = None
     return row
