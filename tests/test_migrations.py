@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from alembic import command
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from microtasks.core.errors import SettingsInvalid
 from microtasks.local import servers as local
 from microtasks.store import tables
 from microtasks.store.db import Database
@@ -130,3 +132,69 @@ def fill(connection: psycopg.Connection, table: str) -> None:
         ),
         values,
     )
+
+
+#: Migrations that are released: databases went through them. A mistake in one is mended by a new one.
+FROZEN = {
+    "0001_the_first_schema.py": "03ab51a983937483215b83b193dd71a44d92011b88a92de510bf17e9e051dfb8",
+    "0002_people_feedback_exports_and_more.py": (
+        "490212b1193202dc080f5689ab59e294a9a6fd5dc609ac4c705b656362ba048f"
+    ),
+}
+
+
+def test_a_released_migration_is_never_edited():
+    """Edited in place, it leaves databases that count as current with tables missing."""
+    for name, checksum in FROZEN.items():
+        content = (migrate.FOLDER / "versions" / name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == checksum, f"{name} is frozen: write a new migration"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("DROP TABLE certificate", "table certificate is missing"),
+        ("ALTER TABLE job DROP COLUMN error", "column job.error is missing"),
+        ("ALTER TABLE job ALTER target_id TYPE int", "column job.target_id is different"),
+        ("ALTER TABLE job ALTER target_id DROP NOT NULL", "column job.target_id is different"),
+        ("ALTER TABLE export DROP CONSTRAINT ck_export_done_has_file", "ck_export_done_has_file of export"),
+        ("DROP INDEX uq_job_waiting", "index uq_job_waiting of job is missing"),
+    ],
+)
+def test_the_right_number_with_other_tables_is_not_current(empty_url: str, change: str, named: str):
+    migrate.upgrade(empty_url)
+    with psycopg.connect(empty_url) as connection:
+        connection.execute(change)
+    assert not migrate.is_current(empty_url)
+    sentence = migrate.problem(empty_url)
+    assert sentence is not None and named in sentence and "begin with an empty database" in sentence
+    with pytest.raises(SettingsInvalid, match="but it has not"):
+        migrate.upgrade(empty_url)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP FUNCTION hot_again",
+        "CREATE OR REPLACE FUNCTION hot_again(in_pos bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 1'",
+    ],
+)
+def test_other_functions_are_not_current_either_and_an_upgrade_mends_them(empty_url: str, change: str):
+    migrate.upgrade(empty_url)
+    with psycopg.connect(empty_url) as connection:
+        connection.execute(change)
+    sentence = migrate.problem(empty_url)
+    assert sentence is not None and "Run: microtasks db upgrade" in sentence
+    migrate.upgrade(empty_url)
+    assert migrate.is_current(empty_url)
+
+
+def test_an_old_program_on_a_newer_schema_says_so_and_changes_nothing(empty_url: str):
+    migrate.upgrade(empty_url)
+    with psycopg.connect(empty_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0999'")
+    before = schema(empty_url)
+    with pytest.raises(SettingsInvalid, match=r"newer version of microtasks \(schema 0999") as refusal:
+        migrate.upgrade(empty_url)
+    assert str(refusal.value.message) == migrate.problem(empty_url)
+    assert schema(empty_url) == before

@@ -118,8 +118,8 @@ def open_cli_site(*, any_schema: bool = False) -> Iterator[Site]:
     with embedded.joined(settings) as (settings, is_ours):
         if is_ours:
             migrate.upgrade(settings.database_url)
-        elif not any_schema and not migrate.is_current(settings.database_url):
-            raise SettingsInvalid("The database is not up to date. Run: microtasks db upgrade")
+        elif not any_schema and (sentence := migrate.problem(settings.database_url)):
+            raise SettingsInvalid(sentence)
         site = open_site(settings)
         try:
             yield site

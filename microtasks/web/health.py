@@ -56,8 +56,7 @@ def database(site: Site) -> str | None:
     """What is wrong with the database, if anything."""
     with site.db.connection():
         pass  # it answers
-    is_current = migrate.is_current(site.db.url)
-    return None if is_current else "The database is not up to date. Run: microtasks db upgrade"
+    return migrate.problem(site.db.url)
 
 
 def data_folder(site: Site) -> str | None:

@@ -44,7 +44,7 @@ def test_a_clock_that_stands_still_is_told_but_the_site_stays(migrated: Site) ->
 
 def test_not_ready_before_the_migrations(migrated: Site) -> None:
     with migrated.db.connection() as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'older'")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
     answer = create_app(site=migrated).test_client().get("/readyz")
     assert answer.status_code == 503
     assert answer.json["checks"]["database"] == "The database is not up to date. Run: microtasks db upgrade"

@@ -16,8 +16,8 @@ def problems(site: Site) -> list[str]:
     found = site.settings.problems()
     with site.db.connection() as connection:
         found += servers.database_problems(connection)
-    if not migrate.is_current(site.settings.database_url):
-        found.append("The database is not up to date. Run: microtasks db upgrade")
+    if sentence := migrate.problem(site.settings.database_url):
+        found.append(sentence)
     return found + servers.redis_problems(site.bell.redis)
 
 

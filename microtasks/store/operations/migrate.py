@@ -17,7 +17,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from microtasks.core.errors import SettingsInvalid
 from microtasks.store.db import plain_url
+from microtasks.store.operations import schema
 from microtasks.store.tables import install_hotpath, metadata
 
 #: Two processes that start at once must not both migrate.
@@ -53,16 +55,29 @@ def head() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
-def upgrade(url: str, *, functions: bool = True) -> None:
-    """Bring tables and functions to this version. Safe in several processes at once, and again."""
+def revisions() -> list[str]:
+    """Every revision this version of the code knows, the newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+
+
+def upgrade(url: str, *, functions: bool = True, verify: bool = True) -> None:
+    """Bring tables and functions to this version. Safe in several processes at once, and again.
+
+    Errors: SettingsInvalid for a database of a newer version, and, unless `verify` is off, for one whose
+    tables are not those of this version although it went through every migration.
+    """
     with _connect(url) as connection:
         # The lock ends with the connection.
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()
         with connection.begin():
+            if is_newer(revision := _revision(connection)):
+                raise SettingsInvalid(newer_sentence(revision))
             command.upgrade(_config(connection), "head")
             if functions:
                 install_hotpath(metadata, connection)
+    if verify and (sentence := problem(url)):
+        raise SettingsInvalid(sentence)
 
 
 def stamp(url: str) -> None:
@@ -73,9 +88,59 @@ def stamp(url: str) -> None:
 
 
 def is_current(url: str) -> bool:
-    """Whether the database has the schema this version needs."""
+    """Whether the database has the schema this version needs: the number, and every part of it."""
+    return problem(url) is None
+
+
+def problem(url: str) -> str | None:
+    """Why this version cannot work with the database's schema, and what to do about it; None: it can."""
     with _connect(url) as connection:
-        return MigrationContext.configure(connection).get_current_revision() == head()
+        revision = _revision(connection)
+        if is_newer(revision):
+            return newer_sentence(revision)
+        if revision != head():
+            return "The database is not up to date. Run: microtasks db upgrade"
+        differences = schema.differences(raw_connection(connection))
+    if not differences:
+        return None
+    if all(each.startswith("function") for each in differences):
+        return (
+            f"The database's functions are not those of this version ({_short(differences)})."
+            " Run: microtasks db upgrade"
+        )
+    return (
+        f"The database says that it has schema {revision}, but it has not: {_short(differences)}."
+        " A development version made it. Use it with that version, or begin with an empty database and bring"
+        " the projects over as packages."
+    )
+
+
+def is_newer(revision: str | None) -> bool:
+    """Whether a schema's number is none that this version of the code knows."""
+    return revision is not None and revision not in revisions()
+
+
+def newer_sentence(revision: str | None) -> str:
+    """What to say about a schema of a newer version."""
+    return (
+        f"The database was made by a newer version of microtasks (schema {revision}; this version knows those"
+        f" up to {head()}). Nothing was changed. Install that version, or use another database."
+    )
+
+
+def _short(differences: list[str]) -> str:
+    rest = len(differences) - 3
+    return ", ".join(differences[:3]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def raw_connection(connection: Connection) -> psycopg.Connection:
+    """The psycopg connection below one of SQLAlchemy's."""
+    plain: psycopg.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return plain
 
 
 def is_empty(url: str) -> bool:
@@ -89,7 +154,7 @@ def is_empty(url: str) -> bool:
 
 
 def differences(url: str) -> list[Any]:
-    """How the database differs from the tables in code, as alembic sees it. Empty: not at all."""
+    """How the database differs from the tables in code, as alembic sees it, for the next migration."""
     with _connect(url) as connection:
         return list(
             compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
