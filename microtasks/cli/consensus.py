@@ -81,9 +81,9 @@ def consensus(
     with ExitStack() as files:
         rows = Rows(files.enter_context(_open(answers)), answers.name)
         seen = Rows(files.enter_context(_open(views)), views.name) if views else None
-        known = Rows(files.enter_context(_open(gold)), gold.name) if gold else None
+        gold_rows = Rows(files.enter_context(_open(gold)), gold.name) if gold else None
         plain = reader.read(task_type, settings, rows, Options(seen, possible))
-        right = plain.read_gold(known) if known else None
+        right = plain.read_gold(gold_rows) if gold_rows else None
     reduced = task_type.reduce_project(plain, plain.config, cast("Method", method), gold=right)
     with ExitStack() as files:
         target = (
@@ -111,9 +111,9 @@ def aggregate(slug: str, method: str | None) -> None:
 
     with open_cli_site() as site:
         with site.db.session() as session:
-            found = projects.by_slug(session, slug)
-        done = engine.aggregate(site, found.id, cast("Method | None", method))
-    click.echo(f"{done.n_tasks - done.n_left} tasks, method {method or found.method}.", err=True)
+            project = projects.by_slug(session, slug)
+        done = engine.aggregate(site, project.id, cast("Method | None", method))
+    click.echo(f"{done.n_tasks - done.n_left} tasks, method {method or project.method}.", err=True)
     if done.n_sources:
         click.echo(f"{done.n_sources} tiled images merged.", err=True)
 

@@ -103,9 +103,9 @@ def list_projects(as_json: bool) -> None:
     from microtasks.store.projects import projects
 
     with open_cli_site() as site, site.db.session() as session:
-        found = projects.all_projects(session)
-        progress = projects.progress_of(session, [item.id for item in found])
-    facts = [_facts(item, progress[item.id]) for item in found]
+        all_projects = projects.all_projects(session)
+        progress = projects.progress_of(session, [item.id for item in all_projects])
+    facts = [_facts(item, progress[item.id]) for item in all_projects]
     if as_json:
         click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
         return
@@ -303,16 +303,16 @@ def export(
     formats.check_compression(compress or "")
     with open_cli_site() as site:
         with site.db.session() as session:
-            found = projects.by_slug(session, slug)
+            project = projects.by_slug(session, slug)
         if what != "all":
-            tables.check(site, found, what, format)
-        snapshot = snapshots.take(site, found, same_names=same_names)
+            tables.check(site, project, what, format)
+        snapshot = snapshots.take(site, project, same_names=same_names)
         if what == "all":
-            files = export_package.whole(site, found, format, raw=raw, snapshot=snapshot, with_gold=gold)
+            files = export_package.whole(site, project, format, raw=raw, snapshot=snapshot, with_gold=gold)
         else:
-            files = tables.files(site, found, what, format, raw=raw, snapshot=snapshot)
+            files = tables.files(site, project, what, format, raw=raw, snapshot=snapshot)
         if is_package:
-            whole = export_package.package(site, found, files, licence, snapshot=snapshot)
+            whole = export_package.package(site, project, files, licence, snapshot=snapshot)
             if is_folder:
                 _make_folder(target)
                 for file in whole:
@@ -354,16 +354,16 @@ def _write(target: Path, chunks: Any) -> None:
 
 def _files(paths: tuple[Path, ...]) -> list[tuple[str, Path]]:
     """(name, path) of each file; those of a folder by their path inside it."""
-    found: list[tuple[str, Path]] = []
+    files: list[tuple[str, Path]] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(
                 item for item in path.rglob("*") if item.is_file() and not item.name.startswith(".")
             )
-            found += [(item.relative_to(path).as_posix(), item) for item in inside]
+            files += [(item.relative_to(path).as_posix(), item) for item in inside]
         else:
-            found.append((path.name, path))
-    return found
+            files.append((path.name, path))
+    return files
 
 
 def _watch(site: Site, batch_id: int) -> tuple[Batch, list[Any]]:
@@ -381,10 +381,10 @@ def _watch(site: Site, batch_id: int) -> tuple[Batch, list[Any]]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        shown = bar.add_task("received", total=None)
+        progress = bar.add_task("received", total=None)
         began = time.monotonic()
         while (batch := look()).state not in ("done", "failed"):
-            bar.update(shown, description=batch.phase, total=batch.n_rows, completed=batch.rows_done)
+            bar.update(progress, description=batch.phase, total=batch.n_rows, completed=batch.rows_done)
             if batch.state == "queued" and time.monotonic() - began > WORKER_SECONDS:
                 with site.db.connection() as connection:
                     job = jobs.add(connection, "import", batch_id)  # the one that waits already

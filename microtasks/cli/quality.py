@@ -42,17 +42,17 @@ def quality(
     settings = [_setting(text) for text in what_if]
     with open_cli_site() as site:
         with site.db.session() as session:
-            found = projects.by_slug(session, slug)
-        assert found.id is not None  # noqa: S101  (stored)
-        review.review(site, found.id)
+            project = projects.by_slug(session, slug)
+        assert project.id is not None  # noqa: S101  (stored)
+        review.review(site, project.id)
         for names, is_excluded in ((leave_out, True), (take_in, False)):
             for name in names:
-                review.weigh(site, found.id, name, is_excluded=is_excluded)
+                review.weigh(site, project.id, name, is_excluded=is_excluded)
         if leave_out or take_in:
-            review.review(site, found.id)
-        overview = review.overview(site, found.id, limit=1_000_000)
-        asked = (
-            [asdict(each) | {"saved": each.saved} for each in replay.replay(site, found.id, settings)]
+            review.review(site, project.id)
+        overview = review.overview(site, project.id, limit=1_000_000)
+        options = (
+            [asdict(each) | {"saved": each.saved} for each in replay.replay(site, project.id, settings)]
             if settings
             else []
         )
@@ -60,7 +60,7 @@ def quality(
         "alpha": overview.agreement,
         "agreement": overview.quality.agreement if overview.quality else {},
         "for_reviewers": overview.n_disputed,
-        "what_if": asked or (overview.quality.replay.get("settings", []) if overview.quality else []),
+        "what_if": options or (overview.quality.replay.get("settings", []) if overview.quality else []),
         "stopping": {**overview.stops._asdict(), "flip_rate": overview.flip_rate},
         "volunteers": [
             {"name": name, **{k: v for k, v in one._asdict().items() if k != "contributor"}}
@@ -99,7 +99,7 @@ def _print(facts: dict[str, Any]) -> None:
     click.echo(f"Agreement in the project (alpha): {_cell(facts['alpha'])}")
     click.echo(f"Tasks that wait for a reviewer: {facts['for_reviewers']}")
     if facts["agreement"]:
-        show("Agreement", [{"what": name, **found} for name, found in facts["agreement"].items()])
+        show("Agreement", [{"what": name, **statistics} for name, statistics in facts["agreement"].items()])
     if any(facts["stopping"].values()):
         show("Stopping when sure", [facts["stopping"]])
     if facts["what_if"]:

@@ -359,9 +359,9 @@ def check() -> None:
     from microtasks.engine.operations import invariants, startup
 
     with open_cli_site() as site:
-        found = startup.problems(site) + invariants.check(site)
-    for sentence in found:
+        problems = startup.problems(site) + invariants.check(site)
+    for sentence in problems:
         click.echo(sentence)
-    if found:
-        raise Failure(f"{len(found)} problem{'s' if len(found) > 1 else ''} found.")
+    if problems:
+        raise Failure(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} found.")
     say("All is well.")

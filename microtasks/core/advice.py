@@ -53,28 +53,28 @@ def lix(text: str) -> float | None:
 
 def of_question(where: str, text: str) -> list[Advice]:
     """What to think about in a question that volunteers read at each task."""
-    found = []
+    advice = []
     if len(text) > QUESTION_CHARACTERS:
-        found.append(Advice(where, "long_question", len(text)))
+        advice.append(Advice(where, "long_question", len(text)))
     if len(_QUESTION_MARKS.findall(text)) > 1 or _AND_OR.search(text):
-        found.append(Advice(where, "several_questions"))
-    return found + _hard(where, text)
+        advice.append(Advice(where, "several_questions"))
+    return advice + _hard(where, text)
 
 
 def of_choices(where: str, labels: list[str]) -> list[Advice]:
     """What to think about in a list to choose from: tags, choices, classes."""
-    found = [Advice(where, "long_choice", len(label)) for label in labels if len(label) > CHOICE_CHARACTERS]
+    advice = [Advice(where, "long_choice", len(label)) for label in labels if len(label) > CHOICE_CHARACTERS]
     if len(labels) > CHOICES_MAX:
-        found.append(Advice(where, "many_choices", len(labels)))
-    return found[:2]
+        advice.append(Advice(where, "many_choices", len(labels)))
+    return advice[:2]
 
 
 def of_text(where: str, text: str) -> list[Advice]:
     """What to think about in instructions and other longer texts."""
-    found = []
+    advice = []
     if (n := len(_WORD.findall(text))) > INSTRUCTIONS_WORDS:
-        found.append(Advice(where, "long_instructions", n))
-    return found + _hard(where, text)
+        advice.append(Advice(where, "long_instructions", n))
+    return advice + _hard(where, text)
 
 
 def _hard(where: str, text: str) -> list[Advice]:

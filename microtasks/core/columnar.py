@@ -60,10 +60,10 @@ class Columns:
 
     def patterns(self) -> Iterator[tuple[int, bytes, Ints]]:
         """For each task its number, and what was said to it: as a key, and as rows of `spoken`, sorted."""
-        said = self.said[np.lexsort((self.said, self.task))] if len(self.said) else self.said
+        values = self.said[np.lexsort((self.said, self.task))] if len(self.said) else self.said
         starts = self.starts.tolist()
         for number in range(self.n_tasks):
-            own = said[starts[number] : starts[number + 1]]
+            own = values[starts[number] : starts[number + 1]]
             yield number, own.tobytes(), own
 
     def given(self, own: Ints) -> list[Answer]:
@@ -75,19 +75,19 @@ def read(tasks: Iterable[tuple[int, Sequence[Answer]]]) -> Columns:
     """Turn tasks and their answers into columns. Goes through them once."""
     numbers: dict[str, int] = {}
     spoken: list[Answer] = []
-    known: dict[Any, int] = {}
+    value_numbers: dict[Any, int] = {}
     ids: list[int] = []
     task, person, said = [], [], []
     for number, (task_id, answers) in enumerate(tasks):
         ids.append(task_id)
         for answer in answers:
             key = (answer.kind, _key(answer.value))
-            if key not in known:
-                known[key] = len(spoken)
+            if key not in value_numbers:
+                value_numbers[key] = len(spoken)
                 spoken.append(Answer("", answer.kind, answer.value))
             task.append(number)
             person.append(numbers.setdefault(answer.contributor, len(numbers)))
-            said.append(known[key])
+            said.append(value_numbers[key])
     names = sorted(numbers)
     rank = np.empty(len(names), np.int32)
     for place, name in enumerate(names):

@@ -91,19 +91,19 @@ def suggested(
     is_file: is there a file of the upload with this name? A column of such names is images, where no column
     says that it is; without images, text and question the one with the longest cells is the text.
     """
-    found: dict[str, str] = {}
-    said = {name: role(name)[0] for name in names}
+    roles: dict[str, str] = {}
+    named_roles = {name: role(name)[0] for name in names}
     if any(re.sub(r"[\s-]+", "_", name).casefold() in PYBOSSA for name in names):
-        found |= {name: "" for name in names if name.casefold() in ("state", "quorum", "calibration")}
+        roles |= {name: "" for name in names if name.casefold() in ("state", "quorum", "calibration")}
     plain = [
         (name, [row[at].strip() for row in rows if at < len(row) and row[at].strip()])
         for at, name in enumerate(names)
-        if name and said[name] == "shown" and name not in found
+        if name and named_roles[name] == "shown" and name not in roles
     ]
-    if "image" not in said.values():
-        found |= {name: "image" for name, cells in plain if cells and all(map(is_file, cells))}
-    if not {"image", "text", "question"} & {*said.values(), *found.values()}:
+    if "image" not in named_roles.values():
+        roles |= {name: "image" for name, cells in plain if cells and all(map(is_file, cells))}
+    if not {"image", "text", "question"} & {*named_roles.values(), *roles.values()}:
         longest = max(plain, key=lambda it: sum(map(len, it[1])) / max(1, len(it[1])), default=("", []))
         if longest[1] and sum(map(len, longest[1])) / len(longest[1]) >= TEXT_CHARACTERS:
-            found[longest[0]] = "text"
-    return found
+            roles[longest[0]] = "text"
+    return roles

@@ -31,9 +31,9 @@ def loads(raw: bytes | str, max_depth: int = MAX_DEPTH) -> Any:
     # strings shows both, without a second parser. In valid JSON every colon there belongs to one key.
     text = raw.encode() if isinstance(raw, str) else raw
     bare = _STRING.sub(b"", text)
-    for found in _LONG_INTEGER.findall(bare):
-        if len(found) > 20 or not -INTEGER_LIMIT <= int(found) < INTEGER_LIMIT:
-            raise JsonInvalid(f"The number {found[:20].decode()}... is too large.")
+    for digits in _LONG_INTEGER.findall(bare):
+        if len(digits) > 20 or not -INTEGER_LIMIT <= int(digits) < INTEGER_LIMIT:
+            raise JsonInvalid(f"The number {digits[:20].decode()}... is too large.")
     # Without an escaped NUL, and with fewer brackets than levels, only equal keys are left to look for.
     is_plain = b"\\u0000" not in text and bare.count(b"{") + bare.count(b"[") <= max_depth
     if (_n_keys(value) if is_plain else _check(value, max_depth)) != bare.count(b":"):

@@ -148,11 +148,11 @@ class AnswerFile:
         self.people = people
         task = task_rank[np.frombuffer(self.task, np.int32)] if self.task else np.empty(0, np.int32)
         worker = worker_rank[np.frombuffer(self.worker, np.int32)] if self.task else np.empty(0, np.int32)
-        said = np.array(self.said, np.int32)
-        order = np.lexsort((said, worker, task))
+        values = np.array(self.said, np.int32)
+        order = np.lexsort((values, worker, task))
         self.task = array("i", task[order].tobytes())
         self.worker = array("i", worker[order].tobytes())
-        self.said = array("i", said[order].tobytes())
+        self.said = array("i", values[order].tobytes())
 
     def __iter__(self) -> Iterator[tuple[int, Sequence[Answer]]]:
         from microtasks.core.values import Answer

@@ -13,18 +13,18 @@ def check(site: Site) -> list[str]:
     Reads in chunks of keys, each a short statement: safe beside a running site, at a million tasks too. What
     changes between two statements is not blamed: each invariant is judged within one.
     """
-    found: list[str] = []
+    violations: list[str] = []
     with site.db.connection() as connection:
         connection.autocommit = True
         try:
             for invariant in invariants.ALL:
                 n, first = invariants.broken(connection, invariant)
                 if n:
-                    found.append(f"{invariant.sentence} Broken {n} times, first: {first}.")
-            found += _missing_files(site, connection)
+                    violations.append(f"{invariant.sentence} Broken {n} times, first: {first}.")
+            violations += _missing_files(site, connection)
         finally:
             connection.autocommit = False
-    return found
+    return violations
 
 
 def _missing_files(site: Site, connection: Connection) -> list[str]:

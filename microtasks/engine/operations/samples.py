@@ -255,9 +255,9 @@ def _project(site: Site, sample: Sample) -> Project:
 def _teach(site: Site, project: Project, sample: Sample) -> None:
     """Give the project its tutorial and field guide, and let volunteers know how they did on known tasks."""
     project_id = project.id
-    known = {name: task_id for task_id, name in tutorial.known_tasks(site, project_id)}
+    gold_tasks = {name: task_id for task_id, name in tutorial.known_tasks(site, project_id)}
     steps = (
-        tutorial.Step(text=text, task_id=known.get(name), right=right, wrong=wrong)
+        tutorial.Step(text=text, task_id=gold_tasks.get(name), right=right, wrong=wrong)
         for text, name, right, wrong in sample.steps
     )
     pictures = tutorial.add_pictures(
@@ -284,8 +284,8 @@ def _cut_out(name: str, part: tuple[int, int, int] | None) -> bytes:
 def _import(site: Site, project_id: int, sample: Sample) -> None:
     """Import the table unless that was done; return when its batch is done, whoever does it."""
     with site.db.session() as session:
-        found = [batch.id for batch in batches.list_for_project(session, project_id)]
-    batch_id = found[0] if found else importing.create_batch(site, project_id, _uploads(sample))
+        batch_ids = [batch.id for batch in batches.list_for_project(session, project_id)]
+    batch_id = batch_ids[0] if batch_ids else importing.create_batch(site, project_id, _uploads(sample))
     deadline = time.monotonic() + IMPORT_SECONDS
     while True:
         with site.db.connection() as connection:

@@ -112,8 +112,8 @@ def forecast(tasks: Sequence[Tasks], hours: Sequence[Hour], now: datetime) -> Fo
     if still_open is None or still_open.n_left == 0 or n_recent == 0:
         return None
     done = [one for one in tasks if one.reason in ("consensus", "redundancy")]
-    asked = sum(one.n_answers + one.n_saved for one in done)
-    share = sum(one.n_answers for one in done) / asked if asked else 1.0
+    n_planned = sum(one.n_answers + one.n_saved for one in done)
+    share = sum(one.n_answers for one in done) / n_planned if n_planned else 1.0
     wanted = still_open.n_answers + still_open.n_left
     n_left = max(round(wanted * share) - still_open.n_answers, 1)
     began = max(since, hours[0].hour)
@@ -125,8 +125,8 @@ def last_hours(hours: Sequence[Hour], now: datetime) -> list[tuple[datetime, int
     """Each of the last hours with its answers, empty ones too; the last is not over yet."""
     counts = {one.hour: one.n_answers for one in hours}
     last = now.replace(minute=0, second=0, microsecond=0)
-    shown = (last - timedelta(hours=back) for back in range(HOURS - 1, -1, -1))
-    return [(hour, counts.get(hour, 0)) for hour in shown]
+    hours_shown = (last - timedelta(hours=back) for back in range(HOURS - 1, -1, -1))
+    return [(hour, counts.get(hour, 0)) for hour in hours_shown]
 
 
 def by_day(hours: Sequence[Hour], now: datetime) -> list[tuple[date, int]]:
@@ -141,8 +141,8 @@ def _every_day(counts: dict[date, int], now: datetime) -> list[tuple[date, int]]
     today = now.date()
     first = min(min(counts, default=today), today - timedelta(days=FEWEST_DAYS - 1))
     first = max(first, today - timedelta(days=stored.DAYS - 1))
-    shown = (first + timedelta(days=n) for n in range((today - first).days + 1))
-    return [(day, counts.get(day, 0)) for day in shown]
+    days_shown = (first + timedelta(days=n) for n in range((today - first).days + 1))
+    return [(day, counts.get(day, 0)) for day in days_shown]
 
 
 def _scores(project: Project, on_gold: Sequence[tuple[Any, Any]]) -> list[int]:

@@ -227,8 +227,8 @@ def archive(site: Site, project_id: int, *, by: int | None = None) -> Project:
 def examples(task_type: str) -> list[dict[str, Any]]:
     """The type's own examples to start from: title, config, payload, a value. NotFound."""
     folder = Path(tasktypes.__path__[0]) / tasktypes.get(task_type).name
-    found: list[dict[str, Any]] = json.loads((folder / "examples.json").read_text())
-    return found
+    all_examples: list[dict[str, Any]] = json.loads((folder / "examples.json").read_text())
+    return all_examples
 
 
 def task_to_preview(site: Site, project: Project, after_id: int = 0) -> dict[str, Any] | None:
@@ -236,9 +236,9 @@ def task_to_preview(site: Site, project: Project, after_id: int = 0) -> dict[str
     task_type = tasktypes.get(project.task_type)
     about = leases.Known(task_type, task_type.parse_config(project.config), project.config)
     with site.db.connection() as connection:
-        found = projects.task_to_show(connection, project.id, after_id)
-    if found is not None:
-        task_id, payload, images = found
+        task = projects.task_to_show(connection, project.id, after_id)
+    if task is not None:
+        task_id, payload, images = task
         return leases.shown(task_id, about, payload, images)
     return None if task_type.needs_image or after_id else example_task(project)
 

@@ -54,10 +54,10 @@ class Line:
 
 def originals(project: Project) -> dict[str, str]:
     """The owner's own texts by path, without empty ones."""
-    found = {name: str(getattr(project, name)) for name in OWN}
+    texts = {name: str(getattr(project, name)) for name in OWN}
     for part, words in WORDS.items():
-        found |= {path: node[key] for path, node, key in _walk(getattr(project, part) or {}, part, words)}
-    return {path: text for path, text in found.items() if text.strip()}
+        texts |= {path: node[key] for path, node, key in _walk(getattr(project, part) or {}, part, words)}
+    return {path: text for path, text in texts.items() if text.strip()}
 
 
 def lines(project: Project, texts: Texts) -> list[Line]:
@@ -143,8 +143,8 @@ def _walk(
             yield from _walk(value, here, words)
 
 
-def _known(known: tuple[str, str] | None, original: str) -> tuple[str, bool]:
-    return (known[1], known[0] != original) if known else ("", False)
+def _known(translated: tuple[str, str] | None, original: str) -> tuple[str, bool]:
+    return (translated[1], translated[0] != original) if translated else ("", False)
 
 
 def _said(path: str, original: str, texts: Texts) -> str:

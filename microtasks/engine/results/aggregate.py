@@ -63,9 +63,9 @@ def reduce_task(site: Site, task_id: int) -> None:
             return
         task_type, config = _read(facts)
         reduction.lock(connection, task_id)
-        found = counted_answers.of_task(connection, task_id)
-        if found.said:
-            consensus = task_type.reduce(_answers(found.said), config)
+        task_answers = counted_answers.of_task(connection, task_id)
+        if task_answers.said:
+            consensus = task_type.reduce(_answers(task_answers.said), config)
             stored.put(connection, task_id, facts.project_id, consensus, "majority")
     if facts.source is not None:
         _merge_source(site, facts, facts.source)
@@ -93,7 +93,7 @@ def read(site: Site, project_id: int) -> Read | None:
     return answer_arrays.read(site.db, project_id) if tasktypes.get(facts.task_type).columnar else None
 
 
-def of_columns(site: Site, project_id: int, found: Read | None, method: Method | None = None) -> Aggregated:
+def of_columns(site: Site, project_id: int, arrays: Read | None, method: Method | None = None) -> Aggregated:
     """As `aggregate`, from answers that were read already (None: they are read here)."""
     with site.db.connection() as connection:
         facts = reduction.settings_of_project(connection, project_id)
@@ -104,7 +104,7 @@ def of_columns(site: Site, project_id: int, found: Read | None, method: Method |
     chosen = cast(Method, method or facts.method)
     tasks: _Columns | _Tasks
     if task_type.columnar:
-        tasks = _Columns(site, project_id, found or answer_arrays.read(site.db, project_id))
+        tasks = _Columns(site, project_id, arrays or answer_arrays.read(site.db, project_id))
         reduced = task_type.reduce_columns(tasks.weighing(), config, chosen, gold)
     else:
         tasks = _Tasks(site, project_id)
@@ -136,8 +136,8 @@ def refresh(site: Site) -> list[int]:
 class _Columns:
     """What was read of a project, and whose answers weigh."""
 
-    def __init__(self, site: Site, project_id: int, found: Read) -> None:
-        self.site, self.project_id, self.found = site, project_id, found
+    def __init__(self, site: Site, project_id: int, arrays: Read) -> None:
+        self.site, self.project_id, self.found = site, project_id, arrays
 
     def weighing(self) -> Columns:
         """The answers of everybody who was not left out."""
@@ -148,7 +148,7 @@ class _Columns:
         return int(self.found.versions[self.found.task_ids.searchsorted(task)])
 
 
-def weighing(site: Site, project_id: int, found: Read) -> Columns:
+def weighing(site: Site, project_id: int, arrays: Read) -> Columns:
     """The answers that weigh, as task types take them: of all tasks, without who was left out."""
     import numpy as np
 
@@ -156,13 +156,13 @@ def weighing(site: Site, project_id: int, found: Read) -> Columns:
 
     with site.db.connection() as connection:
         excluded = contributors.excluded(connection, project_id)
-    spoken = [Answer("", cast(Any, one.kind), one.value) for one in found.spoken]
-    out = np.array([who in excluded for who in found.people], bool)
+    spoken = [Answer("", cast(Any, one.kind), one.value) for one in arrays.spoken]
+    out = np.array([who in excluded for who in arrays.people], bool)
     if not out.any():
-        return Columns(found.task_ids, found.task, found.person, found.said, spoken, found.people)
-    rows = ~out[found.person]
+        return Columns(arrays.task_ids, arrays.task, arrays.person, arrays.said, spoken, arrays.people)
+    rows = ~out[arrays.person]
     return Columns(
-        found.task_ids, found.task[rows], found.person[rows], found.said[rows], spoken, found.people
+        arrays.task_ids, arrays.task[rows], arrays.person[rows], arrays.said[rows], spoken, arrays.people
     )
 
 
@@ -182,14 +182,14 @@ class _Tasks:
             for start in range(0, len(self.ids), counted_answers.CHUNK):
                 ids = list(self.ids[start : start + counted_answers.CHUNK])
                 with self.site.db.connection() as connection:
-                    said = counted_answers.of_tasks(connection, ids)
+                    answers_by_task = counted_answers.of_tasks(connection, ids)
                 for task in ids:
-                    yield task, _answers(said.get(task, ()))
+                    yield task, _answers(answers_by_task.get(task, ()))
             return
-        for found in counted_answers.each_task(self.site.db, self.project_id):
-            self.ids.append(found.task_id)
-            self.versions.append(found.version)
-            yield found.task_id, _answers(found.said)
+        for task_answers in counted_answers.each_task(self.site.db, self.project_id):
+            self.ids.append(task_answers.task_id)
+            self.versions.append(task_answers.version)
+            yield task_answers.task_id, _answers(task_answers.said)
         self.is_read = True
 
     def version(self, task: int) -> int:
@@ -212,14 +212,14 @@ def _merge_source(site: Site, facts: ReductionSettings, source: str) -> bool:
 
 def _seen(connection: Connection, rows: Sequence[TileRow]) -> list[Seen]:
     """The tiles as the task type takes them: where they lie, where their image goes on, what was said."""
-    said = counted_answers.of_tasks(connection, [row.task_id for row in rows])
+    answers_by_task = counted_answers.of_tasks(connection, [row.task_id for row in rows])
     right = max((row.x + row.width for row in rows), default=0)
     bottom = max((row.y + row.height for row in rows), default=0)
     seen = []
     for row in rows:
         tile = Tile(row.x, row.y, row.width, row.height)
         inner = edges(tile, row.source_width or right, row.source_height or bottom)
-        seen.append(Seen(tile, inner, _answers(said.get(row.task_id, ()))))
+        seen.append(Seen(tile, inner, _answers(answers_by_task.get(row.task_id, ()))))
     return seen
 
 
@@ -228,5 +228,5 @@ def _read(facts: ReductionSettings) -> tuple[TaskType[Any, Any, Any], Any]:
     return task_type, task_type.parse_config(facts.config)
 
 
-def _answers(said: Sequence[PlainAnswer]) -> list[Answer]:
-    return [Answer(contributor, cast(Any, kind), value) for contributor, kind, value in said]
+def _answers(plain_answers: Sequence[PlainAnswer]) -> list[Answer]:
+    return [Answer(contributor, cast(Any, kind), value) for contributor, kind, value in plain_answers]

@@ -52,8 +52,8 @@ def decide(site: Site, project: Project, task_id: int, account_id: int, choice: 
             if value is None:
                 raise Conflict("There is no consensus to accept yet.")
         elif kind == "answer":
-            said = {str(one["id"]): one["value"] for one in stored.answers(connection, task_id)}
-            value = said.get(answer_id)
+            values = {str(one["id"]): one["value"] for one in stored.answers(connection, task_id)}
+            value = values.get(answer_id)
             if value is None:
                 raise InputError("There is no such answer to choose.")
         elif choice != "none":
@@ -129,8 +129,8 @@ def _task(connection: Connection, project: Project, task_id: int) -> stored.Row:
 
 def _images(connection: Connection, row: stored.Row) -> list[Image]:
     """The task's images in their order."""
-    found = media.by_ids(connection, row["media_ids"])
-    return [found[key] for key in row["media_ids"] if key in found]
+    rows = media.by_ids(connection, row["media_ids"])
+    return [rows[key] for key in row["media_ids"] if key in rows]
 
 
 def _noted(text: str) -> str:

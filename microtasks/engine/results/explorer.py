@@ -115,7 +115,7 @@ def parts(project: Project) -> tuple[Part, ...]:
 
 def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
     """One task of the project; NotFound if it has none of that id."""
-    asked = parts(project)
+    task_parts = parts(project)
     with site.db.connection() as connection:
         row = stored.task(connection, project.id, task_id)
         if row is None:
@@ -124,7 +124,7 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
         decided = stored.decisions(connection, task_id)
         images = media.by_ids(connection, row["media_ids"])
         before, behind = stored.beside(connection, project.id, wanted, stored.key_of(row, wanted))
-    has_marks = any(part.kind == "marks" for part in asked)
+    has_marks = any(part.kind == "marks" for part in task_parts)
     detail = row["detail"] or {}
     decision = decided[0] if decided and decided[0]["choice"] != "taken_back" else None
     return View(
@@ -140,7 +140,7 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
                 name(site, answer["contributor_id"]),
                 answer["kind"],
                 answer["status"],
-                in_words(answer["value"], asked),
+                in_words(answer["value"], task_parts),
                 (answer["value"] or {}).get("marks", ()) if has_marks else (),
                 answer["seconds_spent"],
                 answer["revision"],
@@ -150,9 +150,9 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
         marks=detail.get("marks", ()) if has_marks else (),
         possible=detail.get("possible", ()) if has_marks else (),
         gold_marks=(row["gold"] or {}).get("marks", ()) if has_marks else (),
-        words=in_words(row["value"], asked),
-        gold_words=in_words(row["gold"], asked),
-        decisions=[{**one, "words": in_words(one["value"], asked)} for one in decided],
+        words=in_words(row["value"], task_parts),
+        gold_words=in_words(row["gold"], task_parts),
+        decisions=[{**one, "words": in_words(one["value"], task_parts)} for one in decided],
         decision=decision,
         decided_marks=_drawn(decision["value"])
         if has_marks and decision and decision["choice"] in ("answer", "own")
@@ -179,7 +179,7 @@ def whole(site: Site, project: Project, source: str) -> Whole:
         if row is None:
             raise NotFound("There is no such image.")
         tiles = stored.tiles(connection, project.id, source)
-        said, is_all = stored.tile_marks(connection, project.id, source)
+        marks, is_all = stored.tile_marks(connection, project.id, source)
         decided = stored.decided_tiles(connection, project.id, source)
     detail = row["detail"] or {}
     return Whole(
@@ -191,19 +191,19 @@ def whole(site: Site, project: Project, source: str) -> Whole:
         possible=detail.get("possible", ()),
         tiles=tiles,
         reducer=row["reducer"],
-        hands=_hands(site, said),
+        hands=_hands(site, marks),
         is_all=is_all,
         decided_marks=[mark for tile in decided for mark in _moved(_drawn(tile["value"]), tile)],
         n_decided=len(decided),
     )
 
 
-def _hands(site: Site, said: Sequence[Mapping[str, Any]]) -> list[Hand]:
+def _hands(site: Site, answers: Sequence[Mapping[str, Any]]) -> list[Hand]:
     """Each volunteer's marks of all tiles together, in the big image's pixels."""
-    found: dict[Any, list[Mapping[str, Any]]] = {}
-    for tile in said:
-        found.setdefault(tile["contributor_id"], []).extend(_moved(tile["marks"], tile))
-    return [Hand(n, name(site, who), marks) for n, (who, marks) in enumerate(found.items())]
+    by_contributor: dict[Any, list[Mapping[str, Any]]] = {}
+    for tile in answers:
+        by_contributor.setdefault(tile["contributor_id"], []).extend(_moved(tile["marks"], tile))
+    return [Hand(n, name(site, who), marks) for n, (who, marks) in enumerate(by_contributor.items())]
 
 
 def _moved(marks: Iterable[Mapping[str, Any]], tile: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -244,18 +244,18 @@ def ask_more(site: Site, project: Project, task_id: int, n: int, *, by: int | No
         audit.note(connection, by, project.id, "task.ask_more", task=task_id, n=n)
 
 
-def in_words(value: Mapping[str, Any] | None, asked: Sequence[Part]) -> str | None:
+def in_words(value: Mapping[str, Any] | None, task_parts: Sequence[Part]) -> str | None:
     """A value as its own labels; None where there is none. With several parts each is named."""
     if value is None:
         return None
     if isinstance(cells := value.get("cells"), dict):
         return ", ".join(cells["checked"])  # squares, by who did not draw
-    found = []
-    for part in asked:
+    words = []
+    for part in task_parts:
         if (given := value.get(part.id)) is not None:
             word = _word(given, part)
-            found.append(word if len(asked) == 1 else f"{part.label}: {word}")
-    return " · ".join(found)
+            words.append(word if len(task_parts) == 1 else f"{part.label}: {word}")
+    return " · ".join(words)
 
 
 def _word(given: Any, part: Part) -> str:

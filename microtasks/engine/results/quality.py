@@ -52,7 +52,7 @@ class Volunteer:
     habits: tuple[Habit, ...]
 
 
-def agreement(site: Site, project_id: int, found: Columns | None = None) -> dict[str, Agreement]:
+def agreement(site: Site, project_id: int, arrays: Columns | None = None) -> dict[str, Agreement]:
     """Return the agreement statistics of each field, choice, tag or number of a project, by name.
 
     found: the answers that weigh, if they were read already. Of marks: whether the objects that were found or
@@ -71,35 +71,35 @@ def agreement(site: Site, project_id: int, found: Columns | None = None) -> dict
     if not task_type.columnar:
         marked = stored.mark_counts(site.db, project_id) if task_type.mark_columns(config) else []
         return {"marks": core.agreement(np.array(marked, float), rng=rng())} if marked else {}
-    if found is None:
-        found = weighing(site, project_id, answer_arrays.read(site.db, project_id))
+    if arrays is None:
+        arrays = weighing(site, project_id, answer_arrays.read(site.db, project_id))
     statistics = {}
-    labels = [{} if one.value is None else task_type.labels(one.value, config) for one in found.spoken]
+    labels = [{} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken]
     for name, scale in task_type.scales(config).items():
         place = {label: k for k, label in enumerate(scale.labels)}
         # -1: not asked, can't tell, or of an earlier config and no longer offered
-        column = np.array([place.get(each.get(name, ""), -1) for each in labels], np.int64)[found.said]
+        column = np.array([place.get(each.get(name, ""), -1) for each in labels], np.int64)[arrays.said]
         rows = column >= 0
-        cells = found.task[rows].astype(np.int64) * len(place) + column[rows]
-        counts = np.bincount(cells, minlength=found.n_tasks * len(place)).reshape(-1, len(place))
+        cells = arrays.task[rows].astype(np.int64) * len(place) + column[rows]
+        counts = np.bincount(cells, minlength=arrays.n_tasks * len(place)).reshape(-1, len(place))
         statistics[name] = core.agreement(counts.astype(float), scale.metric, rng=rng())
-    numbers = [{} if one.value is None else task_type.numbers(one.value, config) for one in found.spoken]
+    numbers = [{} if one.value is None else task_type.numbers(one.value, config) for one in arrays.spoken]
     for name in sorted({name for each in numbers for name in each}):
-        value = np.array([each.get(name, np.nan) for each in numbers])[found.said]
+        value = np.array([each.get(name, np.nan) for each in numbers])[arrays.said]
         rows = ~np.isnan(value)
-        statistics[name] = core.of_numbers(found.task[rows], value[rows], found.n_tasks, rng())
+        statistics[name] = core.of_numbers(arrays.task[rows], value[rows], arrays.n_tasks, rng())
     return statistics
 
 
 def overall(statistics: Mapping[str, Mapping[str, Any]]) -> float | None:
     """One figure for a project: mean alpha of its fields, each by the number of its answers."""
-    known = [(found["alpha"], found["n_answers"]) for found in statistics.values()]
-    known = [(alpha, n) for alpha, n in known if alpha is not None]
-    n_all = sum(n for _, n in known)
-    return round(sum(alpha * n for alpha, n in known) / n_all, 6) if n_all else None
+    alphas = [(each["alpha"], each["n_answers"]) for each in statistics.values()]
+    alphas = [(alpha, n) for alpha, n in alphas if alpha is not None]
+    n_all = sum(n for _, n in alphas)
+    return round(sum(alpha * n for alpha, n in alphas) / n_all, 6) if n_all else None
 
 
-def volunteers(site: Site, project_id: int, found: Read | None = None) -> list[Volunteer]:
+def volunteers(site: Site, project_id: int, arrays: Read | None = None) -> list[Volunteer]:
     """Return how every contributor of a project works, in the order of their names.
 
     found: all counted answers, if they were read already. 1. Score them against the consensus. 2. Compare
@@ -108,13 +108,13 @@ def volunteers(site: Site, project_id: int, found: Read | None = None) -> list[V
     task_type, config = _type(site, project_id)
     if task_type.columnar:
         work = track_records.of_columns(
-            site, found or answer_arrays.read(site.db, project_id), partial(task_type.score, config=config)
+            site, arrays or answer_arrays.read(site.db, project_id), partial(task_type.score, config=config)
         )
     else:
         work = track_records.of_marks(site, project_id, task_type, config)
     gold: dict[str, list[float]] = defaultdict(list)
-    for contributor, said, right in counted_answers.each_gold_answer(site.db, project_id):
-        gold[contributor].append(task_type.score(said, right, config))
+    for contributor, value, right in counted_answers.each_gold_answer(site.db, project_id):
+        gold[contributor].append(task_type.score(value, right, config))
     n_all = sum(mine.n_scored for mine in work.values())
     crowd = math.fsum(mine.score for mine in work.values()) / n_all if n_all else 0.0
     judged = []

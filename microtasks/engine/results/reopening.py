@@ -22,7 +22,7 @@ CHUNK = 1_000
 def reopen(
     site: Site,
     project_id: int,
-    found: Read,
+    arrays: Read,
     weighing: Columns,
     task_type: TaskType[Any, Any, Any],
     config: Any,
@@ -58,7 +58,7 @@ def reopen(
         now = posterior[rows]
         differs |= (wanted >= 0) & (now.argmax(axis=1) != wanted) & (now.max(axis=1) >= sure)
     doubted = {
-        one.task_id: int(found.versions[row])
+        one.task_id: int(arrays.versions[row])
         for one, row, flips in zip(stopped, rows.tolist(), differs.tolist(), strict=True)
         if flips
     }

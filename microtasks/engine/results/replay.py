@@ -87,12 +87,12 @@ def replay(site: Site, project_id: int, settings: Iterable[Setting] | None = Non
         ids = counted_answers.sample(
             connection, project_id, min(n_most, MOST_ANSWERS // max(facts.redundancy, 1))
         )
-        said = counted_answers.in_order(connection, ids)
+        answers_by_task = counted_answers.in_order(connection, ids)
     config = task_type.parse_config(facts.config)
     tasks = {
-        task: [Answer(who, cast(Any, kind), value) for who, kind, value in said[task]]
+        task: [Answer(who, cast(Any, kind), value) for who, kind, value in answers_by_task[task]]
         for task in ids
-        if len(said.get(task, ())) >= 2
+        if len(answers_by_task.get(task, ())) >= 2
     }
     if len(tasks) < FEWEST_TASKS:
         return []
@@ -122,9 +122,9 @@ def replay(site: Site, project_id: int, settings: Iterable[Setting] | None = Non
 
 def keep(site: Site, project_id: int) -> None:
     """Replay, and store it for the page on quality."""
-    found = replay(site, project_id)
+    replayed = replay(site, project_id)
     facts = {
-        "settings": [{**asdict(each), "saved": round(each.saved, 4)} for each in found],
+        "settings": [{**asdict(each), "saved": round(each.saved, 4)} for each in replayed],
         "made_at": now().timestamp(),
     }
     with site.db.connection() as connection:
@@ -161,12 +161,12 @@ def _needed(
         for n in range(min(each.answers_min for _, each, _ in adaptive), len(answers) + 1):
             consensus = task_type.reduce(answers[:n], config)
             sure = task_type.sure_when(consensus, config)
-            asked = add_up(given[:n], sure.labels, labels, tables, {}) if sure else []
+            outcomes = add_up(given[:n], sure.labels, labels, tables, {}) if sure else []
             rest = sure.confidences if sure else ()
             for item in list(undecided):
                 k, each, level = item
                 policy = Adaptive(each.answers_min, each.redundancy, level)
-                if n >= each.answers_min and decide_all(policy, asked, n, rest) is not None:
+                if n >= each.answers_min and decide_all(policy, outcomes, n, rest) is not None:
                     needed[k][task] = n
                     undecided.remove(item)
             if not undecided:
@@ -188,26 +188,31 @@ def _tables(
     from microtasks.core import columnar
     from microtasks.core.consensus import skill
 
-    found = columnar.read(tasks.items())
-    said = [{} if one.value is None else task_type.labels(one.value, config) for one in found.spoken]
+    arrays = columnar.read(tasks.items())
+    said = [{} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken]
     tables = {}
     for name, scale in labels.items():
         place = {label: k for k, label in enumerate(scale)}
-        label = np.array([place.get(each.get(name, ""), -1) for each in said], np.int32)[found.said]
+        label = np.array([place.get(each.get(name, ""), -1) for each in said], np.int32)[arrays.said]
         rows = label >= 0
         tables[name] = cold_tables(len(scale))
-        if rows.sum() < COLD_ANSWERS or len(np.unique(found.task[rows])) < COLD_TASKS:
+        if rows.sum() < COLD_ANSWERS or len(np.unique(arrays.task[rows])) < COLD_TASKS:
             continue
         votes = skill.sort(
-            found.task[rows], found.person[rows], label[rows], found.n_tasks, len(found.people), len(scale)
+            arrays.task[rows],
+            arrays.person[rows],
+            label[rows],
+            arrays.n_tasks,
+            len(arrays.people),
+            len(scale),
         )
         fitted = skill.confusion(votes)
         tables[name] = Tables(
             tuple(map(tuple, fitted.log_crowd.T.tolist())),
             tuple(fitted.log_prior.tolist()),
-            {who: tuple(map(tuple, fitted.log_table[k].T.tolist())) for k, who in enumerate(found.people)},
+            {who: tuple(map(tuple, fitted.log_table[k].T.tolist())) for k, who in enumerate(arrays.people)},
             len(votes.task),
-            found.n_tasks,
+            arrays.n_tasks,
         )
     return tables
 

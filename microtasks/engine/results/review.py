@@ -42,15 +42,15 @@ def review(site: Site, project_id: int) -> Aggregated:
     model that "stop when sure" goes by. 4. Store everybody's record, and how people agree. 5. Open again what
     stopped as sure and is not by this model.
     """
-    found = aggregate.read(site, project_id)
-    seen = quality.volunteers(site, project_id, found)
+    arrays = aggregate.read(site, project_id)
+    seen = quality.volunteers(site, project_id, arrays)
     with site.db.connection() as connection:
         contributors.put(connection, project_id, [_judged(one, {}, ()) for one in seen], has_tables=False)
-    done = aggregate.of_columns(site, project_id, found)
-    weighing = aggregate.weighing(site, project_id, found) if found else None
+    done = aggregate.of_columns(site, project_id, arrays)
+    weighing = aggregate.weighing(site, project_id, arrays) if arrays else None
     fitted = _fit(site, project_id, weighing)
     model, tables, lost = fitted.model, fitted.tables, fitted.lost
-    seen = quality.volunteers(site, project_id, found)
+    seen = quality.volunteers(site, project_id, arrays)
     statistics = quality.agreement(site, project_id, weighing)
     agreement = {name: asdict(each) for name, each in statistics.items()}
     with site.db.connection() as connection:
@@ -63,12 +63,12 @@ def review(site: Site, project_id: int) -> Aggregated:
         made = reviews.latest(connection, project_id)
     if made is None or replay.is_due(made.replay):
         replay.keep(site, project_id)
-    if found and weighing and fitted.posteriors:
+    if arrays and weighing and fitted.posteriors:
         about = _facts(site, project_id)
         reopening.reopen(
             site,
             project_id,
-            found,
+            arrays,
             weighing,
             *about[1:],
             posteriors=fitted.posteriors,
@@ -90,8 +90,8 @@ def weigh(site: Site, project_id: int, pseudonym: str, *, is_excluded: bool, by:
     The consensus of all tasks is made anew by a job.
     """
     with site.db.connection() as connection:
-        found = (it.contributor for it in _all(connection, project_id))
-        who = next((one for one in found if name(site, one) == pseudonym), None)
+        contributors_named = (it.contributor for it in _all(connection, project_id))
+        who = next((one for one in contributors_named if name(site, one) == pseudonym), None)
         if who is None or not contributors.set_excluded(connection, project_id, who, is_excluded=is_excluded):
             raise NotFound("There is no such volunteer in this project.")
         action = "volunteer.leave_out" if is_excluded else "volunteer.take_in"
@@ -124,14 +124,14 @@ class Overview:
 def overview(site: Site, project_id: int, skip: int = 0, limit: int = 50) -> Overview:
     """Read agreement, stopping and a page of volunteers, those who were left out first."""
     with site.db.connection() as connection:
-        found = reviews.latest(connection, project_id)
+        latest = reviews.latest(connection, project_id)
         stops = stopping.counts(connection, project_id)
         n_disputed = explorer.n_disputed(connection, project_id)
         rows = contributors.page(connection, project_id, skip, limit)
-    one = quality.overall(found.agreement) if found else None
+    one = quality.overall(latest.agreement) if latest else None
     rate = stops.n_flipped / stops.n_audited if stops.n_audited else None
     records = [(name(site, row.contributor), row) for row in rows]
-    return Overview(found, one, stops, rate, n_disputed, records)
+    return Overview(latest, one, stops, rate, n_disputed, records)
 
 
 def _all(connection: Any, project_id: int) -> Iterator[ContributorRecord]:
@@ -179,12 +179,12 @@ def _facts(site: Site, project_id: int) -> tuple[reduction.ReductionSettings, Ta
     return facts, task_type, task_type.parse_config(facts.config)
 
 
-def _fit(site: Site, project_id: int, found: Columns | None) -> _Fitted:
+def _fit(site: Site, project_id: int, arrays: Columns | None) -> _Fitted:
     """Fit each scale's tables: the model by field, tables by contributor and field, who is lost where."""
     facts, task_type, config = _facts(site, project_id)
     result = _Fitted({}, {}, {}, {})
     model, tables, lost = result.model, result.tables, result.lost
-    if facts.stop_rule != "confidence" or found is None:
+    if facts.stop_rule != "confidence" or arrays is None:
         return result
     with site.db.connection() as connection:
         gold = ground_truth.by_task(connection, project_id)
@@ -192,21 +192,26 @@ def _fit(site: Site, project_id: int, found: Columns | None) -> _Fitted:
 
     from microtasks.core.consensus import skill
 
-    said = [{} if one.value is None else task_type.labels(one.value, config) for one in found.spoken]
-    right = {number: task_type.labels(gold[task], config) for task, number in found.places(gold).items()}
+    said = [{} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken]
+    right = {number: task_type.labels(gold[task], config) for task, number in arrays.places(gold).items()}
     for at, scale in task_type.scales(config).items():
         place = {label: k for k, label in enumerate(scale.labels)}
-        label = np.array([place.get(each.get(at, ""), -1) for each in said], np.int32)[found.said]
+        label = np.array([place.get(each.get(at, ""), -1) for each in said], np.int32)[arrays.said]
         rows = label >= 0
         if not rows.any():
             continue
-        known = np.full(found.n_tasks, -1, np.int32)
+        known_labels = np.full(arrays.n_tasks, -1, np.int32)
         for number, labels in right.items():
-            known[number] = place.get(labels.get(at, ""), -1)
+            known_labels[number] = place.get(labels.get(at, ""), -1)
         votes = skill.sort(
-            found.task[rows], found.person[rows], label[rows], found.n_tasks, len(found.people), len(place)
+            arrays.task[rows],
+            arrays.person[rows],
+            label[rows],
+            arrays.n_tasks,
+            len(arrays.people),
+            len(place),
         )
-        fitted = skill.confusion(votes, known, rho=skill.CORRELATION)
+        fitted = skill.confusion(votes, known_labels, rho=skill.CORRELATION)
         skills = skill.skills(votes, fitted)
         model[at] = {
             "labels": list(scale.labels),
@@ -217,9 +222,9 @@ def _fit(site: Site, project_id: int, found: Columns | None) -> _Fitted:
         }
         log_rows = np.round(fitted.log_table.transpose(0, 2, 1), PLACES)
         for person in np.flatnonzero(skills.n_answers).tolist():
-            tables.setdefault(found.people[person], {})[at] = log_rows[person].tolist()
+            tables.setdefault(arrays.people[person], {})[at] = log_rows[person].tolist()
             if skills.is_lost[person]:
-                lost.setdefault(found.people[person], []).append(at)
+                lost.setdefault(arrays.people[person], []).append(at)
         if len(votes.task) >= COLD_ANSWERS and model[at]["n_tasks"] >= COLD_TASKS:
             result.posteriors[at] = fitted.posterior
     return result

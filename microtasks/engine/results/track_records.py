@@ -32,44 +32,44 @@ class Work:
 NOTHING = Work(0, 0.0, 0, [], Record(0))
 
 
-def of_columns(site: Site, found: Read, score: Score) -> dict[str, Work]:
+def of_columns(site: Site, arrays: Read, score: Score) -> dict[str, Work]:
     """Of answers that are columns; score(value, the consensus' value): 0..1.
 
     Each different pair of an answer and a consensus is scored once.
     """
     import numpy as np
 
-    n_people, n_spoken = len(found.people), len(found.spoken)
-    person, n = found.person, np.bincount(found.person, minlength=n_people)
-    value_of, values = stored.values(site.db, found.task_ids)
-    is_value = np.array([one.value is not None for one in found.spoken], bool)
-    rows = (value_of[found.task] >= 0) & is_value[found.said] if len(person) else np.zeros(0, bool)
-    pairs = found.said[rows].astype(np.int64) * max(len(values), 1) + value_of[found.task[rows]]
+    n_people, n_spoken = len(arrays.people), len(arrays.spoken)
+    person, n = arrays.person, np.bincount(arrays.person, minlength=n_people)
+    value_of, values = stored.values(site.db, arrays.task_ids)
+    is_value = np.array([one.value is not None for one in arrays.spoken], bool)
+    rows = (value_of[arrays.task] >= 0) & is_value[arrays.said] if len(person) else np.zeros(0, bool)
+    pairs = arrays.said[rows].astype(np.int64) * max(len(values), 1) + value_of[arrays.task[rows]]
     unique, place = np.unique(pairs, return_inverse=True)
-    scores = [score(found.spoken[k // len(values)].value, values[k % len(values)]) for k in unique.tolist()]
+    scores = [score(arrays.spoken[k // len(values)].value, values[k % len(values)]) for k in unique.tolist()]
     total = np.bincount(person[rows], weights=np.array(scores)[place], minlength=n_people)
     n_scored = np.bincount(person[rows], minlength=n_people)
 
     # Their most frequent answer, and how often others gave it on the same tasks.
-    own, n_own = np.unique(person.astype(np.int64) * n_spoken + found.said, return_counts=True)
+    own, n_own = np.unique(person.astype(np.int64) * n_spoken + arrays.said, return_counts=True)
     order = np.lexsort((own, -n_own, own // n_spoken))
     first = order[np.unique(own[order] // n_spoken, return_index=True)[1]]
     mode, n_same = own[first] % n_spoken, n_own[first]
-    said_of, n_said = np.unique(found.task.astype(np.int64) * n_spoken + found.said, return_counts=True)
-    wanted = found.task.astype(np.int64) * n_spoken + mode[person]
+    said_of, n_said = np.unique(arrays.task.astype(np.int64) * n_spoken + arrays.said, return_counts=True)
+    wanted = arrays.task.astype(np.int64) * n_spoken + mode[person]
     at = np.minimum(np.searchsorted(said_of, wanted), max(len(said_of) - 1, 0))
     same = np.where(said_of[at] == wanted, n_said[at], 0)
-    n_of = np.bincount(found.task, minlength=len(found.task_ids))
+    n_of = np.bincount(arrays.task, minlength=len(arrays.task_ids))
     others_same = np.bincount(person, weights=same, minlength=n_people) - n_same
-    n_others = np.bincount(person, weights=n_of[found.task] - 1, minlength=n_people)
+    n_others = np.bincount(person, weights=n_of[arrays.task] - 1, minlength=n_people)
 
-    timed = np.flatnonzero(~np.isnan(found.seconds))
-    timed = timed[np.lexsort((found.seconds[timed], person[timed]))]
-    seconds = found.seconds[timed].astype(float)
+    timed = np.flatnonzero(~np.isnan(arrays.seconds))
+    timed = timed[np.lexsort((arrays.seconds[timed], person[timed]))]
+    seconds = arrays.seconds[timed].astype(float)
     usual = float(np.median(seconds)) if len(seconds) else None
     ends = np.cumsum(np.bincount(person[timed], minlength=n_people)).tolist()
     work = {}
-    for k, name in enumerate(found.people):
+    for k, name in enumerate(arrays.people):
         mine = seconds[ends[k - 1] if k else 0 : ends[k]].tolist()
         record = Record(
             n_answers=int(n[k]),

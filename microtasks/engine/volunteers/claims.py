@@ -71,11 +71,11 @@ class Link:
 def look(site: Site, token: str, contributor: UUID | None) -> Link | None:
     """What a link would do; None if it is not good (any more). Spends nothing: mail programs open links."""
     with site.db.connection() as connection:
-        found = claims.link(connection, _hash(token))
-        if found is None:
+        link_row = claims.link(connection, _hash(token))
+        if link_row is None:
             return None
         n_answers = contributions.totals(connection, contributor).n_answers if contributor else 0
-    return Link(found.email, found.contributor == contributor, n_answers)
+    return Link(link_row.email, link_row.contributor == contributor, n_answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,10 @@ def _keep(site: Site, contributor: UUID, use: Callable[[Connection], claims.Aske
     for attempt in range(TRIES):
         try:
             with site.db.connection() as connection:
-                asked = use(connection)
-                if asked is None:
+                redeemed = use(connection)
+                if redeemed is None:
                     raise Forbidden("This link does not work any more. Ask for a new one.")
-                person = claims.person(connection, claims.claim(connection, asked.email, contributor))
+                person = claims.person(connection, claims.claim(connection, redeemed.email, contributor))
                 rings = join(site, connection, contributor, person) if person != contributor else []
             break
         except hotpath.RETRY:
@@ -151,13 +151,13 @@ def join(site: Site, connection: Connection, old: UUID, new: UUID, *, keep_alias
 def join_stragglers(site: Site) -> int:
     """Join what devices did under an id that was joined meanwhile, as a tab left open does; for the clock."""
     with site.db.connection() as connection:
-        found = claims.stragglers(connection)
-    for old, new in found:
+        stragglers = claims.stragglers(connection)
+    for old, new in stragglers:
         with site.db.connection() as connection:
             rings = join(site, connection, old, new)
         for job in rings:
             site.bell.ring(job)
-    return len(found)
+    return len(stragglers)
 
 
 def person(site: Site, contributor: UUID) -> UUID:

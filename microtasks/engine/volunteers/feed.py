@@ -95,14 +95,14 @@ def needy(site: Site) -> list[Needy]:
     def find(keys: list[str]) -> dict[str, list[Needy]]:
         with site.db.session() as session:
             connection = raw(session)
-            found = store.needy(connection)
-            translated = translations.of(connection, [each.project_id for each in found])
-            for i, each in enumerate(found):
+            projects_needing = store.needy(connection)
+            translated = translations.of(connection, [each.project_id for each in projects_needing])
+            for i, each in enumerate(projects_needing):
                 if each.project_id in translated:
                     project = stored.get(session, each.project_id)
-                    known = project_translations.languages(project, translated[each.project_id])
-                    found[i] = each._replace(languages=(*each.languages, *known))
-        return dict.fromkeys(keys, found)
+                    also = project_translations.languages(project, translated[each.project_id])
+                    projects_needing[i] = each._replace(languages=(*each.languages, *also))
+        return dict.fromkeys(keys, projects_needing)
 
     return _needy.get([site.db.url], find)[site.db.url]
 

@@ -96,37 +96,37 @@ def tell(site: Site, contributor: UUID, leases: Sequence[str]) -> list[Feedback]
         if ticket.task_id not in lease_of:
             by_project.setdefault(ticket.project_id, []).append(ticket.task_id)
         lease_of[ticket.task_id] = lease
-    found: dict[int, Feedback] = {}
+    feedback: dict[int, Feedback] = {}
     with site.db.connection() as connection:
         for project_id, task_ids in by_project.items():
-            told = said.tell(connection, contributor, project_id, task_ids)
-            if not told:
+            answered = said.tell(connection, contributor, project_id, task_ids)
+            if not answered:
                 continue
             facts = reduction.settings_of_project(connection, project_id)
             assert facts is not None  # noqa: S101  (its answers were just read)
-            settled = [it.task_id for it in told.values() if it.is_settled and it.gold is None]
+            settled = [it.task_id for it in answered.values() if it.is_settled and it.gold is None]
             others = said.counted(connection, settled)
-            for it in told.values():
+            for it in answered.values():
                 about = known(site, connection, project_id, it.config_version, facts.task_type)
                 values = [value for *_, value in others.get(it.task_id, ())]
-                found[it.task_id] = _feedback(lease_of[it.task_id], it, about, values)
-    return [found[task_id] for task_id in lease_of if task_id in found]
+                feedback[it.task_id] = _feedback(lease_of[it.task_id], it, about, values)
+    return [feedback[task_id] for task_id in lease_of if task_id in feedback]
 
 
 def _feedback(
-    lease: str, told: said.Told, about: Known, others: Sequence[Mapping[str, Any] | None]
+    lease: str, answered: said.Told, about: Known, others: Sequence[Mapping[str, Any] | None]
 ) -> Feedback:
-    shown = [media.wire(SimpleNamespace(width=w, height=h, derivatives=d)) for w, h, d in told.media]
-    right = told.gold if told.gold is not None else told.consensus
-    source = "known" if told.gold is not None else "consensus"
+    pictures = [media.wire(SimpleNamespace(width=w, height=h, derivatives=d)) for w, h, d in answered.media]
+    right = answered.gold if answered.gold is not None else answered.consensus
+    source = "known" if answered.gold is not None else "consensus"
     if right is None:
-        return Feedback(told.task_id, lease, source, (), shown, is_tied=True)
+        return Feedback(answered.task_id, lease, source, (), pictures, is_tied=True)
     # Who can't tell is shown what is there, as if they had found nothing.
-    value = told.value if told.value is not None else about.type.from_form({}, about.config)
+    value = answered.value if answered.value is not None else about.type.from_form({}, about.config)
     items = [Item(it) for it in about.type.compare(value, right, about.config)]
-    if told.gold is None:
+    if answered.gold is None:
         items = _with_others(items, right, about, [other for other in others if other is not None])
-    return Feedback(told.task_id, lease, source, items, shown)
+    return Feedback(answered.task_id, lease, source, items, pictures)
 
 
 def _with_others(

@@ -52,23 +52,23 @@ def results(site: Site, project: Project, contributor: UUID, limit: int = 1) -> 
     1. Find their last answers, without known tasks, and mark them as told.
     2. Count everybody's counted votes.
     """
-    asked = part(project)
-    if asked is None:
+    part_asked = part(project)
+    if part_asked is None:
         return []
     with site.db.session() as session:
         connection = raw(session)
-        mine = polls.tell(connection, contributor, project.id, asked.id, min(limit, MOST))
-        votes = polls.votes(connection, [it.task_id for it in mine], asked.id)
+        mine = polls.tell(connection, contributor, project.id, part_asked.id, min(limit, MOST))
+        votes = polls.votes(connection, [it.task_id for it in mine], part_asked.id)
         session.commit()
-    return [_result(it, asked, votes[it.task_id]) for it in mine]
+    return [_result(it, part_asked, votes[it.task_id]) for it in mine]
 
 
-def _result(mine: polls.Mine, asked: Part, votes: dict[str, int]) -> Result:
-    n_votes = sum(votes.get(choice, 0) for choice, _ in asked.options)
+def _result(mine: polls.Mine, part_asked: Part, votes: dict[str, int]) -> Result:
+    n_votes = sum(votes.get(choice, 0) for choice, _ in part_asked.options)
     choices = [
         Choice(
             choice, label, votes.get(choice, 0), votes.get(choice, 0) / max(n_votes, 1), choice == mine.said
         )
-        for choice, label in asked.options
+        for choice, label in part_asked.options
     ]
-    return Result(mine.task_id, mine.question or asked.label, n_votes, choices)
+    return Result(mine.task_id, mine.question or part_asked.label, n_votes, choices)

@@ -112,8 +112,8 @@ def change(
         project.tells_known, project.tells_consensus = tells_known, tells_consensus
         session.add(project)
         facts = {"steps": len(steps), "examples": len(tutorial.guide)}
-        told = {"tells_known": tells_known, "tells_consensus": tells_consensus}
-        audit.note(raw(session), by, project_id, "project.tutorial", **facts, **told)
+        switches = {"tells_known": tells_known, "tells_consensus": tells_consensus}
+        audit.note(raw(session), by, project_id, "project.tutorial", **facts, **switches)
         session.commit()
     return kept
 
@@ -152,10 +152,10 @@ def add_pictures(site: Site, pictures: Sequence[tuple[bytes, str]]) -> list[int]
 def picture_of(site: Site, project_id: int, external_id: str) -> int:
     """The media id of a task's picture; InputError when the project has no such picture."""
     with site.db.connection() as connection:
-        found = stored.picture_of(connection, project_id, external_id)
-    if found is None:
+        picture = stored.picture_of(connection, project_id, external_id)
+    if picture is None:
         raise InputError(f"There is no picture with the id {external_id!r} in this project.")
-    return found
+    return picture
 
 
 def pictures(site: Site, parts: Sequence[Step | Example]) -> dict[int, dict[str, Any]]:
@@ -189,30 +189,30 @@ def attempt(site: Site, project: Project, step: Step, kind: str, raw_value: Any)
     kind: value, or cant_tell for "show me".
     """
     with site.db.connection() as connection:
-        found = _known_task(connection, project, step)
+        known_task = _known_task(connection, project, step)
     task_type = tasktypes.get(project.task_type)
     config = task_type.parse_config(project.config)
-    sizes = [Media(width=width, height=height) for width, height, _ in found.media]
+    sizes = [Media(width=width, height=height) for width, height, _ in known_task.media]
     if kind == "value":
-        payload = task_type.Payload.model_validate(found.payload)
+        payload = task_type.Payload.model_validate(known_task.payload)
         value = task_type.parse_value(raw_value, payload, config, sizes)
     else:
         value = task_type.from_form({}, config)
-    task = _shown(project, found)
-    items = [Item(it) for it in task_type.compare(value, found.gold, config)]
-    feedback = Feedback(found.task_id, "", "known", items, task["media"])
-    is_right = kind == "value" and task_type.score(value, found.gold, config) >= RIGHT_FROM
+    task = _shown(project, known_task)
+    items = [Item(it) for it in task_type.compare(value, known_task.gold, config)]
+    feedback = Feedback(known_task.task_id, "", "known", items, task["media"])
+    is_right = kind == "value" and task_type.score(value, known_task.gold, config) >= RIGHT_FROM
     return Attempt(task, feedback, is_right, step.right if is_right else step.wrong)
 
 
 def _known_task(connection: Connection, project: Project, step: Step) -> stored.KnownTask:
-    found = stored.known_task(connection, project.id, step.task_id or 0)
-    if found is None:
+    known_task = stored.known_task(connection, project.id, step.task_id or 0)
+    if known_task is None:
         raise NotFound("This task no longer exists.")
-    return found
+    return known_task
 
 
-def _shown(project: Project, found: stored.KnownTask) -> dict[str, Any]:
+def _shown(project: Project, known_task: stored.KnownTask) -> dict[str, Any]:
     task_type = tasktypes.get(project.task_type)
     about = leases.Known(task_type, task_type.parse_config(project.config), project.config)
-    return leases.shown(found.task_id, about, found.payload, found.media)
+    return leases.shown(known_task.task_id, about, known_task.payload, known_task.media)

@@ -72,15 +72,15 @@ def all_projects(session: Session) -> Sequence[Project]:
 def add(session: Session, project: Project) -> bool:
     """Store a new project and its first config; False (nothing stored) when the slug is taken."""
     values = project.model_dump(exclude={"id", "created_at"})
-    found = session.execute(
+    project_id = session.execute(
         insert(Project)
         .values(**values)
         .on_conflict_do_nothing(index_elements=["slug"])
         .returning(col(Project.id))
     ).scalar()
-    if found is None:
+    if project_id is None:
         return False
-    project.id = int(found)
+    project.id = int(project_id)
     keep_config(session, project)
     return True
 
@@ -186,7 +186,7 @@ def progress_of(session: Session, project_ids: Sequence[int]) -> dict[int, Progr
     answers_wanted: what all tasks ask for in the end. Where tasks stop when sure nobody knows that: an open
     task is taken to need as many as finished ones did, and at least the seats that it has.
     """
-    found = {
+    progress_by_project = {
         project: dict.fromkeys(("tasks", "retired", "answers", "answers_wanted", "contributors"), 0)
         for project in project_ids
     }
@@ -200,25 +200,27 @@ def progress_of(session: Session, project_ids: Sequence[int]) -> dict[int, Progr
         (list(project_ids),),
     ).fetchall()
     for project, _, _, _, tasks, retired, answers, _ in rows:
-        found[project]["tasks"] += tasks
-        found[project]["retired"] += retired
-        found[project]["answers"] += answers
-    finished = dict.fromkeys(found, 0)
+        progress_by_project[project]["tasks"] += tasks
+        progress_by_project[project]["retired"] += retired
+        progress_by_project[project]["answers"] += answers
+    finished = dict.fromkeys(progress_by_project, 0)
     for project, *_, answered in rows:
         finished[project] += answered
     for project, is_adaptive, most, seats, tasks, retired, _, answered in rows:
         # Finished tasks of a young project are the easy ones: a few of usual length stand beside them.
         usual = finished[project] + USUAL_TASKS * min(USUAL_ANSWERS, most)
         each = (
-            max(seats, min(most, usual / (found[project]["retired"] + USUAL_TASKS))) if is_adaptive else seats
+            max(seats, min(most, usual / (progress_by_project[project]["retired"] + USUAL_TASKS)))
+            if is_adaptive
+            else seats
         )
-        found[project]["answers_wanted"] += round(answered + (tasks - retired) * each)
+        progress_by_project[project]["answers_wanted"] += round(answered + (tasks - retired) * each)
     for project, contributors in connection.execute(
         "SELECT project_id, count(DISTINCT contributor_id) FROM answer WHERE project_id = ANY(%s) GROUP BY 1",
         (list(project_ids),),
     ):
-        found[project]["contributors"] = contributors
-    return found
+        progress_by_project[project]["contributors"] = contributors
+    return progress_by_project
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +243,13 @@ _progress: Kept[tuple[str, int], Progress] = Kept()
 def kept_progress(session: Session, project_ids: Sequence[int]) -> dict[int, Progress]:
     """`progress_of` for pages that are looked at often: of very large projects up to a minute old."""
     server = raw(session).info.dsn
-    known = _progress.get(
+    cached = _progress.get(
         [(server, each) for each in project_ids],
         lambda keys: {
-            (server, each): found for each, found in progress_of(session, [k[1] for k in keys]).items()
+            (server, each): progress for each, progress in progress_of(session, [k[1] for k in keys]).items()
         },
     )
-    return {each: found for (_, each), found in known.items()}
+    return {each: progress for (_, each), progress in cached.items()}
 
 
 def cards(session: Session, projects: Sequence[Project] | None = None) -> list[Card]:

@@ -12,13 +12,13 @@ Translated = dict[str, dict[str, tuple[str, str]]]
 
 def of(connection: Connection, project_ids: Sequence[int]) -> dict[int, Translated]:
     """Everything that is translated of these projects; absent where there is nothing."""
-    found: dict[int, Translated] = {}
+    translated: dict[int, Translated] = {}
     for project_id, language, path, original, text in connection.execute(
         "SELECT project_id, language, path, original, text FROM project_text WHERE project_id = ANY(%s)",
         (list(project_ids),),
     ):
-        found.setdefault(project_id, {}).setdefault(language, {})[path] = (original, text)
-    return found
+        translated.setdefault(project_id, {}).setdefault(language, {})[path] = (original, text)
+    return translated
 
 
 def replace(

@@ -69,7 +69,7 @@ def read(db: Database, project_id: int, chunk: int = CHUNK) -> Read:
     import numpy as np
 
     numbers: dict[bytes, int] = {}
-    known: dict[bytes, int] = {}
+    value_numbers: dict[bytes, int] = {}
     spoken: list[Spoken] = []
     ids: list[NDArray[np.int64]] = []
     versions: list[NDArray[np.int64]] = []
@@ -78,7 +78,7 @@ def read(db: Database, project_id: int, chunk: int = CHUNK) -> Read:
     for connection, rows in _chunks(db, project_id, chunk):
         task_ids, task = np.unique(rows["task"], return_inverse=True)
         people, person = _number(rows["contributor"], numbers)
-        said = _said(connection, rows, known, spoken)
+        said = _said(connection, rows, value_numbers, spoken)
         ids.append(task_ids.astype(np.int64))
         versions.append(np.bincount(task, weights=rows["revision"]).astype(np.int64))
         columns.append(
@@ -119,13 +119,13 @@ def _chunks(db: Database, project_id: int, chunk: int) -> Iterator[tuple[Connect
         with db.connection() as connection:
             # What is asked for afterwards must be what was read.
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            found = connection.execute(
+            rows = connection.execute(
                 "SELECT id, n_answers FROM task WHERE project_id = %s AND id > %s AND n_answers > 0"
                 " ORDER BY id LIMIT %s",
                 (project_id, after, chunk),
             ).fetchall()
             ids, n_answers = [], 0
-            for task_id, n in found:
+            for task_id, n in rows:
                 ids.append(task_id)
                 n_answers += n
                 if n_answers >= CHUNK_ANSWERS:
@@ -133,7 +133,7 @@ def _chunks(db: Database, project_id: int, chunk: int) -> Iterator[tuple[Connect
             row = connection.execute(_READ, (ids,), binary=True).fetchone() if ids else None
             if row and row[0]:
                 yield connection, np.frombuffer(row[0], np.dtype(_ROW))
-        if len(found) < chunk and len(ids) == len(found):
+        if len(rows) < chunk and len(ids) == len(rows):
             return
         after = ids[-1]
 
@@ -146,13 +146,13 @@ def _number(names: Any, numbers: dict[bytes, int]) -> tuple[Any, Any]:
     return np.array([numbers.setdefault(name, len(numbers)) for name in unique.tolist()], np.int32), place
 
 
-def _said(connection: Connection, rows: Any, known: dict[bytes, int], spoken: list[Spoken]) -> Any:
+def _said(connection: Connection, rows: Any, value_numbers: dict[bytes, int], spoken: list[Spoken]) -> Any:
     """Number what was said, and fetch what was not met before."""
     import numpy as np
 
     unique, first, place = np.unique(rows["said"], return_index=True, return_inverse=True)
     hashes = unique.tolist()
-    new = [k for k, one in enumerate(hashes) if one not in known]
+    new = [k for k, one in enumerate(hashes) if one not in value_numbers]
     if new:
         at = first[new]
         people = [UUID(bytes=name.ljust(16, b"\0")) for name in rows["contributor"][at].tolist()]
@@ -163,6 +163,6 @@ def _said(connection: Connection, rows: Any, known: dict[bytes, int], spoken: li
             (rows["task"][at].tolist(), people),
         )
         for k, one in zip(new, found, strict=True):
-            known[hashes[k]] = len(spoken)
+            value_numbers[hashes[k]] = len(spoken)
             spoken.append(Spoken(*one))
-    return np.array([known[one] for one in hashes], np.int32)[place].astype(np.int32)
+    return np.array([value_numbers[one] for one in hashes], np.int32)[place].astype(np.int32)

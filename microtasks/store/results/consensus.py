@@ -134,8 +134,8 @@ def values(db: Database, task_ids: NDArray[np.int64]) -> tuple[NDArray[np.int32]
     """The consensus of these tasks: for each the number of its value (-1: none), and the different values."""
     import numpy as np
 
-    known: dict[str, int] = {}
-    found = np.full(len(task_ids), -1, np.int32)
+    value_numbers: dict[str, int] = {}
+    numbers = np.full(len(task_ids), -1, np.int32)
     for start in range(0, len(task_ids), _VALUES):
         ids = task_ids[start : start + _VALUES]
         with db.connection() as connection:
@@ -145,8 +145,8 @@ def values(db: Database, task_ids: NDArray[np.int64]) -> tuple[NDArray[np.int32]
                 (ids.tolist(),),
             ).fetchall()
         at = np.searchsorted(ids, np.array([row[0] for row in rows], np.int64))
-        found[start + at] = [known.setdefault(row[1], len(known)) for row in rows]
-    return found, [orjson.loads(text) for text in known]
+        numbers[start + at] = [value_numbers.setdefault(row[1], len(value_numbers)) for row in rows]
+    return numbers, [orjson.loads(text) for text in value_numbers]
 
 
 def mark_counts(db: Database, project_id: int) -> list[tuple[int, int]]:

@@ -37,8 +37,8 @@ def each_task(db: Database, project_id: int, chunk: int = CHUNK) -> Iterator[Tas
                 (project_id, after, chunk),
             ).fetchall()
             ids = [int(row[0]) for row in rows]
-            found = _by_task(connection, ids)
-        yield from found
+            tasks = _by_task(connection, ids)
+        yield from tasks
         if len(ids) < chunk:
             return
         after = ids[-1]
@@ -61,7 +61,7 @@ def sample(connection: Connection, project_id: int, n: int) -> list[int]:
 
 def in_order(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[PlainAnswer]]:
     """Counted answers of these tasks that weigh, each task's in the order in which they came."""
-    found: dict[int, list[PlainAnswer]] = {}
+    answers_by_task: dict[int, list[PlainAnswer]] = {}
     for task_id, contributor, kind, value in connection.execute(
         "SELECT a.task_id, a.contributor_id, a.kind, a.value FROM answer a"
         " LEFT JOIN contributor_record r"
@@ -70,14 +70,14 @@ def in_order(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[
         " ORDER BY a.task_id, a.id",
         (list(task_ids),),
     ):
-        found.setdefault(task_id, []).append((contributor.hex, kind, value))
-    return found
+        answers_by_task.setdefault(task_id, []).append((contributor.hex, kind, value))
+    return answers_by_task
 
 
 def of_task(connection: Connection, task_id: int) -> TaskAnswers:
     """One task's counted answers."""
-    found = _by_task(connection, [task_id])
-    return found[0] if found else TaskAnswers(task_id, [], 0)
+    tasks = _by_task(connection, [task_id])
+    return tasks[0] if tasks else TaskAnswers(task_id, [], 0)
 
 
 def _by_task(connection: Connection, ids: Sequence[int]) -> list[TaskAnswers]:
@@ -85,7 +85,7 @@ def _by_task(connection: Connection, ids: Sequence[int]) -> list[TaskAnswers]:
 
     Those of contributors who were left out count for the version, but are not among what was said.
     """
-    found: dict[int, TaskAnswers] = {}
+    tasks: dict[int, TaskAnswers] = {}
     if ids:
         for task_id, contributor, kind, value, revision, is_excluded in connection.execute(
             "SELECT a.task_id, a.contributor_id, a.kind, a.value, a.revision, r.is_excluded FROM answer a"
@@ -94,11 +94,11 @@ def _by_task(connection: Connection, ids: Sequence[int]) -> list[TaskAnswers]:
             " WHERE a.task_id = ANY(%s) AND a.status = 'counted' ORDER BY a.task_id, a.contributor_id",
             (list(ids),),
         ):
-            task = found.setdefault(task_id, TaskAnswers(task_id, [], 0))
+            task = tasks.setdefault(task_id, TaskAnswers(task_id, [], 0))
             if not is_excluded:
                 task.said.append((contributor.hex, kind, value))
-            found[task_id] = task._replace(version=task.version + revision)
-    return [found[task_id] for task_id in sorted(found)]
+            tasks[task_id] = task._replace(version=task.version + revision)
+    return [tasks[task_id] for task_id in sorted(tasks)]
 
 
 class TimedAnswer(NamedTuple):
@@ -162,4 +162,4 @@ def each_gold_answer(db: Database, project_id: int) -> list[tuple[str, dict[str,
 
 def of_tasks(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[PlainAnswer]]:
     """Counted answers of these tasks; tasks without any are left out."""
-    return {found.task_id: found.said for found in _by_task(connection, task_ids)}
+    return {task.task_id: task.said for task in _by_task(connection, task_ids)}

@@ -129,12 +129,12 @@ def beside(
     connection: Connection, project_id: int, wanted: Filter, key: Key
 ) -> tuple[int | None, int | None]:
     """The tasks before and behind this place in the order of the filter; None where there is none."""
-    found = []
+    answers = []
     for back in (True, False):
         query, parameters = _picked(project_id, wanted, key, 1, back=back)
         row = connection.execute(query, parameters).fetchone()
-        found.append(int(row[0]) if row else None)
-    return found[0], found[1]
+        answers.append(int(row[0]) if row else None)
+    return answers[0], answers[1]
 
 
 def key_of(row: Row, wanted: Filter) -> Key:

@@ -10,7 +10,7 @@ from microtasks.store.db import Connection
 
 def known(connection: Connection, project_id: int) -> dict[int, dict[str, Any]]:
     """Return the right value by task id, for the tasks where one is known. The truth column comes first."""
-    found: dict[int, dict[str, Any]] = {}
+    values: dict[int, dict[str, Any]] = {}
     for task_id, truth, gold in connection.execute(
         """SELECT c.task_id, coalesce(c.hidden ->> 'truth', c.hidden ->> '#truth'), g.value
            FROM task_content c LEFT JOIN task_gold g ON g.task_id = c.task_id WHERE c.project_id = %s""",
@@ -18,8 +18,8 @@ def known(connection: Connection, project_id: int) -> dict[int, dict[str, Any]]:
     ):
         value = _read(truth) if truth else gold
         if isinstance(value, dict):
-            found[task_id] = value
-    return found
+            values[task_id] = value
+    return values
 
 
 def consensus_values(connection: Connection, project_id: int) -> dict[int, dict[str, Any] | None]:

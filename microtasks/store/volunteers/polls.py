@@ -36,11 +36,11 @@ def tell(connection: Connection, contributor: UUID, project_id: int, field: str,
 
 def votes(connection: Connection, task_ids: list[int], field: str) -> dict[int, dict[str, int]]:
     """Counted votes by task and choice; who can't tell has no vote."""
-    found: dict[int, dict[str, int]] = {task_id: {} for task_id in task_ids}
+    votes_by_task: dict[int, dict[str, int]] = {task_id: {} for task_id in task_ids}
     for task_id, choice, n in connection.execute(
         """SELECT task_id, value ->> %(field)s, count(*) FROM answer
            WHERE task_id = ANY(%(tasks)s) AND status = 'counted' AND value ? %(field)s GROUP BY 1, 2""",
         {"field": field, "tasks": task_ids},
     ):
-        found[task_id][choice] = n
-    return found
+        votes_by_task[task_id][choice] = n
+    return votes_by_task

@@ -55,25 +55,25 @@ def tasks(slug: str) -> ResponseReturnValue:
     """The project's tasks with their consensus, a page at a time by key."""
     project = mine(slug, "researcher")
     parts = engine.parts(project)
-    asked = _asked(parts)
+    parts_asked = _asked(parts)
     with current_site().db.connection() as connection:
-        rows = stored.page(connection, project.id, asked.filter, _after(), PAGE + 1)
+        rows = stored.page(connection, project.id, parts_asked.filter, _after(), PAGE + 1)
         batches = stored.batches(connection, project.id)
         n_decided = stored.n_decided(connection, project.id)
-    shown = rows[:PAGE]
-    key = stored.key_of(shown[-1], asked.filter) if len(rows) > PAGE else None
+    page = rows[:PAGE]
+    key = stored.key_of(page[-1], parts_asked.filter) if len(rows) > PAGE else None
     return render_template(
         "research/explorer.html",
         project=project,
-        rows=shown,
-        words={row["task_id"]: engine.in_words(row["value"], parts) for row in shown},
+        rows=page,
+        words={row["task_id"]: engine.in_words(row["value"], parts) for row in page},
         has_marks=any(part.kind == "marks" for part in parts),
         options=[(part, option) for part in parts for option in part.options],
         is_open=any(part.is_open for part in parts),
         batches=batches,
         n_decided=n_decided,
-        link=asked.link,
-        wanted=asked.filter,
+        link=parts_asked.link,
+        wanted=parts_asked.filter,
         next_after=f"{key.agreement!r}~{key.task_id}" if key else None,
     )
 
@@ -83,13 +83,13 @@ def tasks(slug: str) -> ResponseReturnValue:
 def task(slug: str, task_id: int) -> ResponseReturnValue:
     """One task: the image with everybody's marks and the consensus, answers side by side."""
     project = mine(slug, "researcher")
-    asked = _asked(engine.parts(project))
-    view = engine.look(current_site(), project, task_id, asked.filter)
+    parts_asked = _asked(engine.parts(project))
+    view = engine.look(current_site(), project, task_id, parts_asked.filter)
     return render_template(
         "research/task.html",
         project=project,
         view=view,
-        link=asked.link,
+        link=parts_asked.link,
         switches=SWITCHES,
         most_more=engine.MOST_MORE,
     )
@@ -322,7 +322,7 @@ def _after() -> Key | None:
     given = http.args.get("after")
     if not given:
         return None
-    found = re.fullmatch(r"([0-9]\.[0-9]{1,20}(?:e-[0-9]{1,3})?)~([0-9]{1,18})", given, re.ASCII)
-    if found is None:
+    match = re.fullmatch(r"([0-9]\.[0-9]{1,20}(?:e-[0-9]{1,3})?)~([0-9]{1,18})", given, re.ASCII)
+    if match is None:
         raise InputError(_("The page asked for does not exist."))
-    return Key(float(found[1]), int(found[2]))
+    return Key(float(match[1]), int(match[2]))

@@ -94,7 +94,7 @@ def ask() -> ResponseReturnValue:
         )
     except (InputError, TooMany) as error:
         return _keep_page(wrong=translated(error.message), email=http.form.get("email", "")), status_of(error)
-    return _keep_page(asked=email)
+    return _keep_page(sent_to=email)
 
 
 @blueprint.post("/keep/code")
@@ -106,15 +106,15 @@ def keep_by_code() -> ResponseReturnValue:
         )
     except Forbidden:
         wrong = _("This code is not right, or too old. Look at the last message, or ask for a new one.")
-        return _keep_page(asked=http.form.get("email", ""), wrong_code=wrong), 403
+        return _keep_page(sent_to=http.form.get("email", ""), wrong_code=wrong), 403
     return _kept(kept)
 
 
 @blueprint.get("/keep/<token>")
 def link(token: str) -> ResponseReturnValue:
     """Ask before the link is spent."""
-    found = claims.look(current_site(), token, known_person())
-    return render_template("volunteer/keep_link.html", link=found, token=token), 200 if found else 403
+    link = claims.look(current_site(), token, known_person())
+    return render_template("volunteer/keep_link.html", link=link, token=token), 200 if link else 403
 
 
 @blueprint.post("/keep/<token>")
@@ -146,12 +146,12 @@ def forget() -> ResponseReturnValue:
     return redirect(url_for("me.mine"), 303)
 
 
-def _keep_page(asked: str = "", wrong: str = "", wrong_code: str = "", email: str = "") -> str:
+def _keep_page(sent_to: str = "", wrong: str = "", wrong_code: str = "", email: str = "") -> str:
     who = known_person()
     return render_template(
         "volunteer/keep.html",
         emails=claims.mine(current_site(), who).emails,
-        asked=asked,
+        sent_to=sent_to,
         wrong=wrong,
         wrong_code=wrong_code,
         email=email,
@@ -212,15 +212,15 @@ def issue() -> ResponseReturnValue:
 @blueprint.get("/certificate/<certificate_id>")
 def certificate(certificate_id: str) -> ResponseReturnValue:
     """The facts of a certificate, for whoever has its link."""
-    found = certificates.get(current_site(), certificate_id)
+    certificate = certificates.get(current_site(), certificate_id)
     who = known_person()
-    is_mine = who is not None and found.id in {one.id for one in certificates.of(current_site(), who)}
+    is_mine = who is not None and certificate.id in {one.id for one in certificates.of(current_site(), who)}
     return render_template(
         "volunteer/certificate.html",
-        it=found,
+        it=certificate,
         is_mine=is_mine,
-        address=_absolute(url_for("me.certificate", certificate_id=found.id)),
-        has_pdf=certificates.is_printable(_sheet(found)),
+        address=_absolute(url_for("me.certificate", certificate_id=certificate.id)),
+        has_pdf=certificates.is_printable(_sheet(certificate)),
     )
 
 
@@ -242,8 +242,8 @@ def delete_certificate(certificate_id: str) -> ResponseReturnValue:
 
 
 def _certificate_form(wrong: str = "", name: str = "") -> str:
-    found = claims.mine(current_site(), known_person())
-    return render_template("volunteer/certificate_form.html", mine=found, wrong=wrong, name=name)
+    contributions = claims.mine(current_site(), known_person())
+    return render_template("volunteer/certificate_form.html", mine=contributions, wrong=wrong, name=name)
 
 
 def counted_how() -> str:
@@ -353,9 +353,9 @@ def find_team() -> ResponseReturnValue:
 @blueprint.get("/join/<code>")
 def team(code: str) -> ResponseReturnValue:
     """A team's totals, and to join or leave it."""
-    found = teams.look(current_site(), code, known_person())
-    address = _absolute(url_for("me.team", code=found.team.code))
-    return render_template("volunteer/team.html", it=found, address=address)
+    team = teams.look(current_site(), code, known_person())
+    address = _absolute(url_for("me.team", code=team.team.code))
+    return render_template("volunteer/team.html", it=team, address=address)
 
 
 @blueprint.post("/join/<code>")

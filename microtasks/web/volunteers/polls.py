@@ -19,8 +19,8 @@ blueprint = Blueprint("polls", __name__)
 def result(slug: str) -> ResponseReturnValue:
     """The result of the poll that this person answered last, as a piece of a page: for poll.js."""
     with current_site().db.session() as database:
-        found = projects.visible_by_slug(database, slug)
-    page = render_template("volunteer/_poll.html", project=found, polls=poll_results(found))
+        project = projects.visible_by_slug(database, slug)
+    page = render_template("volunteer/_poll.html", project=project, polls=poll_results(project))
     return page, {"Cache-Control": "no-store"}
 
 
@@ -28,11 +28,11 @@ def result(slug: str) -> ResponseReturnValue:
 def tags(slug: str) -> ResponseReturnValue:
     """Own tags to choose from while one is typed: used by many, for many tasks; or by this person before."""
     with current_site().db.session() as database:
-        found = projects.visible_by_slug(database, slug)
-        if not found.config.get("allow_own_tags"):
+        project = projects.visible_by_slug(database, slug)
+        if not project.config.get("allow_own_tags"):
             abort(404)
-        listed = [tag["id"] for tag in found.config.get("tags", ())]
-        used = vocabulary.used_tags(raw(database), found.id, listed, known_contributor())
+        listed = [tag["id"] for tag in project.config.get("tags", ())]
+        used = vocabulary.used_tags(raw(database), project.id, listed, known_contributor())
     return jsonify(tags=used), {"Cache-Control": "private, max-age=300"}
 
 

@@ -32,28 +32,28 @@ VALUE = "_value"
 @blueprint.get("/p/<slug>/learn")
 def learn(slug: str) -> ResponseReturnValue:
     """One step of the tutorial (`?step=`, from 1)."""
-    found = _project(slug)
-    known = tutorial.read(found)
-    return _step(found, known, _number(known))
+    project = _project(slug)
+    lesson = tutorial.read(project)
+    return _step(project, lesson, _number(lesson))
 
 
 @blueprint.post("/p/<slug>/learn")
 def attempt(slug: str) -> ResponseReturnValue:
     """Say how a try went. Nothing of it is stored."""
-    found = _project(slug)
-    known = tutorial.read(found)
-    number = _number(known)
-    step = known.steps[number - 1]
+    project = _project(slug)
+    lesson = tutorial.read(project)
+    number = _number(lesson)
+    step = lesson.steps[number - 1]
     if not step.is_try:
         raise InputError("There is nothing to try here.")
     kind = "cant_tell" if http.form.get("_kind") == "cant_tell" else "value"
     try:
-        made = tutorial.attempt(current_site(), found, step, kind, _value(found))
+        made = tutorial.attempt(current_site(), project, step, kind, _value(project))
     except AnswerInvalid as error:
-        return _step(found, known, number, error=sentences.translated(error.message))
+        return _step(project, lesson, number, error=sentences.translated(error.message))
     return render_template(
         "volunteer/tried.html",
-        **_common(found, known, number),
+        **_common(project, lesson, number),
         attempt=made,
         was_shown=kind == "cant_tell",
     )
@@ -62,8 +62,8 @@ def attempt(slug: str) -> ResponseReturnValue:
 @blueprint.get("/p/<slug>/learn/leave")
 def leave(slug: str) -> ResponseReturnValue:
     """On to the work, from the last step or from any: this device will not be asked again."""
-    found = _project(slug)
-    learnt = [str(found.id), *(it for it in _learnt() if it != str(found.id))]
+    project = _project(slug)
+    learnt = [str(project.id), *(it for it in _learnt() if it != str(project.id))]
     response = redirect(url_for("volunteer.work", slug=slug), 303)
     response.set_cookie(
         COOKIE,
@@ -79,9 +79,9 @@ def leave(slug: str) -> ResponseReturnValue:
 @blueprint.post("/p/<slug>/told")
 def told(slug: str) -> ResponseReturnValue:
     """How the last answers turned out, as a piece of a page: for the task page's script."""
-    found = _project(slug)
+    project = _project(slug)
     return render_template(
-        "volunteer/_told.html", project=found, told=_how_it_went(http.form.getlist("lease"))
+        "volunteer/_told.html", project=project, told=_how_it_went(http.form.getlist("lease"))
     )
 
 
@@ -145,19 +145,19 @@ def _learnt() -> list[str]:
     return [it for it in http.cookies.get(COOKIE, "").split(".") if it.isdecimal()][:COOKIE_MOST]
 
 
-def _number(known: Tutorial) -> int:
+def _number(lesson: Tutorial) -> int:
     """The step asked for; NotFound for one that is not there."""
     asked = http.args.get("step", "1")
     number = int(asked) if asked.isdecimal() and len(asked) < 3 else 0
-    if not 1 <= number <= len(known.steps):
+    if not 1 <= number <= len(lesson.steps):
         raise NotFound("There is nothing here.")
     return number
 
 
-def _value(found: Project) -> Any:
+def _value(project: Project) -> Any:
     """What was tried: JSON that the script put into the form, or the plain fields; "nothing here"."""
-    task_type = tasktypes.get(found.task_type)
-    config = task_type.parse_config(found.config)
+    task_type = tasktypes.get(project.task_type)
+    config = task_type.parse_config(project.config)
     if http.form.get("_kind") == "empty":
         return task_type.from_form({}, config)
     if written := http.form.get(VALUE):
@@ -170,15 +170,15 @@ def _value(found: Project) -> Any:
     return value
 
 
-def _step(found: Project, known: Tutorial, number: int, error: str = "") -> ResponseReturnValue:
-    step: Step = known.steps[number - 1]
-    common = _common(found, known, number)
+def _step(project: Project, lesson: Tutorial, number: int, error: str = "") -> ResponseReturnValue:
+    step: Step = lesson.steps[number - 1]
+    common = _common(project, lesson, number)
     if not step.is_try:
         image = tutorial.pictures(current_site(), [step]).get(step.media_id or 0)
         return render_template("volunteer/learn.html", **common, image=image)
-    task = tutorial.task_to_try(current_site(), found, step)
-    task_type = tasktypes.get(found.task_type)
-    config = task_type.parse_config(found.config)
+    task = tutorial.task_to_try(current_site(), project, step)
+    task_type = tasktypes.get(project.task_type)
+    config = task_type.parse_config(project.config)
     page = render_template(
         "volunteer/try.html",
         **common,
@@ -196,10 +196,10 @@ def _step(found: Project, known: Tutorial, number: int, error: str = "") -> Resp
     return page, 422 if error else 200
 
 
-def _common(found: Project, known: Tutorial, number: int) -> dict[str, Any]:
-    steps = known.steps
+def _common(project: Project, lesson: Tutorial, number: int) -> dict[str, Any]:
+    steps = lesson.steps
     return {
-        "project": found,
+        "project": project,
         "step": steps[number - 1],
         "number": number,
         "n_steps": len(steps),

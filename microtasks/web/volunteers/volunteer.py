@@ -104,26 +104,28 @@ def start() -> ResponseReturnValue:
     if visit() is None or _minutes() or not after:
         begin_visit(_minutes())
     with site.db.session() as database:
-        found = projects.find_public(database, after) if after else None
+        project = projects.find_public(database, after) if after else None
     saves_data = http.headers.get("Save-Data", "").lower() == "on"
     for low_data in (True, False) if saves_data else (False,):
         want = feed.Want(texts.choose(), low_data=low_data)
-        served = feed.lease(site, who, want, after=found.id if found else None, network=network(), ends=True)
+        served = feed.lease(
+            site, who, want, after=project.id if project else None, network=network(), ends=True
+        )
         if served.leases:
             slug = (served.leases[0].project or {})["slug"]
             is_alone = feed.is_alone(site, want)  # then there is nothing to change to
             session["visit"] = session["visit"] | {"feed": "" if is_alone else slug, "left": feed.RUN}
             return redirect(url_for("volunteer.work", slug=slug), 303)
-    if found and _n_done(found):
-        return redirect(url_for("volunteer.thank", slug=found.slug, why=served.reason), 303)
+    if project and _n_done(project):
+        return redirect(url_for("volunteer.thank", slug=project.slug, why=served.reason), 303)
     return render_template("volunteer/rest.html", project=None, reason="none_for_you", others=[])
 
 
 @blueprint.get("/p/<slug>")
 def project(slug: str) -> ResponseReturnValue:
     with current_site().db.session() as database:
-        found = projects.visible_by_slug(database, slug)
-        [card] = localized.cards(projects.cards(database, [found]))
+        project = projects.visible_by_slug(database, slug)
+        [card] = localized.cards(projects.cards(database, [project]))
     return render_template("volunteer/project.html", card=card, project=card.project)
 
 
@@ -206,36 +208,36 @@ def share_done(card: Card) -> float:
 @blueprint.get("/p/<slug>/work")
 def work(slug: str) -> ResponseReturnValue:
     """A task at once, without signing up; or why there is none."""
-    found = _project(slug)
+    project = _project(slug)
     if visit() is None or _minutes():
         begin_visit(_minutes())
     served = serve.lease(current_site(), slug, contributor(), network=network())
     if served.leases:
-        return _task_page(found, served.leases[0].to_json())
+        return _task_page(project, served.leases[0].to_json())
     if _left_of_run(slug) is not None:
         return redirect(url_for("volunteer.start", after=slug), 303)
-    if _n_done(found):
+    if _n_done(project):
         return redirect(url_for("volunteer.thank", slug=slug, why=served.reason), 303)
-    return _rest(found, served.reason, served.retry_after_s)
+    return _rest(project, served.reason, served.retry_after_s)
 
 
 @blueprint.post("/p/<slug>/work")
 def answer(slug: str) -> ResponseReturnValue:
     """Take an answer, a skip or "I can't tell" from the plain form, and go on to the next task."""
-    found = _project(slug)
-    task_type = tasktypes.get(found.task_type)
+    project = _project(slug)
+    task_type = tasktypes.get(project.task_type)
     given = submit.AnswerIn(
         lease=http.form.get(LEASE, ""), kind=_kind(), value=None, seconds_spent=_seconds_spent()
     )
     try:
         if given.kind == "value":
-            given = replace(given, value=_value_from_form(task_type, found))
+            given = replace(given, value=_value_from_form(task_type, project))
         result = submit.submit(current_site(), contributor(), [given], network=network())
     except AnswerInvalid as error:
-        return _again_with(found, given, error.message, error.details)
+        return _again_with(project, given, error.message, error.details)
     receipt = result.receipts[0]
     if receipt.error:
-        return _again_with(found, given, receipt.error["message"], receipt.error["details"])
+        return _again_with(project, given, receipt.error["message"], receipt.error["details"])
     if receipt.status == "surplus":
         flash(_("Others had finished that task meanwhile. Your answer is kept all the same."))
     session[LAST] = given.lease
@@ -268,23 +270,23 @@ def report(slug: str) -> ResponseReturnValue:
 @blueprint.route("/p/<slug>/last/<int:back>", methods=["GET", "POST"])
 def last(slug: str, back: int) -> ResponseReturnValue:
     """Show an own recent answer again (1: the last one) and let it be corrected."""
-    found = _project(slug)
+    project = _project(slug)
     recent = submit.recent(current_site(), contributor(), slug)
     if not 1 <= back <= len(recent):
         flash(_("There is no earlier answer of yours to change."))
         return redirect(url_for("volunteer.work", slug=slug), 303)
     if http.method == "GET":
         shown = recent[back - 1]
-        return _task_page(found, shown, value=shown["value"], back=back, n_back=len(recent))
+        return _task_page(project, shown, value=shown["value"], back=back, n_back=len(recent))
     kind, value = _kind(), None
     try:
         if kind == "value":
-            value = _value_from_form(tasktypes.get(found.task_type), found)
+            value = _value_from_form(tasktypes.get(project.task_type), project)
         submit.revise(current_site(), contributor(), http.form.get(LEASE, ""), kind, value)
     except AnswerInvalid as error:
-        shown = {**recent[back - 1], "value": value or _raw_form(found)}
+        shown = {**recent[back - 1], "value": value or _raw_form(project)}
         return _task_page(
-            found,
+            project,
             shown,
             value=shown["value"],
             back=back,
@@ -298,12 +300,12 @@ def last(slug: str, back: int) -> ResponseReturnValue:
 @blueprint.get("/p/<slug>/thanks")
 def thank(slug: str) -> ResponseReturnValue:
     """What was done in this visit, what it is for, and how to go on or stop."""
-    found = _project(slug)
+    project = _project(slug)
     began = visit()
     since = began["since"] if began else time.time()
     done = thanks.visit(current_site(), slug, contributor(), datetime.fromtimestamp(since, UTC))
     with current_site().db.session() as database:
-        [card] = localized.cards(projects.cards(database, [found]))
+        [card] = localized.cards(projects.cards(database, [project]))
         others = [
             c
             for c in by_need(localized.cards(projects.cards(database)))
@@ -318,7 +320,7 @@ def thank(slug: str) -> ResponseReturnValue:
         minutes=minutes,
         others=others[:3],
         why=http.args.get("why", ""),
-        presenter_thanks=f"tasktypes/{found.task_type}/thanks.html",
+        presenter_thanks=f"tasktypes/{project.task_type}/thanks.html",
     )
 
 
@@ -328,7 +330,7 @@ def _project(slug: str) -> Project:
 
 
 def _task_page(
-    found: Project,
+    project: Project,
     lease: Mapping[str, Any],
     *,
     value: Mapping[str, Any] | None = None,
@@ -340,7 +342,7 @@ def _task_page(
     """Render one task. back > 0: an own earlier answer, shown with its value to be corrected."""
     task = lease["task"]
     task_type = tasktypes.get(task["type"])
-    words = localized.texts_of(found)
+    words = localized.texts_of(project)
     shown = translations.told(task["config"], "config", words) if words else None
     config = task_type.parse_config(shown or task["config"])
     if value and task_type.is_empty(value):
@@ -348,9 +350,9 @@ def _task_page(
     began = visit()
     page = render_template(
         "volunteer/work.html",
-        project=localized.project(found),
+        project=localized.project(project),
         shown_config=shown,
-        item_language=found.language,
+        item_language=project.language,
         task_type=task_type,
         presenter=f"tasktypes/{task_type.name}/presenter",
         lease=lease,
@@ -363,33 +365,35 @@ def _task_page(
         problems=problems or {},
         may_be_empty=may_be_empty(task_type, config),
         reasons=REPORT_REASONS,
-        n_done=_n_done(found),
+        n_done=_n_done(project),
         began=began,
         now=int(time.time()),
         back=back,
         n_back=n_back,
-        left_of_run=_left_of_run(found.slug),
+        left_of_run=_left_of_run(project.slug),
     )
     # The page holds a lease: a copy from the browser's store would show a task that is long done.
     return page, 422 if error else 200, {"Cache-Control": "no-store"}
 
 
 def _again_with(
-    found: Project, given: submit.AnswerIn, message: str, details: Mapping[str, Any]
+    project: Project, given: submit.AnswerIn, message: str, details: Mapping[str, Any]
 ) -> ResponseReturnValue:
     """Show the same task again with what was filled in and what is wrong with it."""
-    served = serve.lease(current_site(), found.slug, contributor(), limit=20, network=network())
+    served = serve.lease(current_site(), project.slug, contributor(), limit=20, network=network())
     message = sentences.translated(message)
     held = [lease.to_json() for lease in served.leases]
     same = [lease for lease in held if lease["lease"] == given.lease]
     if not same:
         flash(message or _("That task is no longer yours. Here is another one."), "warn")
-        return redirect(url_for("volunteer.work", slug=found.slug), 303)
+        return redirect(url_for("volunteer.work", slug=project.slug), 303)
     problems = {
         item["where"].split(".")[0]: sentences.translated(item["what"])
         for item in details.get("problems", [])
     }
-    return _task_page(found, same[0], value=given.value or _raw_form(found), error=message, problems=problems)
+    return _task_page(
+        project, same[0], value=given.value or _raw_form(project), error=message, problems=problems
+    )
 
 
 def _kind() -> str:
@@ -398,11 +402,11 @@ def _kind() -> str:
     return kind if kind in ("cant_tell", "skip") else "value"
 
 
-def _value_from_form(task_type: TaskType[Any, Any, Any], found: Project) -> dict[str, Any]:
-    config = task_type.parse_config(found.config)
+def _value_from_form(task_type: TaskType[Any, Any, Any], project: Project) -> dict[str, Any]:
+    config = task_type.parse_config(project.config)
     if http.form.get(KIND) == "empty":
         return task_type.from_form({}, config)
-    value = _raw_form(found)
+    value = _raw_form(project)
     if task_type.is_empty(value):
         raise AnswerInvalid(
             _("Nothing is chosen yet. If there is nothing to choose, say so with its button.")
@@ -410,9 +414,9 @@ def _value_from_form(task_type: TaskType[Any, Any, Any], found: Project) -> dict
     return value
 
 
-def _raw_form(found: Project) -> dict[str, Any]:
-    task_type = tasktypes.get(found.task_type)
-    return task_type.from_form(http.form.to_dict(flat=False), task_type.parse_config(found.config))
+def _raw_form(project: Project) -> dict[str, Any]:
+    task_type = tasktypes.get(project.task_type)
+    return task_type.from_form(http.form.to_dict(flat=False), task_type.parse_config(project.config))
 
 
 def may_be_empty(task_type: TaskType[Any, Any, Any], config: Any) -> bool:
@@ -430,17 +434,17 @@ def _seconds_spent() -> float | None:
     return float(spent) if 0 <= spent <= LONGEST_ANSWER_SECONDS else None
 
 
-def _rest(found: Project, reason: str | None, retry_after_s: float | None) -> ResponseReturnValue:
+def _rest(project: Project, reason: str | None, retry_after_s: float | None) -> ResponseReturnValue:
     """No task now: say why, and offer another project."""
     with current_site().db.session() as database:
         others = [
             c
             for c in by_need(localized.cards(projects.cards(database)))
-            if c.project.id != found.id and share_done(c) < 1
+            if c.project.id != project.id and share_done(c) < 1
         ]
     return render_template(
         "volunteer/rest.html",
-        project=localized.project(found),
+        project=localized.project(project),
         reason=reason,
         retry_after_s=retry_after_s,
         others=others[:3],
@@ -473,9 +477,11 @@ def _minutes() -> int | None:
     return int(asked) if asked.isdecimal() and len(asked) < 3 and int(asked) in MINUTES else None
 
 
-def _n_done(found: Project) -> int:
+def _n_done(project: Project) -> int:
     began, known = visit(), known_contributor()
     if began is None or known is None:
         return 0
     with current_site().db.connection() as connection:
-        return visits.count_since(connection, known, found.id, datetime.fromtimestamp(began["since"], UTC))[0]
+        return visits.count_since(connection, known, project.id, datetime.fromtimestamp(began["since"], UTC))[
+            0
+        ]

@@ -29,12 +29,12 @@ from microtasks.web.request import current_site, owner_required
 def dashboard(slug: str) -> ResponseReturnValue:
     """Every chart of the project."""
     project = mine(slug, "researcher")
-    found = engine.kept(current_site(), project)
+    figures = engine.kept(current_site(), project)
     return render_template(
         "owner/dashboard.html",
         project=project,
-        board=found,
-        charts=_charts(project, found),
+        board=figures,
+        charts=_charts(project, figures),
         impact=impact.kept(current_site(), project),
     )
 
@@ -54,16 +54,18 @@ def dashboard_file(slug: str, chart: str) -> ResponseReturnValue:
     """The numbers of one chart."""
     project = mine(slug, "researcher")
     charts = {one.name: one for one in _charts(project, engine.kept(current_site(), project))}
-    found = charts.get(chart)
-    if found is None:
+    chart_data = charts.get(chart)
+    if chart_data is None:
         raise NotFound(_("There is no such chart."))
-    columns = (Column(found.columns[0], "string", ""), Column(found.columns[1], "number", ""))
-    response = Response(write_csv(Table(columns, iter(found.rows))), content_type="text/csv; charset=utf-8")
+    columns = (Column(chart_data.columns[0], "string", ""), Column(chart_data.columns[1], "number", ""))
+    response = Response(
+        write_csv(Table(columns, iter(chart_data.rows))), content_type="text/csv; charset=utf-8"
+    )
     response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}-{chart}.csv"'
     return response
 
 
-def _charts(project: Project, found: Dashboard) -> list[Chart]:
+def _charts(project: Project, figures: Dashboard) -> list[Chart]:
     answers = _("Answers")
     charts = [
         Chart(
@@ -71,28 +73,28 @@ def _charts(project: Project, found: Dashboard) -> list[Chart]:
             _("Answers per hour"),
             _("The last 48 hours, UTC. The last hour is not over yet."),
             (_("Hour (UTC)"), answers),
-            [(_hour(hour), n) for hour, n in found.hours],
+            [(_hour(hour), n) for hour, n in figures.hours],
         ),
         Chart(
             "answers-per-day",
             _("Answers per day"),
             _("Days begin at midnight UTC. At most 60 days are shown."),
             (_("Day"), answers),
-            [(_day(day), n) for day, n in found.days],
+            [(_day(day), n) for day, n in figures.days],
         ),
         Chart(
             "contributors-per-day",
             _("Contributors per day"),
             _("How many people answered. Who they are, nobody knows."),
             (_("Day"), _("Contributors")),
-            [(_day(day), n) for day, n in found.contributors],
+            [(_day(day), n) for day, n in figures.contributors],
         ),
         Chart(
             "agreement",
             _("How much people agree"),
             _("Tasks by the agreement of their consensus. On the left the disputed ones."),
             (_("Agreement"), _("Tasks")),
-            _tenths(found.agreement),
+            _tenths(figures.agreement),
             links=[url_for("explorer.tasks", slug=project.slug, **_percent_of_bin(n)) for n in range(BINS)],
         ),
         Chart(
@@ -100,7 +102,7 @@ def _charts(project: Project, found: Dashboard) -> list[Chart]:
             _("Where tasks are"),
             _("Open ones, and how the others were finished."),
             (_("State"), _("Tasks")),
-            [(_reason(one.reason), one.n_tasks) for one in found.tasks],
+            [(_reason(one.reason), one.n_tasks) for one in figures.tasks],
         ),
         Chart(
             "could-not",
@@ -108,9 +110,9 @@ def _charts(project: Project, found: Dashboard) -> list[Chart]:
             _("In a hundred: tasks answered “can’t tell”, passed over, or reported."),
             (_("What"), _("Share (%)")),
             [
-                _rate(_("Can’t tell"), found.n_cant_tell, found.n_given),
-                _rate(_("Skipped"), found.n_skipped, found.n_answers + found.n_skipped),
-                _rate(_("Reported"), found.n_reported, found.n_answers),
+                _rate(_("Can’t tell"), figures.n_cant_tell, figures.n_given),
+                _rate(_("Skipped"), figures.n_skipped, figures.n_answers + figures.n_skipped),
+                _rate(_("Reported"), figures.n_reported, figures.n_answers),
             ],
             unit="%",
             links=["", "", url_for("owner.reports", slug=project.slug)],
@@ -120,19 +122,19 @@ def _charts(project: Project, found: Dashboard) -> list[Chart]:
             _("Slow tasks"),
             _("The ten tasks that take longest, by the median of at least three of the last 50,000 answers."),
             (_("Task"), _("Median seconds")),
-            [(name, round(median, 1)) for _id, name, median, _n in found.slow],
+            [(name, round(median, 1)) for _id, name, median, _n in figures.slow],
             unit="s",
-            links=[url_for("explorer.task", slug=project.slug, task_id=one[0]) for one in found.slow],
+            links=[url_for("explorer.task", slug=project.slug, task_id=one[0]) for one in figures.slow],
         ),
     ]
-    if found.gold is not None:
+    if figures.gold is not None:
         charts.append(
             Chart(
                 "gold-scores",
                 _("How right people are on known tasks"),
                 _("The last 5,000 answers to tasks whose right answer you gave, by their score."),
                 (_("Score"), answers),
-                _tenths(found.gold),
+                _tenths(figures.gold),
             )
         )
     return charts
@@ -149,8 +151,8 @@ def _tenths(bins: list[int]) -> list[tuple[str, float]]:
 
 def _rate(name: str, n: int, of: int) -> tuple[str, float]:
     """How many in a hundred, with the counts in words."""
-    said = _("%(name)s (%(n)s of %(of)s)", name=name, n=format_decimal(n), of=format_decimal(of))
-    return said, round(100 * n / of, 1) if of else 0.0
+    sentence = _("%(name)s (%(n)s of %(of)s)", name=name, n=format_decimal(n), of=format_decimal(of))
+    return sentence, round(100 * n / of, 1) if of else 0.0
 
 
 def _reason(reason: str | None) -> str:

@@ -119,8 +119,8 @@ class ProjectForm:
     def read(self) -> ProjectIn:
         """The posted form: ValidationError; InputError for fields that the form does not have."""
         posted = http.form
-        known = (*TEXTS, *NUMBERS, *BUTTONS)
-        unknown = [name for name in posted if name not in known and not name.startswith("config.")]
+        names = (*TEXTS, *NUMBERS, *BUTTONS)
+        unknown = [name for name in posted if name not in names and not name.startswith("config.")]
         if unknown:
             raise InputError(f"This form has no field {unknown[0]!r}.")
         given = {name: self.base[name] for name in ProjectIn.model_fields if name in self.base}
@@ -169,18 +169,18 @@ class ProjectForm:
     def refused(self, error: ValidationError | ConfigInvalid) -> tuple[str, int]:
         """Draw it again with what is wrong beside each field."""
         if isinstance(error, ConfigInvalid):
-            found = [
+            problems = [
                 {"where": f"config.{item['where']}".rstrip("."), "what": item["what"]}
                 for item in error.details.get("problems", [])
             ]
         else:
-            found = problems_of(error)
-        for item in found:
+            problems = problems_of(error)
+        for item in problems:
             item["what"] = item["what"].removeprefix("Value error, ")
         values = self.entered(http.form)
         if "task" in self.sections:
             values["config"] = forms.read(self.nodes, http.form, "config")
-        return self.draw(values, problems=found, status=400)
+        return self.draw(values, problems=problems, status=400)
 
     def saved(self) -> None:
         """Forget what was typed: it is saved now, or thrown away."""
@@ -193,24 +193,24 @@ def base_of(project: Project) -> dict[str, Any]:
     return {name: getattr(project, name) for name in ProjectIn.model_fields}
 
 
-def estimate(found: Project) -> dict[str, float] | None:
+def estimate(project: Project) -> dict[str, float] | None:
     """How much work the project's tasks are; None while there are none."""
     with current_site().db.session() as session:
-        (card,) = projects.cards(session, [found])
+        (card,) = projects.cards(session, [project])
     if not card.progress["tasks"]:
         return None
-    work = engine.estimate(card.progress["tasks"], found.redundancy, card.median_seconds)
-    return work | {"is_most": found.stop_rule != "redundancy"}
+    work = engine.estimate(card.progress["tasks"], project.redundancy, card.median_seconds)
+    return work | {"is_most": project.stop_rule != "redundancy"}
 
 
 def advise(values: Mapping[str, Any]) -> dict[str, list[str]]:
     """Advice on the wording, by the form's path of the field: sentences for the owner."""
-    found = [*_advice(values)]
+    advice = [*_advice(values)]
     sentences: dict[str, list[str]] = {}
-    for item in found:
-        said = sentences.setdefault(item.where, [])
-        if (sentence := _sentence(item)) not in said:
-            said.append(sentence)
+    for item in advice:
+        notes = sentences.setdefault(item.where, [])
+        if (sentence := _sentence(item)) not in notes:
+            notes.append(sentence)
     return sentences
 
 

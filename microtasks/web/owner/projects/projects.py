@@ -60,10 +60,10 @@ def project(slug: str) -> ResponseReturnValue:
 @owner_required
 def progress(slug: str) -> ResponseReturnValue:
     """The counts of the project's page, for its script."""
-    found = mine(slug, "researcher")
+    project = mine(slug, "researcher")
     with current_site().db.session() as session:
-        counts = projects.kept_progress(session, [found.id])[found.id]
-    return {"state": found.state, **counts}
+        counts = projects.kept_progress(session, [project.id])[project.id]
+    return {"state": project.state, **counts}
 
 
 @blueprint.get("/projects/<slug>/edit")
@@ -94,12 +94,12 @@ def save(slug: str) -> ResponseReturnValue:
 @owner_required
 def move(slug: str) -> ResponseReturnValue:
     """Publish, pause, resume or archive."""
-    found = mine(slug, "collaborator")
+    project = mine(slug, "collaborator")
     use_case = MOVES.get(http.form.get("move", ""))
     if use_case is None:
         raise InputError(_("There is no such step."))
     try:
-        use_case(current_site(), found.id, by=owner().id)
+        use_case(current_site(), project.id, by=owner().id)
     except Conflict as error:
         flash(error.message, "warn")
     return redirect(url_for("owner.project", slug=slug), 303)
@@ -109,16 +109,16 @@ def move(slug: str) -> ResponseReturnValue:
 @owner_required
 def tasks(slug: str) -> ResponseReturnValue:
     """The project's tasks, a page at a time by key."""
-    found = mine(slug, "researcher")
+    project = mine(slug, "researcher")
     with current_site().db.connection() as connection:
-        rows = reads.page(connection, found.id, after(), PAGE + 1)
-    shown = rows[:PAGE]
+        rows = reads.page(connection, project.id, after(), PAGE + 1)
+    page = rows[:PAGE]
     return render_template(
         "owner/tasks.html",
-        project=found,
-        rows=shown,
+        project=project,
+        rows=page,
         in_short=in_short,
-        next_after=shown[-1]["task_id"] if len(rows) > PAGE else None,
+        next_after=page[-1]["task_id"] if len(rows) > PAGE else None,
     )
 
 
@@ -126,23 +126,23 @@ def tasks(slug: str) -> ResponseReturnValue:
 @owner_required
 def preview(slug: str) -> ResponseReturnValue:
     """The volunteer's page with one of the project's tasks; answers go nowhere."""
-    found = mine(slug, "researcher")
-    task_type = tasktypes.get(found.task_type)
+    project = mine(slug, "researcher")
+    task_type = tasktypes.get(project.task_type)
     if "draft" in http.args:
-        found = _as_typed(found)
-    task = engine.task_to_preview(current_site(), found, after())
+        project = _as_typed(project)
+    task = engine.task_to_preview(current_site(), project, after())
     if task is None and not after():
-        task = engine.example_task(found) | {"media": [STAND_IN | {"url": asset("img/stand-in.webp")}]}
+        task = engine.example_task(project) | {"media": [STAND_IN | {"url": asset("img/stand-in.webp")}]}
     if task is None:
-        return render_template("owner/no_preview.html", project=found)
+        return render_template("owner/no_preview.html", project=project)
     page = render_template(
         "owner/preview.html",
-        project=found,
+        project=project,
         task_type=task_type,
         presenter=f"tasktypes/{task_type.name}/presenter",
         lease={"lease": "", "expires_at": ""},
         task=task,
-        config=task_type.parse_config(found.config),
+        config=task_type.parse_config(project.config),
         payload=task["payload"],
         media=task["media"],
         value=None,
@@ -164,15 +164,15 @@ def preview(slug: str) -> ResponseReturnValue:
 @owner_required
 def reports(slug: str) -> ResponseReturnValue:
     """What volunteers said is wrong with tasks."""
-    found = mine(slug, "researcher")
+    project = mine(slug, "researcher")
     with current_site().db.connection() as connection:
-        rows = projects.reports(connection, found.id, after(), PAGE + 1)
-    shown = rows[:PAGE]
+        rows = projects.reports(connection, project.id, after(), PAGE + 1)
+    page = rows[:PAGE]
     return render_template(
         "owner/reports.html",
-        project=found,
-        rows=shown,
-        next_after=shown[-1]["id"] if len(rows) > PAGE else None,
+        project=project,
+        rows=page,
+        next_after=page[-1]["id"] if len(rows) > PAGE else None,
     )
 
 
@@ -180,45 +180,45 @@ def reports(slug: str) -> ResponseReturnValue:
 @owner_required
 def close_report(slug: str, report_id: int) -> ResponseReturnValue:
     """Tick a report off."""
-    found = mine(slug, "reviewer")
-    engine.close_report(current_site(), found.id, report_id, by=owner().id)
+    project = mine(slug, "reviewer")
+    engine.close_report(current_site(), project.id, report_id, by=owner().id)
     return redirect(url_for("owner.reports", slug=slug), 303)
 
 
 # -- the project's page -------------------------------------------------------------------------------
 
 
-def _overview(found: Project) -> dict[str, Any]:
+def _overview(project: Project) -> dict[str, Any]:
     site = current_site()
     with site.db.session() as session:
-        (card,) = projects.cards(session, [found])
-        troubles = projects.troubles(session, found.id)
+        (card,) = projects.cards(session, [project])
+        troubles = projects.troubles(session, project.id)
     return {
-        "project": found,
+        "project": project,
         "card": card,
         "troubles": troubles,
-        "estimate": estimate(found),
-        "trial": trials.state(site, found.id) if found.state == "draft" else None,
-        "not_ready": engine.not_ready(found) if found.state == "draft" else [],
+        "estimate": estimate(project),
+        "trial": trials.state(site, project.id) if project.state == "draft" else None,
+        "not_ready": engine.not_ready(project) if project.state == "draft" else [],
     }
 
 
-def _as_typed(found: Project) -> Project:
+def _as_typed(project: Project) -> Project:
     """The project with the task as it is in the form at this moment; as saved, while that cannot be."""
-    page = f"{found.slug}/task"
+    page = f"{project.slug}/task"
     with current_site().db.connection() as connection:
         kept = drafts.find(connection, owner().id, page)
     if kept is None:
-        return found
-    form = ProjectForm(found.task_type, base_of(found), page, found, ("task",))
+        return project
+    form = ProjectForm(project.task_type, base_of(project), page, project, ("task",))
     config = forms.read(form.nodes, MultiDict(kept[0]), "config")
     try:
         form.kind.parse_config(config)
     except ConfigInvalid:
-        return found
-    return found.model_copy(update={"config": config})
+        return project
+    return project.model_copy(update={"config": config})
 
 
 def _settings(slug: str) -> ProjectForm:
-    found = mine(slug, "collaborator")
-    return ProjectForm(found.task_type, base_of(found), f"{slug}/edit", found)
+    project = mine(slug, "collaborator")
+    return ProjectForm(project.task_type, base_of(project), f"{slug}/edit", project)

@@ -117,9 +117,9 @@ def keep_draft() -> ResponseReturnValue:
 @owner_required
 def try_out(slug: str) -> ResponseReturnValue:
     """Make a copy to try the project on, and go there as a volunteer would."""
-    found = mine(slug, "collaborator")
+    project = mine(slug, "collaborator")
     try:
-        copy = trials.begin(current_site(), found.id)
+        copy = trials.begin(current_site(), project.id)
     except Conflict as error:
         flash(error.message, "warn")
         return redirect(url_for("owner.project", slug=slug), 303)
@@ -130,8 +130,8 @@ def try_out(slug: str) -> ResponseReturnValue:
 @owner_required
 def duplicate(slug: str) -> ResponseReturnValue:
     """A new draft with the same settings and wording, without its tasks."""
-    found = mine(slug, "collaborator")
-    made = engine.duplicate(current_site(), found.id, owner().id)
+    project = mine(slug, "collaborator")
+    made = engine.duplicate(current_site(), project.id, owner().id)
     flash(_("This is a copy of the settings, without tasks and answers. Give it a name of its own."), "ok")
     return redirect(step_address(made.slug, "purpose"), 303)
 
@@ -152,8 +152,8 @@ def _new(task_type: str) -> ProjectForm:
     if kind.inline:
         values |= {"stop_rule": "confidence", "redundancy": ANSWERS_MAX}
     if number:
-        found = engine.examples(task_type)
-        values |= next(({"config": it["config"]} for n, it in enumerate(found) if str(n) == number), {})
+        examples = engine.examples(task_type)
+        values |= next(({"config": it["config"]} for n, it in enumerate(examples) if str(n) == number), {})
     if name:
         values |= templates.find(task_type, name).values
     base = ProjectIn.model_validate(
@@ -172,8 +172,8 @@ def _new(task_type: str) -> ProjectForm:
 def _step(slug: str, step: str) -> ProjectForm:
     if step not in SECTIONS:
         abort(404)
-    found = mine(slug, "collaborator")
-    return ProjectForm(found.task_type, base_of(found), f"{slug}/{step}", found, (step,), step)
+    project = mine(slug, "collaborator")
+    return ProjectForm(project.task_type, base_of(project), f"{slug}/{step}", project, (step,), step)
 
 
 @blueprint.app_context_processor

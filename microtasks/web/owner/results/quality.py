@@ -17,12 +17,12 @@ from microtasks.web.request import current_site, owner_required
 @owner_required
 def quality(slug: str) -> ResponseReturnValue:
     """Agreement by field, reliability, and the volunteers: those who were left out first."""
-    found = mine(slug, "researcher")
+    project = mine(slug, "researcher")
     skip = after()
-    overview = result_review.overview(current_site(), found.id, skip, PAGE + 1)
+    overview = result_review.overview(current_site(), project.id, skip, PAGE + 1)
     return render_template(
         "owner/quality.html",
-        project=found,
+        project=project,
         overview=overview,
         people=overview.records[:PAGE],
         next_after=skip + PAGE if len(overview.records) > PAGE else None,
@@ -42,10 +42,10 @@ def review(slug: str) -> ResponseReturnValue:
 @owner_required
 def weigh(slug: str, pseudonym: str) -> ResponseReturnValue:
     """Leave a volunteer out of the consensus, or take them in again."""
-    found = mine(slug, "collaborator")
+    project = mine(slug, "collaborator")
     word = http.form.get("weigh", "")
     if word not in ("in", "out"):
         raise InputError(_("There is no such step."))
-    result_review.weigh(current_site(), found.id, pseudonym, is_excluded=word == "out", by=owner().id)
+    result_review.weigh(current_site(), project.id, pseudonym, is_excluded=word == "out", by=owner().id)
     flash(_("Noted. A worker makes the consensus anew."), "ok")
     return redirect(url_for("owner.quality", slug=slug), 303)
