@@ -8,11 +8,12 @@ from rapidfuzz.distance import Levenshtein
 
 from benchmarks.consensus import data
 from microtasks.core.consensus import text
+from microtasks.core.spelling import key
 
 
 def word_error(truth: str, found: str) -> float:
     """Edits of words over the words of the truth, case and punctuation aside."""
-    right, said = text.normalise(truth).split(), text.normalise(found).split()
+    right, said = key(truth).split(), key(found).split()
     return Levenshtein.distance(right, said) / max(len(right), 1)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from microtasks.core import spelling
 from microtasks.core.consensus import numbers, text, voting
 from microtasks.core.consensus.voting import Verdict
 from microtasks.core.errors import AnswerInvalid
@@ -20,6 +21,7 @@ from microtasks.tasktypes.question.fields import (
     QuestionConfig,
     QuestionField,
     QuestionValue,
+    as_offered,
     canonical,
     is_asked,
     is_blank,
@@ -48,7 +50,7 @@ __all__ = [
 #: A number or a text is not sure before.
 FREE_ANSWERS_MIN = 3
 #: A field is as good as right from this score on: a text with a slip of the pen, a step on a long scale.
-RIGHT_FROM = 0.9
+RIGHT_FROM = text.NEARLY_RIGHT
 
 
 class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
@@ -71,7 +73,9 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         blanks and fields that were not asked left out, whole numbers without a fraction.
         """
         if isinstance(raw, Mapping):
-            raw = without_hidden({k: v for k, v in raw.items() if not is_blank(v)}, config)
+            given = {name: value for name, value in raw.items() if not is_blank(value)}
+            known = {item.id: as_offered(given[item.id], item) for item in config.fields if item.id in given}
+            raw = without_hidden(given | known, config)
         plain = super().parse_value(raw, payload, config, media)
         return {item.id: canonical(plain[item.id], item) for item in config.fields if item.id in plain}
 
@@ -431,9 +435,9 @@ def decide(item: QuestionField, said: Sequence[tuple[Any, float]], against: floa
     if item.kind == "number":
         verdict = numbers.consensus([value for value, _ in given], against + blank, item.tolerance)
         return replace(verdict, value=whole(verdict.value), detail={"votes": verdict.detail})
-    verdict = text.consensus([v for v, _ in given], [w for _, w in given], against + blank)
+    verdict = text.consensus([v for v, _ in given], [w for _, w in given], against + blank, item.compare)
     spellings = voting.tally(given)
-    alike = voting.tally((text.normalise(v), w) for v, w in given)
+    alike = voting.tally((spelling.key(v, item.compare), w) for v, w in given)
     spread = voting.entropy(alike, len(given))
     votes = {k: spellings[k] for k in sorted(spellings)}
     return replace(verdict, detail=verdict.detail | {"votes": votes, "entropy": spread})
@@ -489,7 +493,7 @@ def _score(item: QuestionField, value: Any, gold: Any) -> float:
         near = abs(gold) * numbers.RELATIVE_TOLERANCE if item.tolerance is None else item.tolerance
         return float(abs(value - gold) <= near)
     if item.kind == "text":
-        return text.similarity(text.normalise(value), text.normalise(gold))
+        return text.score(value, gold, item.compare)
     return float(value == gold)
 
 
@@ -503,7 +507,7 @@ _AGREEMENT: dict[Kind, str] = {
     "scale": _SHARE,
     "choices": "Share of the answers that agree about the least agreed choice; 'I can't tell' is against.",
     "number": "Share of the answers within the tolerance (or a tenth) of the median.",
-    "text": "Share of the answers that are the same text, case and punctuation aside.",
+    "text": "Share of the answers that are the same text, compared as the owner chose for the field.",
 }
 _VOTE_SURE = (
     "Probability that it is right if volunteers are right 7 times in 10; by the model if one decided."

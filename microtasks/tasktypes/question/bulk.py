@@ -15,6 +15,7 @@ import numpy as np
 from microtasks.core.columnar import CHUNK, Columns, Ints
 from microtasks.core.consensus import skill, text
 from microtasks.core.consensus.voting import Verdict
+from microtasks.core.spelling import key
 from microtasks.core.values import Answer, Consensus, Method
 from microtasks.tasktypes.question.fields import BLANK, QuestionField, is_asked
 
@@ -75,13 +76,13 @@ def reduce_columns(
     decides = method != "majority"
     parameters = {"method": method}
     known: dict[bytes, _Pattern] = {}
-    for number, key, own in answers.patterns():
-        pattern = known.get(key)
+    for number, said, own in answers.patterns():
+        pattern = known.get(said)
         if pattern is None:
             pattern = _pattern(question, answers.given(own), config)
             if len(known) >= CHUNK * 16:  # texts: hardly two tasks are alike
                 known.clear()
-            known[key] = pattern
+            known[said] = pattern
         verdicts = dict(pattern.verdicts)
         for name, model in models.items():
             verdicts[name] = _beside(verdicts[name], model(number, pattern), decides=decides)
@@ -216,7 +217,7 @@ def _choices_model(column: _Field, method: Method) -> Model:
 
 
 def _text_model(column: _Field) -> Model:
-    name, answers = column.item.id, column.answers
+    name, answers, comparison = column.item.id, column.answers, column.item.compare
     starts = np.r_[0, np.cumsum(np.bincount(column.task, minlength=answers.n_tasks))]
 
     def given(number: int) -> list[tuple[str, str]]:
@@ -226,15 +227,16 @@ def _text_model(column: _Field) -> Model:
             for row in rows
         ]
 
-    weight = text.weights(given(number) for number in range(answers.n_tasks))
+    weight = text.weights((given(number) for number in range(answers.n_tasks)), comparison)
 
     def say(number: int, pattern: _Pattern) -> Said:
         vote, texts = pattern.verdicts[name], given(number)
         if vote.value == BLANK or not texts:
             return vote.value, vote.confidence, vote.tied, vote.agreement
-        verdict = text.consensus([t for _, t in texts], [weight.get(who, 1.0) for who, _ in texts])
+        weights = [weight.get(who, 1.0) for who, _ in texts]
+        verdict = text.consensus([t for _, t in texts], weights, comparison=comparison)
         shown = verdict.value or (verdict.tied[0] if verdict.tied else "")
-        same = sum(text.normalise(t) == text.normalise(shown) for _, t in texts)
+        same = sum(key(t, comparison) == key(shown, comparison) for _, t in texts)
         n_all = sum(1 for answer in pattern.answers if answer.value is None or name in answer.value)
         return verdict.value, verdict.confidence, verdict.tied, same / n_all
 

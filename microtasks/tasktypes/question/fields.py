@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr, model_validator
 
+from microtasks.core import spelling
 from microtasks.core.values import Frozen
 
 Kind = Literal["choice", "choices", "number", "text", "scale"]
@@ -83,6 +83,14 @@ class QuestionField(Frozen):
     )
     max_length: int = Field(
         500, title="Longest text", description="For text, in characters.", ge=1, le=10_000
+    )
+    compare: spelling.Comparison = Field(
+        "loose",
+        title="Texts are the same",
+        description=(
+            "For text. exact: 'St. Ives' and 'st. ives' are two texts. spacing_and_case: they are one, but "
+            "'St Ives' is another. loose: all three are one. 12.5 and 125 are two, always."
+        ),
     )
     transcription: bool = Field(
         False,
@@ -176,7 +184,8 @@ class QuestionValue(Frozen):
 
 
 def is_blank(value: object) -> bool:
-    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+    """Was nothing said? Characters that nobody can see say nothing."""
+    return value is None or value == [] or (isinstance(value, str) and not spelling.clean(value))
 
 
 def opens(show_if: ShowIf, value: object) -> bool:
@@ -228,8 +237,22 @@ def canonical(value: Any, item: QuestionField) -> Any:
     if item.kind == "choices":
         return [choice for choice in item.choice_ids if choice in value]
     if item.kind == "text":
-        return unicodedata.normalize("NFC", value).strip()
+        return spelling.clean(value)
     return whole(value)
+
+
+def as_offered(value: Any, item: QuestionField) -> Any:
+    """A choice by its id, where it is written as the id looks: NFC, and no blanks at the ends."""
+    if item.kind == "choices" and isinstance(value, list):
+        return [_id_of(choice, item) for choice in value]
+    return _id_of(value, item) if item.kind == "choice" else value
+
+
+def _id_of(choice: Any, item: QuestionField) -> Any:
+    if not isinstance(choice, str) or choice in item.choice_ids:
+        return choice
+    ids = {spelling.clean(known): known for known in item.choice_ids}
+    return ids.get(spelling.clean(choice), choice)
 
 
 def whole(value: Any) -> Any:

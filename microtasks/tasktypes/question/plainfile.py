@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from microtasks.core.errors import AnswerInvalid, FileInvalid
 from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows
+from microtasks.core.spelling import clean
 
 if TYPE_CHECKING:
     from microtasks.core.tasktype import TaskType
     from microtasks.core.values import Consensus
 
 from microtasks.tasktypes.question import Choice, QuestionConfig, QuestionField
-from microtasks.tasktypes.question.fields import Kind
+from microtasks.tasktypes.question.fields import Kind, as_offered
 
 COLUMNS = (
     ("task,worker,label", "question with one field of choices"),
@@ -69,7 +70,7 @@ class QuestionFile(AnswerFile):
 
     def _value(self, given: tuple[str, ...]) -> Mapping[str, Any]:
         if self.config is None:
-            return {"answer": given[0]}
+            return {"answer": clean(given[0])}
         columns = [self.config.fields[0].id] if self.single else [field.id for field in self.config.fields]
         form = {
             name: cell.split("|") if field.kind == "choices" else [cell]
@@ -99,10 +100,11 @@ class QuestionFile(AnswerFile):
         field = self.config.fields[0]
         right: dict[int, dict[str, Any]] = {}
         for row in rows:
-            if field.kind == "choice" and row[label] not in field.choice_ids:
+            known = as_offered(row[label], field)
+            if field.kind == "choice" and known not in field.choice_ids:
                 continue  # a truth that nobody named: nothing to learn from
             if row[task] in place:
-                right[place[row[task]]] = {field.id: row[label]}
+                right[place[row[task]]] = {field.id: known}
         return right
 
     def header(self, method: str) -> list[str]:

@@ -12,6 +12,7 @@ from pydantic import Field, StrictStr, model_validator
 
 from microtasks.core.consensus import voting
 from microtasks.core.errors import AnswerInvalid
+from microtasks.core.spelling import clean
 from microtasks.core.tasktype import TaskType
 from microtasks.core.values import (
     Answer,
@@ -149,7 +150,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
 
     def from_form(self, form: Mapping[str, Sequence[str]], config: TaggingConfig) -> dict[str, Any]:
         """Read inputs `tags` (one a tag) and `own_tags` (text, parted by commas or lines)."""
-        own = [part.strip() for entry in form.get(OWN_TAGS_INPUT, ()) for part in re.split(r"[,;\n]", entry)]
+        own = [clean(part) for entry in form.get(OWN_TAGS_INPUT, ()) for part in re.split(r"[,;\n]", entry)]
         return {"tags": [*form.get("tags", ()), *(tag for tag in own if tag)]}
 
     def reduce(
@@ -360,8 +361,10 @@ def _canonical(tags: Iterable[str], config: TaggingConfig) -> list[str]:
 
 
 def _spelling(tag: str) -> str:
-    """An own tag in the one spelling in which it is counted: NFKC, small letters, single spaces."""
-    return " ".join(unicodedata.normalize("NFKC", tag).casefold().split())
+    """A custom tag in the one spelling in which it is counted: NFKC, small letters, single spaces, and no
+    characters that nobody can see.
+    """
+    return " ".join(clean(unicodedata.normalize("NFKC", clean(tag)).casefold()).split())
 
 
 TYPE = Tagging()
