@@ -189,7 +189,7 @@ def _figures(
             "SELECT contributor_id, task_id, value ->> 'shape' FROM answer WHERE project_id = %s",
             (project_id,),
         ):
-            stored[review.name(site, who)][task] = label
+            stored[review.pseudonym(site, who)][task] = label
     overview = review.overview(site, project_id, limit=1000)
     records = dict(overview.records)
     lost = 0

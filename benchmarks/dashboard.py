@@ -89,8 +89,8 @@ class Count:
 
 def forget() -> None:
     """Throw away what is kept between two views."""
-    dashboard._kept._found.clear()
-    impact._kept._found.clear()
+    dashboard._cache._found.clear()
+    impact._cache._found.clear()
     projects._progress._found.clear()
 
 

@@ -114,7 +114,7 @@ def test_the_samples_become_three_published_projects(site: Site) -> None:
     ]
     with site.db.connection() as connection:
         for _, n, project_id in found.values():
-            assert len(ground_truth.known(connection, project_id)) == n
+            assert len(ground_truth.truth_or_gold(connection, project_id)) == n
             shown = connection.execute(
                 "SELECT payload::text FROM task_content WHERE project_id = %s", (project_id,)
             )

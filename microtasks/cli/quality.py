@@ -47,7 +47,7 @@ def quality(
         review.review(site, project.id)
         for names, is_excluded in ((leave_out, True), (take_in, False)):
             for name in names:
-                review.weigh(site, project.id, name, is_excluded=is_excluded)
+                review.set_excluded(site, project.id, name, is_excluded=is_excluded)
         if leave_out or take_in:
             review.review(site, project.id)
         overview = review.overview(site, project.id, limit=1_000_000)

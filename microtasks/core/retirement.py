@@ -29,7 +29,7 @@ class Policy:
     stop_threshold: float = 0.8
 
 
-def decide(policy: Policy, n_answers: int, consensus: Consensus | None) -> Reason | None:
+def retirement_reason(policy: Policy, n_answers: int, consensus: Consensus | None) -> Reason | None:
     """Say whether the task retires now, and why; None keeps it open.
 
     consensus: of the counted answers; None where the task type reduces later (then only the count decides).

@@ -117,7 +117,7 @@ def posterior(evidence: Evidence, log_prior: Row, correlation: float) -> list[fl
     return [part / total for part in parts]
 
 
-def decide(policy: Adaptive, evidence: Evidence, tables: Tables) -> Outcome | None:
+def outcome(policy: Adaptive, evidence: Evidence, tables: Tables) -> Outcome | None:
     """Say whether the task has been asked often enough; None keeps asking.
 
     sure: the leading choice is sure, by posterior and by lead. disputed: all answers are in and it is not: a
@@ -141,7 +141,7 @@ def decide(policy: Adaptive, evidence: Evidence, tables: Tables) -> Outcome | No
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ScaleEvidence:
     """One thing that was asked of a task. wanted: number of the label that the consensus has.
 
     n_lost: answers of volunteers who are no better than chance here; they do not count towards the fewest.
@@ -153,8 +153,8 @@ class Asked:
     n_lost: int = 0
 
 
-def decide_all(
-    policy: Adaptive, asked: Sequence[Asked], n_answers: int, confidences: Sequence[float] = ()
+def outcome_of_all(
+    policy: Adaptive, asked: Sequence[ScaleEvidence], n_answers: int, confidences: Sequence[float] = ()
 ) -> Outcome | None:
     """Say of a task with several fields whether it has been asked often enough: all of them must be sure.
 
@@ -162,7 +162,7 @@ def decide_all(
     asked (no consensus, a tie) the task goes to the maximum and is disputed.
     """
     outcomes = [
-        decide(replace(policy, answers_min=policy.answers_min + each.n_lost), each.evidence, each.tables)
+        outcome(replace(policy, answers_min=policy.answers_min + each.n_lost), each.evidence, each.tables)
         for each in asked
     ]
     follows = all(each.evidence.votes[each.wanted] == max(each.evidence.votes) for each in asked)

@@ -1,7 +1,7 @@
-"""Threads that take turns more often, while one reads from the database what another is working on.
+"""Temporarily lower the interpreter's thread switch interval, for a thread that reads while another computes.
 
-libpq hands over a little at a time, and for each piece the thread that waits for it would wait another 5 ms,
-Python's usual turn, for the one that computes: a fifth of the time of a long export.
+libpq delivers a little at a time. For each piece the reading thread would wait another 5 ms, Python's default
+switch interval, for the computing one: a fifth of the time of a long export.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-TURN_S = 0.0002
+INTERVAL_S = 0.0002
 
 _lock = threading.Lock()
-_n_hurried = 0
-_usual_s = sys.getswitchinterval()
+_n_active = 0
+_default_s = sys.getswitchinterval()
 
 
 @contextmanager
 def short_turns() -> Iterator[None]:
-    """Let this process's threads take turns every `TURN_S` seconds, until the last that asked for it ends."""
+    """Switch this process's threads every `INTERVAL_S` seconds until the last caller leaves."""
     _count(1)
     try:
         yield
@@ -29,7 +29,7 @@ def short_turns() -> Iterator[None]:
 
 
 def _count(step: int) -> None:
-    global _n_hurried  # the interpreter has one interval for all threads
+    global _n_active  # the interpreter has one interval for all threads
     with _lock:
-        _n_hurried += step
-        sys.setswitchinterval(TURN_S if _n_hurried else _usual_s)
+        _n_active += step
+        sys.setswitchinterval(INTERVAL_S if _n_active else _default_s)

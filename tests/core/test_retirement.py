@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from microtasks.core.retirement import Policy, decide
+from microtasks.core.retirement import Policy, retirement_reason
 from microtasks.core.values import Consensus
 
 
@@ -14,9 +14,9 @@ def consensus(agreement=1.0, *, tied=False, value=True, sure=None, lead=3.0):
 
 def test_by_redundancy_only_the_count_decides():
     policy = Policy(5, 2)
-    assert decide(policy, 4, consensus()) is None
-    assert decide(policy, 5, consensus(0.4)) == "redundancy"
-    assert decide(policy, 5, None) == "redundancy"
+    assert retirement_reason(policy, 4, consensus()) is None
+    assert retirement_reason(policy, 5, consensus(0.4)) == "redundancy"
+    assert retirement_reason(policy, 5, None) == "redundancy"
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_by_redundancy_only_the_count_decides():
     ],
 )
 def test_by_agreement_from_the_least_number_on_once_they_agree_and_never_on_a_tie(n, found, expected):
-    assert decide(Policy(5, 3, "agreement", 0.8), n, found) == expected
+    assert retirement_reason(Policy(5, 3, "agreement", 0.8), n, found) == expected
 
 
 @pytest.mark.parametrize(
@@ -47,4 +47,4 @@ def test_by_agreement_from_the_least_number_on_once_they_agree_and_never_on_a_ti
     ],
 )
 def test_by_confidence_once_it_is_reached_with_a_lead_of_two(found, expected):
-    assert decide(Policy(9, 2, "confidence", 0.95), 3, found) == expected
+    assert retirement_reason(Policy(9, 2, "confidence", 0.95), 3, found) == expected

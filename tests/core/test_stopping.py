@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 from microtasks.core.consensus import skill
 from microtasks.core.stopping import (
     Adaptive,
-    Asked,
+    ScaleEvidence,
     Tables,
     cold_tables,
-    decide,
-    decide_all,
     flip_rate,
     is_audited,
     no_evidence,
+    outcome_of_all,
     posterior,
 )
+from microtasks.core.stopping import outcome as decide
 
 
 def tables_of(fitted: skill.Confusion, n_answers: int = 10_000, n_tasks: int = 1_000) -> Tables:
@@ -118,13 +118,13 @@ def test_the_flip_rate_is_what_the_audit_overturned():
     assert flip_rate([], []) is None
 
 
-def asked(votes: tuple[int, int], wanted: int = 0, n_lost: int = 0) -> Asked:
+def asked(votes: tuple[int, int], wanted: int = 0, n_lost: int = 0) -> ScaleEvidence:
     """One field of two choices with so many votes each, in a project that has just begun."""
     tables, evidence = cold_tables(2), no_evidence(2)
     for label, n in enumerate(votes):
         for _ in range(n):
             evidence = evidence.plus(tables.row("x", label), label)
-    return Asked(evidence, tables, wanted, n_lost)
+    return ScaleEvidence(evidence, tables, wanted, n_lost)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,6 @@ def asked(votes: tuple[int, int], wanted: int = 0, n_lost: int = 0) -> Asked:
     ],
 )
 def test_a_task_with_several_fields_stops_when_all_are_sure(
-    fields: list[Asked], n_answers: int, confidences: tuple[float, ...], outcome: str | None
+    fields: list[ScaleEvidence], n_answers: int, confidences: tuple[float, ...], outcome: str | None
 ) -> None:
-    assert decide_all(Adaptive(), fields, n_answers, confidences) == outcome
+    assert outcome_of_all(Adaptive(), fields, n_answers, confidences) == outcome

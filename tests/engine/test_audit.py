@@ -78,10 +78,10 @@ def test_work_on_tasks_volunteers_and_uploads_is_noted(site: Site) -> None:
             (of.id, task, who),
         ).fetchone()
     assert report is not None
-    decisions.decide(site, project, task, ada, "none", "a shadow")
+    decisions.record(site, project, task, ada, "none", "a shadow")
     explorer.ask_more(site, project, task, 2, by=ada)
-    review.weigh(site, of.id, review.name(site, who), is_excluded=True, by=ada)
-    review.weigh(site, of.id, review.name(site, who), is_excluded=False, by=ada)
+    review.set_excluded(site, of.id, review.pseudonym(site, who), is_excluded=True, by=ada)
+    review.set_excluded(site, of.id, review.pseudonym(site, who), is_excluded=False, by=ada)
     projects.close_report(site, of.id, report[0], by=ada)
     batch = importing.create_batch(site, of.id, [Upload("t.csv", io.BytesIO(b"id,text\n1,a\n"))], by=ada)
     found = log(site, of.id)
@@ -89,8 +89,8 @@ def test_work_on_tasks_volunteers_and_uploads_is_noted(site: Site) -> None:
     assert [(action, detail) for _, action, detail in found] == [
         ("task.decide", {"task": task, "choice": "none"}),
         ("task.ask_more", {"task": task, "n": 2}),
-        ("volunteer.leave_out", {"contributor": review.name(site, who)}),
-        ("volunteer.take_in", {"contributor": review.name(site, who)}),
+        ("volunteer.leave_out", {"contributor": review.pseudonym(site, who)}),
+        ("volunteer.take_in", {"contributor": review.pseudonym(site, who)}),
         ("report.close", {"report": report[0]}),
         ("batch.add", {"batch": batch, "label": "t.csv"}),
     ]

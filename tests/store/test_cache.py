@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from microtasks.store.cache import SECONDS_MAX, TIMES, Kept
+from microtasks.store.cache import SECONDS_MAX, TIMES, Cache
 
 
 class Counting:
@@ -11,7 +11,7 @@ class Counting:
     def __init__(self, cost_s: float) -> None:
         self.now, self.cost_s = 0.0, cost_s
         self.asked: list[list[str]] = []
-        self.kept: Kept[str, int] = Kept(lambda: self.now)
+        self.kept: Cache[str, int] = Cache(lambda: self.now)
 
     def find(self, keys: list[str]) -> dict[str, int]:
         self.asked.append(keys)

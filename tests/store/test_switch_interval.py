@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from microtasks.store.switch_interval import TURN_S, short_turns
+from microtasks.store.switch_interval import INTERVAL_S, short_turns
 
 
 def test_turns_are_short_until_the_last_who_asked_has_ended() -> None:
@@ -15,7 +15,7 @@ def test_turns_are_short_until_the_last_who_asked_has_ended() -> None:
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)  # not the last one in
-    assert sys.getswitchinterval() == pytest.approx(TURN_S) != usual
+    assert sys.getswitchinterval() == pytest.approx(INTERVAL_S) != usual
     second.__exit__(None, None, None)
     assert sys.getswitchinterval() == pytest.approx(usual)
     with pytest.raises(ValueError), short_turns():

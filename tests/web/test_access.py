@@ -259,7 +259,7 @@ def scene(site: Site) -> Iterator[Scene]:
     values = {
         **{"slug": hers.slug, "batch_id": hers.batch_id, "report_id": row[0], "task_type": "question"},
         **{"what": "answers", "format": "csv", "token": "no-such-token", "code": "ar", "back": 1},
-        **{"pseudonym": review.name(site, cy)},
+        **{"pseudonym": review.pseudonym(site, cy)},
         **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
         **{"mail_id": 1, "certificate_id": "no-such-id"},
         **{"task_id": task, "source": "plate", "chart": "agreement"},

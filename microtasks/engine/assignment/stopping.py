@@ -14,12 +14,12 @@ from uuid import UUID
 
 from microtasks.core.stopping import (
     Adaptive,
-    Asked,
+    ScaleEvidence,
     Tables,
     cold_tables,
-    decide_all,
     is_audited,
     no_evidence,
+    outcome_of_all,
 )
 from microtasks.core.values import Answer, Consensus
 from microtasks.engine.assignment.leases import Known
@@ -66,7 +66,7 @@ def decide(
         answers_max=max(1, answers_max - (n_answers - len(answers))),
         sure=facts.stop_threshold,
     )
-    outcome = decide_all(policy, asked, len(answers), sure.confidences if sure else ())
+    outcome = outcome_of_all(policy, asked, len(answers), sure.confidences if sure else ())
     is_full = n_answers >= answers_max
     goes_on = outcome == "sure" and not is_full and is_audited(_draw(site, facts.task_id))
     if outcome is not None and (is_full or not is_gold):
@@ -97,7 +97,7 @@ def _asked(
     answers: Sequence[Answer],
     wanted: Mapping[str, str],
     model: Mapping[str, Any],
-) -> list[Asked]:
+) -> list[ScaleEvidence]:
     """The evidence on each scale that must be sure."""
     known = contributors.confusion_tables(
         connection, facts.project_id, [UUID(hex=a.contributor) for a in answers]
@@ -118,7 +118,7 @@ def add_up(
     labels: Mapping[str, Sequence[str]],
     tables: Mapping[str, Tables],
     lost: Mapping[str, Collection[str]],
-) -> list[Asked]:
+) -> list[ScaleEvidence]:
     """The evidence in what was said (contributor, label by scale) on each scale that must be sure.
 
     wanted: the consensus' label of each; labels: all there are. lost: scales in which a contributor is lost.
@@ -134,7 +134,7 @@ def add_up(
             else:
                 evidence = evidence.plus(tables[name].row(who, place), place)
         n_lost = sum(name in lost.get(who, ()) for who, _ in said)
-        found.append(Asked(evidence, tables[name], places[label], n_lost))
+        found.append(ScaleEvidence(evidence, tables[name], places[label], n_lost))
     return found
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from microtasks.core.errors import AnswerInvalid, InputError, LeaseInvalid, MicrotasksError, NotFound
-from microtasks.core.retirement import Policy, decide
+from microtasks.core.retirement import Policy, retirement_reason
 from microtasks.core.values import Answer, Consensus, Media
 from microtasks.engine.assignment import leases as assignment_leases
 from microtasks.engine.assignment import serve, stopping
@@ -178,7 +178,7 @@ def _plain(
         now = [*due.said, (contributor.hex, plain.kind, plain.value)]
         about = known(site, None, ticket.project_id, due.config_version, due.task_type)
         result = about.type.reduce([Answer(*each) for each in now], about.config)  # type: ignore[arg-type]
-        reason = decide(_policy(due), due.n_answers + 1, result)
+        reason = retirement_reason(_policy(due), due.n_answers + 1, result)
         turn = hotpath.settle(site.db, plain, next_limit, network, seconds, due, reason, result)
     if turn is None or turn.status is None:
         return None, None, None
@@ -432,12 +432,12 @@ def _reduce(
     if not about.type.inline:
         # Of a dear type only what is plain at a glance retires early: a blank image.
         seen = about.type.glance(answers, about.config) if facts.stop_rule != "redundancy" else None
-        return decide(policy, n_answers, seen), [jobs.add(connection, "reduce", facts.task_id)]
+        return retirement_reason(policy, n_answers, seen), [jobs.add(connection, "reduce", facts.task_id)]
     result: Consensus = about.type.reduce(answers, about.config)
     consensus.put(connection, facts.task_id, facts.project_id, result, "majority")
     if facts.stop_rule == "confidence":
         return stopping.decide(site, connection, facts, about, answers, n_answers, result), []
-    return decide(policy, n_answers, result), []
+    return retirement_reason(policy, n_answers, result), []
 
 
 def reduce_again(

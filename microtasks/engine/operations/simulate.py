@@ -80,7 +80,7 @@ def known_truth(site: Site, slug: str) -> dict[int, dict[str, Any]]:
         except NotFound:
             return {}
     with site.db.connection() as connection:
-        return ground_truth.known(connection, project.id)
+        return ground_truth.truth_or_gold(connection, project.id)
 
 
 @dataclass(frozen=True, slots=True)

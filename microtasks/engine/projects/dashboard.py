@@ -10,7 +10,7 @@ from typing import Any
 
 from microtasks import tasktypes
 from microtasks.engine.site import Site
-from microtasks.store.cache import Kept
+from microtasks.store.cache import Cache
 from microtasks.store.projects import dashboard as stored
 from microtasks.store.projects.dashboard import BINS, Hour, Tasks
 from microtasks.store.results import explorer
@@ -55,13 +55,13 @@ class Dashboard:
     gold: list[int] | None
 
 
-_kept: Kept[tuple[str, int], Dashboard] = Kept()
+_cache: Cache[tuple[str, int], Dashboard] = Cache()
 
 
-def kept(site: Site, project: Project) -> Dashboard:
+def cached_dashboard(site: Site, project: Project) -> Dashboard:
     """The dashboard for a page that is looked at often: of a very large project up to a minute old."""
     key = (site.settings.database_url, project.id)
-    return _kept.get([key], lambda _keys: {key: dashboard(site, project)})[key]
+    return _cache.get([key], lambda _keys: {key: dashboard(site, project)})[key]
 
 
 def dashboard(site: Site, project: Project) -> Dashboard:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from microtasks.engine import audit
 from microtasks.engine.site import Site
-from microtasks.store.cache import Kept
+from microtasks.store.cache import Cache
 from microtasks.store.projects.dashboard import LAST_READ
 from microtasks.store.tables import Project
 from microtasks.store.volunteers import contributions, teams
@@ -25,13 +25,13 @@ class Impact:
     teams: list[tuple[str, int]]
 
 
-_kept: Kept[tuple[str, int], Impact] = Kept()
+_cache: Cache[tuple[str, int], Impact] = Cache()
 
 
-def kept(site: Site, project: Project) -> Impact:
+def cached_impact(site: Site, project: Project) -> Impact:
     """The impact for a page that is looked at often: of a very large project up to a minute old."""
     key = (site.settings.database_url, project.id)
-    return _kept.get([key], lambda _keys: {key: impact(site, project)})[key]
+    return _cache.get([key], lambda _keys: {key: impact(site, project)})[key]
 
 
 def impact(site: Site, project: Project) -> Impact:

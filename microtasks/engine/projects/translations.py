@@ -109,11 +109,11 @@ def in_language(project: Project, language: str, texts: Texts) -> Project:
     for name in OWN:
         values[name] = _said(name, values[name], texts)
     for part in WORDS:
-        values[part] = told(values[part] or {}, part, texts)
+        values[part] = localized(values[part] or {}, part, texts)
     return Project(**values | {"language": language})
 
 
-def told(node: Mapping[str, Any], part: str, texts: Texts) -> dict[str, Any]:
+def localized(node: Mapping[str, Any], part: str, texts: Texts) -> dict[str, Any]:
     """A config (part "config") or a tutorial with its words translated; those of no translation stay."""
     made = copy.deepcopy(dict(node))
     for path, holder, key in list(_walk(made, part, WORDS[part])):

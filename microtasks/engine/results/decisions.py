@@ -36,13 +36,13 @@ class Form:
     note: str
 
 
-def decide(site: Site, project: Project, task_id: int, account_id: int, choice: str, note: str = "") -> None:
+def record(site: Site, project: Project, task_id: int, account_id: int, choice: str, note: str = "") -> None:
     """Keep an expert's decision beside the crowd's consensus.
 
     choice: "consensus"; "answer:<id>", what that answer says; "none", nothing of it is right. The consensus
     itself stays as the crowd made it. Errors: NotFound, InputError (no such choice), Conflict (no consensus).
     """
-    note = _noted(note)
+    note = _checked_note(note)
     with site.db.connection() as connection:
         row = _task(connection, project, task_id)
         kind, _, answer_id = choice.partition(":")
@@ -58,7 +58,7 @@ def decide(site: Site, project: Project, task_id: int, account_id: int, choice: 
                 raise InputError("There is no such answer to choose.")
         elif choice != "none":
             raise InputError("Please choose what is right.")
-        stored.decide(connection, task_id, account_id, kind, value, note)
+        stored.add_decision(connection, task_id, account_id, kind, value, note)
         audit.note(connection, account_id, project.id, "task.decide", task=task_id, choice=choice)
 
 
@@ -85,14 +85,14 @@ def form(site: Site, project: Project, task_id: int, begin: str = "") -> Form:
     return Form(task, row["external_id"], row["value"] is not None, values[begin], own["note"] if own else "")
 
 
-def decide_own(
+def record_own(
     site: Site, project: Project, task_id: int, account_id: int, raw_value: Any, note: str = ""
 ) -> None:
     """Keep an expert's own answer beside the crowd's consensus, as valid as a volunteer's has to be.
 
     Errors: NotFound, AnswerInvalid (with `details["problems"]`), InputError (the note).
     """
-    note = _noted(note)
+    note = _checked_note(note)
     task_type = tasktypes.get(project.task_type)
     with site.db.connection() as connection:
         row = _task(connection, project, task_id)
@@ -102,7 +102,7 @@ def decide_own(
             task_type.parse_config(project.config),
             [Media(width=image.width, height=image.height) for image in _images(connection, row)],
         )
-        stored.decide(connection, task_id, account_id, "own", value, note)
+        stored.add_decision(connection, task_id, account_id, "own", value, note)
         audit.note(connection, account_id, project.id, "task.decide", task=task_id, choice="own")
 
 
@@ -116,24 +116,24 @@ def take_back(site: Site, project: Project, task_id: int, account_id: int) -> No
         decided = stored.decisions(connection, task_id)
         if not decided or decided[0]["choice"] == "taken_back":
             raise Conflict("There is no decision to take back.")
-        stored.decide(connection, task_id, account_id, "taken_back", None, "")
+        stored.add_decision(connection, task_id, account_id, "taken_back", None, "")
         audit.note(connection, account_id, project.id, "task.take_back", task=task_id)
 
 
-def _task(connection: Connection, project: Project, task_id: int) -> stored.Row:
+def _task(connection: Connection, project: Project, task_id: int) -> stored.ResultRow:
     row = stored.task(connection, project.id, task_id)
     if row is None:
         raise NotFound("There is no such task.")
     return row
 
 
-def _images(connection: Connection, row: stored.Row) -> list[Image]:
+def _images(connection: Connection, row: stored.ResultRow) -> list[Image]:
     """The task's images in their order."""
     rows = media.by_ids(connection, row["media_ids"])
     return [rows[key] for key in row["media_ids"] if key in rows]
 
 
-def _noted(text: str) -> str:
+def _checked_note(text: str) -> str:
     """A note as it is kept; InputError."""
     note = text.strip()
     if len(note) > NOTE_MAX or "\x00" in note:

@@ -10,7 +10,7 @@ from microtasks import tasktypes
 from microtasks.core.errors import Conflict, InputError, NotFound
 from microtasks.core.values import Part
 from microtasks.engine import audit
-from microtasks.engine.results.review import name
+from microtasks.engine.results.review import pseudonym
 from microtasks.engine.site import Site
 from microtasks.store.assignment import hotpath
 from microtasks.store.imports import media
@@ -34,7 +34,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AnswerView:
     """One answer. number: the same for the same contributor, from 0; words: the value for a person."""
 
     id: int
@@ -49,7 +49,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TaskView:
     """One task with all that was said of it; `before` and `behind` are its neighbours under the filter.
 
     decisions: the last first. decision: the one that stands; decided_marks: its marks and squares, where it
@@ -59,7 +59,7 @@ class View:
     task: dict[str, Any]
     pictures: list[Picture]
     has_marks: bool
-    said: list[Said]
+    said: list[AnswerView]
     marks: Sequence[Mapping[str, Any]]
     possible: Sequence[Mapping[str, Any]]
     gold_marks: Sequence[Mapping[str, Any]]
@@ -73,7 +73,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class VolunteerMarks:
     """What one volunteer marked on a whole big image, in its pixels. number: from 0, by who came first."""
 
     number: int
@@ -82,7 +82,7 @@ class Hand:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class WholeImage:
     """A big image that was cut into tiles, in its own pixels. picture: None where it is not kept.
 
     hands: what every volunteer marked; is_all: False where there is more than a page can show. decided_marks:
@@ -97,7 +97,7 @@ class Whole:
     possible: Sequence[Mapping[str, Any]]
     tiles: list[dict[str, Any]]
     reducer: str | None
-    hands: list[Hand]
+    hands: list[VolunteerMarks]
     is_all: bool
     decided_marks: Sequence[Mapping[str, Any]]
     n_decided: int
@@ -113,7 +113,7 @@ def parts(project: Project) -> tuple[Part, ...]:
     return tasktypes.get(project.task_type).parts(config(project))
 
 
-def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
+def view_task(site: Site, project: Project, task_id: int, wanted: Filter) -> TaskView:
     """One task of the project; NotFound if it has none of that id."""
     task_parts = parts(project)
     with site.db.connection() as connection:
@@ -123,24 +123,24 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
         answers = stored.answers(connection, task_id)
         decided = stored.decisions(connection, task_id)
         images = media.by_ids(connection, row["media_ids"])
-        before, behind = stored.beside(connection, project.id, wanted, stored.key_of(row, wanted))
+        before, behind = stored.neighbours(connection, project.id, wanted, stored.key_of(row, wanted))
     has_marks = any(part.kind == "marks" for part in task_parts)
     detail = row["detail"] or {}
     decision = decided[0] if decided and decided[0]["choice"] != "taken_back" else None
-    return View(
+    return TaskView(
         task=row,
         pictures=[
             picture for key in row["media_ids"] if key in images and (picture := _picture(images[key]))
         ],
         has_marks=has_marks,
         said=[
-            Said(
+            AnswerView(
                 answer["id"],
                 number,
-                name(site, answer["contributor_id"]),
+                pseudonym(site, answer["contributor_id"]),
                 answer["kind"],
                 answer["status"],
-                in_words(answer["value"], task_parts),
+                describe(answer["value"], task_parts),
                 (answer["value"] or {}).get("marks", ()) if has_marks else (),
                 answer["seconds_spent"],
                 answer["revision"],
@@ -150,9 +150,9 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
         marks=detail.get("marks", ()) if has_marks else (),
         possible=detail.get("possible", ()) if has_marks else (),
         gold_marks=(row["gold"] or {}).get("marks", ()) if has_marks else (),
-        words=in_words(row["value"], task_parts),
-        gold_words=in_words(row["gold"], task_parts),
-        decisions=[{**one, "words": in_words(one["value"], task_parts)} for one in decided],
+        words=describe(row["value"], task_parts),
+        gold_words=describe(row["gold"], task_parts),
+        decisions=[{**one, "words": describe(one["value"], task_parts)} for one in decided],
         decision=decision,
         decided_marks=_drawn(decision["value"])
         if has_marks and decision and decision["choice"] in ("answer", "own")
@@ -162,17 +162,17 @@ def look(site: Site, project: Project, task_id: int, wanted: Filter) -> View:
     )
 
 
-def looked(site: Site, project: Project, task_id: int, account_id: int) -> None:
+def record_view(site: Site, project: Project, task_id: int, account_id: int) -> None:
     """Remember that this account has looked at the task; NotFound.
 
     It stands in a table of its own: the audit log is for changes.
     """
     with site.db.connection() as connection:
-        if not stored.note_look(connection, project.id, task_id, account_id):
+        if not stored.record_view(connection, project.id, task_id, account_id):
             raise NotFound("There is no such task.")
 
 
-def whole(site: Site, project: Project, source: str) -> Whole:
+def whole_image(site: Site, project: Project, source: str) -> WholeImage:
     """A big image with its merged consensus and its tiles; NotFound."""
     with site.db.connection() as connection:
         row = stored.source(connection, project.id, source)
@@ -182,7 +182,7 @@ def whole(site: Site, project: Project, source: str) -> Whole:
         marks, is_all = stored.tile_marks(connection, project.id, source)
         decided = stored.decided_tiles(connection, project.id, source)
     detail = row["detail"] or {}
-    return Whole(
+    return WholeImage(
         name=source,
         width=row["width"] or max((tile["x"] + tile["width"] for tile in tiles), default=1),
         height=row["height"] or max((tile["y"] + tile["height"] for tile in tiles), default=1),
@@ -191,19 +191,22 @@ def whole(site: Site, project: Project, source: str) -> Whole:
         possible=detail.get("possible", ()),
         tiles=tiles,
         reducer=row["reducer"],
-        hands=_hands(site, marks),
+        hands=_marks_by_volunteer(site, marks),
         is_all=is_all,
         decided_marks=[mark for tile in decided for mark in _moved(_drawn(tile["value"]), tile)],
         n_decided=len(decided),
     )
 
 
-def _hands(site: Site, answers: Sequence[Mapping[str, Any]]) -> list[Hand]:
+def _marks_by_volunteer(site: Site, answers: Sequence[Mapping[str, Any]]) -> list[VolunteerMarks]:
     """Each volunteer's marks of all tiles together, in the big image's pixels."""
     by_contributor: dict[Any, list[Mapping[str, Any]]] = {}
     for tile in answers:
         by_contributor.setdefault(tile["contributor_id"], []).extend(_moved(tile["marks"], tile))
-    return [Hand(n, name(site, who), marks) for n, (who, marks) in enumerate(by_contributor.items())]
+    return [
+        VolunteerMarks(n, pseudonym(site, who), marks)
+        for n, (who, marks) in enumerate(by_contributor.items())
+    ]
 
 
 def _moved(marks: Iterable[Mapping[str, Any]], tile: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -244,7 +247,7 @@ def ask_more(site: Site, project: Project, task_id: int, n: int, *, by: int | No
         audit.note(connection, by, project.id, "task.ask_more", task=task_id, n=n)
 
 
-def in_words(value: Mapping[str, Any] | None, task_parts: Sequence[Part]) -> str | None:
+def describe(value: Mapping[str, Any] | None, task_parts: Sequence[Part]) -> str | None:
     """A value as its own labels; None where there is none. With several parts each is named."""
     if value is None:
         return None

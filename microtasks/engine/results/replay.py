@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from microtasks import tasktypes
 from microtasks.core.errors import NotFound
-from microtasks.core.stopping import COLD_ANSWERS, COLD_TASKS, Adaptive, Tables, cold_tables, decide_all
+from microtasks.core.stopping import COLD_ANSWERS, COLD_TASKS, Adaptive, Tables, cold_tables, outcome_of_all
 from microtasks.core.tasktype import TaskType
 from microtasks.core.values import Answer, Method
 from microtasks.engine.assignment.stopping import add_up
@@ -60,7 +60,7 @@ class Replayed:
         return 1 - self.n_needed / self.n_had
 
 
-def offered(redundancy: int, can_be_sure: bool) -> list[Setting]:
+def settings_to_compare(redundancy: int, can_be_sure: bool) -> list[Setting]:
     """Settings worth a comparison in a project that asks for so many answers at most."""
     fixed = [Setting(n) for n in (2, 3, 5, 7, 10, 15) if n < redundancy]
     levels = (0.8, 0.9, 0.95, 0.99) if can_be_sure and redundancy > 2 else ()
@@ -97,7 +97,7 @@ def replay(site: Site, project_id: int, settings: Iterable[Setting] | None = Non
     if len(tasks) < FEWEST_TASKS:
         return []
     most = max(facts.redundancy, max(map(len, tasks.values())))
-    wanted = list(settings or offered(most, task_type.columnar))
+    wanted = list(settings or settings_to_compare(most, task_type.columnar))
     needed = _needed(task_type, config, tasks, wanted)
     method = cast(Method, facts.method)
     whole = _values(task_type, config, tasks, method)
@@ -120,7 +120,7 @@ def replay(site: Site, project_id: int, settings: Iterable[Setting] | None = Non
     return results
 
 
-def keep(site: Site, project_id: int) -> None:
+def replay_and_store(site: Site, project_id: int) -> None:
     """Replay, and store it for the page on quality."""
     replayed = replay(site, project_id)
     facts = {
@@ -166,7 +166,7 @@ def _needed(
             for item in list(undecided):
                 k, each, level = item
                 policy = Adaptive(each.answers_min, each.redundancy, level)
-                if n >= each.answers_min and decide_all(policy, outcomes, n, rest) is not None:
+                if n >= each.answers_min and outcome_of_all(policy, outcomes, n, rest) is not None:
                     needed[k][task] = n
                     undecided.remove(item)
             if not undecided:

@@ -45,7 +45,7 @@ def review(site: Site, project_id: int) -> Aggregated:
     arrays = aggregate.read(site, project_id)
     seen = quality.volunteers(site, project_id, arrays)
     with site.db.connection() as connection:
-        contributors.put(connection, project_id, [_judged(one, {}, ()) for one in seen], has_tables=False)
+        contributors.put(connection, project_id, [_reviewed(one, {}, ()) for one in seen], has_tables=False)
     done = aggregate.of_columns(site, project_id, arrays)
     weighing = aggregate.weighing(site, project_id, arrays) if arrays else None
     fitted = _fit(site, project_id, weighing)
@@ -57,12 +57,12 @@ def review(site: Site, project_id: int) -> Aggregated:
         contributors.put(
             connection,
             project_id,
-            [_judged(one, tables.get(one.contributor, {}), lost.get(one.contributor, ())) for one in seen],
+            [_reviewed(one, tables.get(one.contributor, {}), lost.get(one.contributor, ())) for one in seen],
         )
         reviews.put(connection, project_id, agreement, model)
         made = reviews.latest(connection, project_id)
     if made is None or replay.is_due(made.replay):
-        replay.keep(site, project_id)
+        replay.replay_and_store(site, project_id)
     if arrays and weighing and fitted.posteriors:
         about = _facts(site, project_id)
         reopening.reopen(
@@ -84,23 +84,25 @@ def ask_for_review(site: Site, project_id: int) -> None:
     site.bell.ring(job)
 
 
-def weigh(site: Site, project_id: int, pseudonym: str, *, is_excluded: bool, by: int | None = None) -> None:
+def set_excluded(
+    site: Site, project_id: int, volunteer: str, *, is_excluded: bool, by: int | None = None
+) -> None:
     """Leave a volunteer out of the consensus, or take them in again; their answers stay. NotFound.
 
     The consensus of all tasks is made anew by a job.
     """
     with site.db.connection() as connection:
         contributors_named = (it.contributor for it in _all(connection, project_id))
-        who = next((one for one in contributors_named if name(site, one) == pseudonym), None)
+        who = next((one for one in contributors_named if pseudonym(site, one) == volunteer), None)
         if who is None or not contributors.set_excluded(connection, project_id, who, is_excluded=is_excluded):
             raise NotFound("There is no such volunteer in this project.")
         action = "volunteer.leave_out" if is_excluded else "volunteer.take_in"
-        audit.note(connection, by, project_id, action, contributor=pseudonym)
+        audit.note(connection, by, project_id, action, contributor=volunteer)
         job = jobs.add(connection, "aggregate", project_id)
     site.bell.ring(job)
 
 
-def name(site: Site, contributor: UUID) -> str:
+def pseudonym(site: Site, contributor: UUID) -> str:
     """The pseudonym of a contributor, as in exports."""
     key = site.settings.key("pseudonym")
     return hashlib.blake2b(contributor.bytes, key=key, digest_size=8).hexdigest()
@@ -130,7 +132,7 @@ def overview(site: Site, project_id: int, skip: int = 0, limit: int = 50) -> Ove
         rows = contributors.page(connection, project_id, skip, limit)
     one = quality.overall(latest.agreement) if latest else None
     rate = stops.n_flipped / stops.n_audited if stops.n_audited else None
-    records = [(name(site, row.contributor), row) for row in rows]
+    records = [(pseudonym(site, row.contributor), row) for row in rows]
     return Overview(latest, one, stops, rate, n_disputed, records)
 
 
@@ -141,7 +143,7 @@ def _all(connection: Any, project_id: int) -> Iterator[ContributorRecord]:
         after = rows[-1].contributor
 
 
-def _judged(one: quality.Volunteer, tables: Mapping[str, Any], lost: Sequence[str]) -> ContributorReview:
+def _reviewed(one: quality.Volunteer, tables: Mapping[str, Any], lost: Sequence[str]) -> ContributorReview:
     return ContributorReview(
         UUID(hex=one.contributor),
         one.n_answers,

@@ -34,10 +34,10 @@ TRIES = 5
 _EMAIL = re.compile(r"[^@\s\x00-\x1f<>,;:\"()\[\]\\]{1,64}@[^@\s\x00-\x1f<>,;:\"()\[\]\\]{1,189}")
 
 #: Makes the letter: (token of the link, code) -> (subject, text).
-Write = Callable[[str, str], tuple[str, str]]
+LetterWriter = Callable[[str, str], tuple[str, str]]
 
 
-def ask(site: Site, contributor: UUID, email: str, write: Write, *, address: str = "") -> str:
+def request_link(site: Site, contributor: UUID, email: str, write: LetterWriter, *, address: str = "") -> str:
     """Send a link by which this contributor's work is kept under an address; return the address.
 
     What is said is the same for known and unknown addresses. Errors: InputError for what is no address;
@@ -68,7 +68,7 @@ class Link:
     n_answers: int
 
 
-def look(site: Site, token: str, contributor: UUID | None) -> Link | None:
+def preview_link(site: Site, token: str, contributor: UUID | None) -> Link | None:
     """What a link would do; None if it is not good (any more). Spends nothing: mail programs open links."""
     with site.db.connection() as connection:
         link_row = claims.link(connection, _hash(token))
@@ -79,20 +79,20 @@ def look(site: Site, token: str, contributor: UUID | None) -> Link | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptIdentity:
     """Who the browser is from now on. is_joined: it had another id before."""
 
     person: UUID
     is_joined: bool
 
 
-def keep_by_link(site: Site, token: str, contributor: UUID, *, address: str = "") -> Kept:
+def keep_by_link(site: Site, token: str, contributor: UUID, *, address: str = "") -> KeptIdentity:
     """Spend a link: this browser's work is kept under its address. Errors: Forbidden, TooMany."""
     _count_try(site, address)
     return _keep(site, contributor, lambda connection: claims.use_link(connection, _hash(token)))
 
 
-def keep_by_code(site: Site, code: str, contributor: UUID, *, address: str = "") -> Kept:
+def keep_by_code(site: Site, code: str, contributor: UUID, *, address: str = "") -> KeptIdentity:
     """Spend a link by its code, on the device that asked for it. Errors: Forbidden, TooMany."""
     _count_try(site, f"contributor {contributor.hex}")
     _count_try(site, address)
@@ -104,7 +104,9 @@ def keep_by_code(site: Site, code: str, contributor: UUID, *, address: str = "")
     )
 
 
-def _keep(site: Site, contributor: UUID, use: Callable[[Connection], claims.Asked | None]) -> Kept:
+def _keep(
+    site: Site, contributor: UUID, use: Callable[[Connection], claims.LinkRequest | None]
+) -> KeptIdentity:
     """1. Spend the link. 2. Let its address stand for who asks, or find whose it is. 3. Join the two."""
     for attempt in range(TRIES):
         try:
@@ -120,7 +122,7 @@ def _keep(site: Site, contributor: UUID, use: Callable[[Connection], claims.Aske
                 raise
     for job in rings:
         site.bell.ring(job)
-    return Kept(person, person != contributor)
+    return KeptIdentity(person, person != contributor)
 
 
 def join(site: Site, connection: Connection, old: UUID, new: UUID, *, keep_alias: bool = True) -> list[int]:
@@ -167,7 +169,7 @@ def person(site: Site, contributor: UUID) -> UUID:
 
 
 @dataclass(frozen=True, slots=True)
-class Mine:
+class Contributions:
     """What is known of one contributor: for their own eyes."""
 
     emails: list[str]
@@ -176,12 +178,12 @@ class Mine:
     projects: list[contributions.Part]
 
 
-def mine(site: Site, contributor: UUID | None) -> Mine:
+def contributions_of(site: Site, contributor: UUID | None) -> Contributions:
     """Everything that is kept for this contributor."""
     if contributor is None:
-        return Mine([], 1, contributions.Totals(0, 0.0, None, None), [])
+        return Contributions([], 1, contributions.Totals(0, 0.0, None, None), [])
     with site.db.connection() as connection:
-        return Mine(
+        return Contributions(
             claims.emails(connection, contributor),
             claims.n_devices(connection, contributor),
             contributions.totals(connection, contributor),

@@ -11,7 +11,7 @@ from microtasks.engine.assignment import serve
 from microtasks.engine.assignment.serve import Served
 from microtasks.engine.projects import translations as project_translations
 from microtasks.engine.site import Site
-from microtasks.store.cache import Kept
+from microtasks.store.cache import Cache
 from microtasks.store.db import raw
 from microtasks.store.projects import projects as stored
 from microtasks.store.projects import translations
@@ -24,7 +24,7 @@ RUN = 8
 TRIES = 8
 RETRY_S = 5
 
-_needy: Kept[str, list[Needy]] = Kept()
+_needy: Cache[str, list[Needy]] = Cache()
 _RNG = Random()  # noqa: S311  (chooses among projects; nothing is secret in it)
 
 

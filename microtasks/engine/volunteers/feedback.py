@@ -80,7 +80,7 @@ class Feedback:
         }
 
 
-def tell(site: Site, contributor: UUID, leases: Sequence[str]) -> list[Feedback]:
+def feedback_on(site: Site, contributor: UUID, leases: Sequence[str]) -> list[Feedback]:
     """What there is to tell of the tasks of these leases, in their order; without those of nothing to tell.
 
     1. Open the tokens (LeaseInvalid for one that is not this contributor's; InputError for too many).

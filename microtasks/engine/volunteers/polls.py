@@ -57,13 +57,13 @@ def results(site: Site, project: Project, contributor: UUID, limit: int = 1) -> 
         return []
     with site.db.session() as session:
         connection = raw(session)
-        mine = polls.tell(connection, contributor, project.id, part_asked.id, min(limit, MOST))
+        mine = polls.last_answers(connection, contributor, project.id, part_asked.id, min(limit, MOST))
         votes = polls.votes(connection, [it.task_id for it in mine], part_asked.id)
         session.commit()
     return [_result(it, part_asked, votes[it.task_id]) for it in mine]
 
 
-def _result(mine: polls.Mine, part_asked: Part, votes: dict[str, int]) -> Result:
+def _result(mine: polls.PollAnswer, part_asked: Part, votes: dict[str, int]) -> Result:
     n_votes = sum(votes.get(choice, 0) for choice, _ in part_asked.options)
     choices = [
         Choice(

@@ -44,7 +44,7 @@ def create(site: Site, name: str, *, contributor: UUID | None = None, account_id
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
+class TeamPage:
     """A team's page: totals, never who gave what."""
 
     team: Team
@@ -53,14 +53,14 @@ class Together:
     projects: list[contributions.Part]
 
 
-def look(site: Site, code: str, contributor: UUID | None) -> Together:
+def team_page(site: Site, code: str, contributor: UUID | None) -> TeamPage:
     """A team and what it gave; NotFound."""
     with site.db.connection() as connection:
-        team = teams.by_code(connection, plain(code))
+        team = teams.by_code(connection, normalized_code(code))
         if team is None:
             raise NotFound("There is no team with this code.")
         mine = teams.of(connection, contributor) if contributor else []
-        return Together(
+        return TeamPage(
             team,
             team.id in {one.id for one in mine},
             contributions.team_totals(connection, team.id),
@@ -71,7 +71,7 @@ def look(site: Site, code: str, contributor: UUID | None) -> Together:
 def join(site: Site, code: str, contributor: UUID) -> Team:
     """Be in a team from now on; NotFound."""
     with site.db.connection() as connection:
-        team = teams.by_code(connection, plain(code))
+        team = teams.by_code(connection, normalized_code(code))
         if team is None:
             raise NotFound("There is no team with this code.")
         teams.join(connection, team.id, contributor)
@@ -81,12 +81,14 @@ def join(site: Site, code: str, contributor: UUID) -> Team:
 def leave(site: Site, code: str, contributor: UUID) -> None:
     """Leave a team; what was given until now stays in its totals. NotFound."""
     with site.db.connection() as connection:
-        team = teams.by_code(connection, plain(code))
+        team = teams.by_code(connection, normalized_code(code))
         if team is None or not teams.leave(connection, team.id, contributor):
             raise NotFound("You are not in this team.")
 
 
-def of(site: Site, contributor: UUID | None, account_id: int | None = None) -> tuple[list[Team], list[Team]]:
+def teams_of(
+    site: Site, contributor: UUID | None, account_id: int | None = None
+) -> tuple[list[Team], list[Team]]:
     """(teams they are in, teams they made)."""
     with site.db.connection() as connection:
         mine = teams.of(connection, contributor) if contributor else []
@@ -109,7 +111,7 @@ def rate(site: Site, slug: str, contributor: UUID, score: int) -> None:
         teams.rate(connection, project.id, contributor, score)
 
 
-def plain(code: str) -> str:
+def normalized_code(code: str) -> str:
     """A code as it is stored, however it was typed."""
     return re.sub(r"[\s-]", "", code).upper()[:64]
 

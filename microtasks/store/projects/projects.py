@@ -12,7 +12,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from microtasks.core.errors import NotFound
-from microtasks.store.cache import Kept
+from microtasks.store.cache import Cache
 from microtasks.store.db import Connection, raw
 from microtasks.store.tables import Media, Project, ProjectConfig, ProjectMember
 
@@ -237,10 +237,10 @@ class Card:
     languages: tuple[str, ...] = ()
 
 
-_progress: Kept[tuple[str, int], Progress] = Kept()
+_progress: Cache[tuple[str, int], Progress] = Cache()
 
 
-def kept_progress(session: Session, project_ids: Sequence[int]) -> dict[int, Progress]:
+def cached_progress(session: Session, project_ids: Sequence[int]) -> dict[int, Progress]:
     """`progress_of` for pages that are looked at often: of very large projects up to a minute old."""
     server = raw(session).info.dsn
     cached = _progress.get(
@@ -257,7 +257,7 @@ def cards(session: Session, projects: Sequence[Project] | None = None) -> list[C
     if projects is None:
         projects = public(session)
     ids = [project.id for project in projects if project.id is not None]
-    counts = kept_progress(session, ids)
+    counts = cached_progress(session, ids)
     covers = _covers(session, ids)
     seconds = median_seconds(session, ids)
     return [

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb, set_json_loads
 
 from microtasks.store.db import Connection
 
-Row = dict[str, Any]
+ResultRow = dict[str, Any]
 #: A task's answers and a big image's tiles on one page, at most.
 MOST_ANSWERS, MOST_TILES = 1_000, 2_000
 #: Volunteers' marks drawn on a whole big image, at most.
@@ -87,7 +87,7 @@ def page(
     limit: int,
     *,
     back: bool = False,
-) -> list[Row]:
+) -> list[ResultRow]:
     """Up to `limit` tasks behind `after` (before it, nearest first, with `back`), with image, consensus."""
     query, parameters = _picked(project_id, wanted, after, limit, back=back)
     way = "DESC" if back else "ASC"
@@ -125,7 +125,7 @@ def n_decided(connection: Connection, project_id: int) -> dict[Choice, int]:
     return {choice: int(n) for choice, n in rows}
 
 
-def beside(
+def neighbours(
     connection: Connection, project_id: int, wanted: Filter, key: Key
 ) -> tuple[int | None, int | None]:
     """The tasks before and behind this place in the order of the filter; None where there is none."""
@@ -137,14 +137,14 @@ def beside(
     return answers[0], answers[1]
 
 
-def key_of(row: Row, wanted: Filter) -> Key:
+def key_of(row: ResultRow, wanted: Filter) -> Key:
     """Where this task stands in the order; behind all where the order goes by an agreement it has not."""
     if wanted.order == "number":
         return Key(0.0, row["task_id"])
     return Key(2.0 if row["agreement"] is None else row["agreement"], row["task_id"])
 
 
-def task(connection: Connection, project_id: int, task_id: int) -> Row | None:
+def task(connection: Connection, project_id: int, task_id: int) -> ResultRow | None:
     """One task with its content, consensus and known answer; None if the project has none of that id."""
     rows = _rows(
         connection,
@@ -160,7 +160,7 @@ def task(connection: Connection, project_id: int, task_id: int) -> Row | None:
     return rows[0] if rows else None
 
 
-def answers(connection: Connection, task_id: int) -> list[Row]:
+def answers(connection: Connection, task_id: int) -> list[ResultRow]:
     """What was said of a task, oldest first."""
     return _rows(
         connection,
@@ -170,7 +170,7 @@ def answers(connection: Connection, task_id: int) -> list[Row]:
     )
 
 
-def note_look(connection: Connection, project_id: int, task_id: int, account_id: int) -> bool:
+def record_view(connection: Connection, project_id: int, task_id: int, account_id: int) -> bool:
     """Remember that this account has looked at the task; False if the project has no such task."""
     row = connection.execute(
         """INSERT INTO task_look (task_id, account_id)
@@ -181,7 +181,7 @@ def note_look(connection: Connection, project_id: int, task_id: int, account_id:
     return row is not None
 
 
-def decisions(connection: Connection, task_id: int) -> list[Row]:
+def decisions(connection: Connection, task_id: int) -> list[ResultRow]:
     """What experts decided about a task, the last first. email: None for one that came with a package."""
     return _rows(
         connection,
@@ -192,7 +192,7 @@ def decisions(connection: Connection, task_id: int) -> list[Row]:
     )
 
 
-def decide(
+def add_decision(
     connection: Connection,
     task_id: int,
     account_id: int,
@@ -235,7 +235,7 @@ def ask_more(connection: Connection, project_id: int, task_id: int, n: int, most
     return "done"
 
 
-def batches(connection: Connection, project_id: int) -> list[Row]:
+def batches(connection: Connection, project_id: int) -> list[ResultRow]:
     """The project's uploads that made tasks, newest first: `id`, `label`."""
     return _rows(
         connection,
@@ -245,7 +245,7 @@ def batches(connection: Connection, project_id: int) -> list[Row]:
     )
 
 
-def source(connection: Connection, project_id: int, name: str) -> Row | None:
+def source(connection: Connection, project_id: int, name: str) -> ResultRow | None:
     """A big image: its media row's size and derivatives, and its merged consensus if there is one yet."""
     rows = _rows(
         connection,
@@ -258,7 +258,7 @@ def source(connection: Connection, project_id: int, name: str) -> Row | None:
     return rows[0] if rows else None
 
 
-def tiles(connection: Connection, project_id: int, name: str) -> list[Row]:
+def tiles(connection: Connection, project_id: int, name: str) -> list[ResultRow]:
     """The tiles of a big image: where they lie, how far they are."""
     return _rows(
         connection,
@@ -271,7 +271,7 @@ def tiles(connection: Connection, project_id: int, name: str) -> list[Row]:
     )
 
 
-def decided_tiles(connection: Connection, project_id: int, name: str) -> list[Row]:
+def decided_tiles(connection: Connection, project_id: int, name: str) -> list[ResultRow]:
     """What experts decided about the tiles of a big image where it is not the consensus.
 
     Each row: choice, value, the tile's x and y in the big image.
@@ -286,7 +286,7 @@ def decided_tiles(connection: Connection, project_id: int, name: str) -> list[Ro
     )
 
 
-def tile_marks(connection: Connection, project_id: int, name: str) -> tuple[list[Row], bool]:
+def tile_marks(connection: Connection, project_id: int, name: str) -> tuple[list[ResultRow], bool]:
     """What each volunteer marked in each tile of a big image, and whether that is all: at most MOST_MARKS.
 
     Each row: contributor_id, the tile's x and y in the big image, marks in the tile's pixels. First come,
@@ -375,7 +375,7 @@ def _picked(
     }
 
 
-def _rows(connection: Connection, query: str, parameters: dict[str, Any]) -> list[Row]:
+def _rows(connection: Connection, query: str, parameters: dict[str, Any]) -> list[ResultRow]:
     with connection.cursor(row_factory=dict_row) as cursor:
         set_json_loads(orjson.loads, cursor)
         return cursor.execute(query, parameters).fetchall()

@@ -8,7 +8,7 @@ from typing import Any
 from microtasks.store.db import Connection
 
 
-def known(connection: Connection, project_id: int) -> dict[int, dict[str, Any]]:
+def truth_or_gold(connection: Connection, project_id: int) -> dict[int, dict[str, Any]]:
     """Return the right value by task id, for the tasks where one is known. The truth column comes first."""
     values: dict[int, dict[str, Any]] = {}
     for task_id, truth, gold in connection.execute(

@@ -14,7 +14,7 @@ from microtasks.store.db import Connection
 JOINING = 0x6D746A6F
 
 
-class Asked(NamedTuple):
+class LinkRequest(NamedTuple):
     """A one-time link that is still good: for which address, and who asked."""
 
     email: str
@@ -38,34 +38,34 @@ def add_link(
     )
 
 
-def link(connection: Connection, token_hash: bytes) -> Asked | None:
+def link(connection: Connection, token_hash: bytes) -> LinkRequest | None:
     """The link, if it is good; changes nothing."""
     row = connection.execute(
         "SELECT email, contributor_id FROM claim_link"
         " WHERE token_hash = %s AND used_at IS NULL AND expires_at > now()",
         (token_hash,),
     ).fetchone()
-    return Asked(*row) if row else None
+    return LinkRequest(*row) if row else None
 
 
-def use_link(connection: Connection, token_hash: bytes) -> Asked | None:
+def use_link(connection: Connection, token_hash: bytes) -> LinkRequest | None:
     """Spend the link; None if it is not good (any more). Only one caller wins."""
     row = connection.execute(
         "UPDATE claim_link SET used_at = now()"
         " WHERE token_hash = %s AND used_at IS NULL AND expires_at > now() RETURNING email, contributor_id",
         (token_hash,),
     ).fetchone()
-    return Asked(*row) if row else None
+    return LinkRequest(*row) if row else None
 
 
-def use_code(connection: Connection, code_hash: bytes, contributor: UUID) -> Asked | None:
+def use_code(connection: Connection, code_hash: bytes, contributor: UUID) -> LinkRequest | None:
     """Spend the link by its code, which is good for who asked alone."""
     row = connection.execute(
         "UPDATE claim_link SET used_at = now() WHERE contributor_id = %s AND code_hash = %s"
         " AND used_at IS NULL AND expires_at > now() RETURNING email, contributor_id",
         (contributor, code_hash),
     ).fetchone()
-    return Asked(*row) if row else None
+    return LinkRequest(*row) if row else None
 
 
 def claim(connection: Connection, email: str, contributor: UUID) -> UUID:

@@ -8,7 +8,7 @@ from uuid import UUID
 from microtasks.store.db import Connection
 
 
-class Mine(NamedTuple):
+class PollAnswer(NamedTuple):
     """An own answer to a poll. said: the choice; None for "I can't tell"."""
 
     task_id: int
@@ -16,7 +16,9 @@ class Mine(NamedTuple):
     question: str | None
 
 
-def tell(connection: Connection, contributor: UUID, project_id: int, field: str, limit: int) -> list[Mine]:
+def last_answers(
+    connection: Connection, contributor: UUID, project_id: int, field: str, limit: int
+) -> list[PollAnswer]:
     """The last own answers, newest first; from here on they cannot be revised. Known tasks are left out."""
     rows = connection.execute(
         """WITH mine AS (
@@ -31,7 +33,7 @@ def tell(connection: Connection, contributor: UUID, project_id: int, field: str,
            FROM told t JOIN task_content c USING (task_id) ORDER BY t.id DESC""",
         {"who": contributor, "project": project_id, "field": field, "limit": limit},
     )
-    return [Mine(*row) for row in rows]
+    return [PollAnswer(*row) for row in rows]
 
 
 def votes(connection: Connection, task_ids: list[int], field: str) -> dict[int, dict[str, int]]:

@@ -123,7 +123,7 @@ def revise_answer() -> Response:
 @blueprint.post("/feedback")
 def tell_feedback() -> Response:
     body = _read(models.FeedbackIn)
-    told = feedback.tell(current_site(), contributor(), body.leases)
+    told = feedback.feedback_on(current_site(), contributor(), body.leases)
     return _reply({"feedback": [it.to_json() for it in told]})
 
 

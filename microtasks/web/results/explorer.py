@@ -66,7 +66,7 @@ def tasks(slug: str) -> ResponseReturnValue:
         "research/explorer.html",
         project=project,
         rows=page,
-        words={row["task_id"]: engine.in_words(row["value"], parts) for row in page},
+        words={row["task_id"]: engine.describe(row["value"], parts) for row in page},
         has_marks=any(part.kind == "marks" for part in parts),
         options=[(part, option) for part in parts for option in part.options],
         is_open=any(part.is_open for part in parts),
@@ -84,7 +84,7 @@ def task(slug: str, task_id: int) -> ResponseReturnValue:
     """One task: the image with everybody's marks and the consensus, answers side by side."""
     project = mine(slug, "researcher")
     parts_asked = _asked(engine.parts(project))
-    view = engine.look(current_site(), project, task_id, parts_asked.filter)
+    view = engine.view_task(current_site(), project, task_id, parts_asked.filter)
     return render_template(
         "research/task.html",
         project=project,
@@ -101,7 +101,7 @@ def looked(slug: str, task_id: int) -> ResponseReturnValue:
     """Remember that I have looked at it; the page's script says so by itself."""
     project = mine(slug, "researcher")
     link = _asked(engine.parts(project)).link
-    engine.looked(current_site(), project, task_id, owner().id)
+    engine.record_view(current_site(), project, task_id, owner().id)
     return redirect(url_for("explorer.task", slug=slug, task_id=task_id, **cast(Any, link)), 303)
 
 
@@ -113,7 +113,7 @@ def decide(slug: str, task_id: int) -> ResponseReturnValue:
     link = _asked(engine.parts(project)).link
     form = http.form
     try:
-        decisions.decide(
+        decisions.record(
             current_site(), project, task_id, owner().id, form.get("choice", ""), form.get("note", "")
         )
         flash(_("Your decision is kept beside the consensus."), "ok")
@@ -156,7 +156,7 @@ def keep_own(slug: str, task_id: int) -> ResponseReturnValue:
     given: Any = typed
     try:
         given = _given(project, typed)
-        decisions.decide_own(current_site(), project, task_id, owner().id, given, note)
+        decisions.record_own(current_site(), project, task_id, owner().id, given, note)
     except (AnswerInvalid, InputError) as error:
         form = decisions.form(current_site(), project, task_id)
         draft = given if isinstance(given, dict) else None
@@ -243,7 +243,7 @@ def source(slug: str, source: str) -> ResponseReturnValue:
     project = mine(slug, "researcher")
     if "\x00" in source:
         raise NotFound(_("There is no such image."))
-    whole = engine.whole(current_site(), project, source)
+    whole = engine.whole_image(current_site(), project, source)
     return render_template("research/source.html", project=project, whole=whole, switches=SWITCHES)
 
 

@@ -70,10 +70,10 @@ def rate(slug: str) -> ResponseReturnValue:
 def mine() -> ResponseReturnValue:
     """What this browser's volunteer gave, what is kept of them, and how to be forgotten."""
     who = known_person()
-    joined, made = teams.of(current_site(), who)
+    joined, made = teams.teams_of(current_site(), who)
     return render_template(
         "volunteer/me.html",
-        mine=claims.mine(current_site(), who),
+        mine=claims.contributions_of(current_site(), who),
         teams=joined,
         made=[team for team in made if team not in joined],
         certificates=certificates.of(current_site(), who) if who else [],
@@ -89,7 +89,7 @@ def keep() -> ResponseReturnValue:
 def ask() -> ResponseReturnValue:
     """Send the link. The page is the same whether or not the address is known."""
     try:
-        email = claims.ask(
+        email = claims.request_link(
             current_site(), contributor(), http.form.get("email", ""), _letter, address=http.remote_addr or ""
         )
     except (InputError, TooMany) as error:
@@ -113,7 +113,7 @@ def keep_by_code() -> ResponseReturnValue:
 @blueprint.get("/keep/<token>")
 def link(token: str) -> ResponseReturnValue:
     """Ask before the link is spent."""
-    link = claims.look(current_site(), token, known_person())
+    link = claims.preview_link(current_site(), token, known_person())
     return render_template("volunteer/keep_link.html", link=link, token=token), 200 if link else 403
 
 
@@ -150,7 +150,7 @@ def _keep_page(sent_to: str = "", wrong: str = "", wrong_code: str = "", email: 
     who = known_person()
     return render_template(
         "volunteer/keep.html",
-        emails=claims.mine(current_site(), who).emails,
+        emails=claims.contributions_of(current_site(), who).emails,
         sent_to=sent_to,
         wrong=wrong,
         wrong_code=wrong_code,
@@ -159,7 +159,7 @@ def _keep_page(sent_to: str = "", wrong: str = "", wrong_code: str = "", email: 
     )
 
 
-def _kept(kept: claims.Kept) -> ResponseReturnValue:
+def _kept(kept: claims.KeptIdentity) -> ResponseReturnValue:
     become(kept.person)
     if kept.is_joined:
         flash(_("This device now belongs to your work. What you gave on each of them counts together."), "ok")
@@ -242,7 +242,7 @@ def delete_certificate(certificate_id: str) -> ResponseReturnValue:
 
 
 def _certificate_form(wrong: str = "", name: str = "") -> str:
-    contributions = claims.mine(current_site(), known_person())
+    contributions = claims.contributions_of(current_site(), known_person())
     return render_template("volunteer/certificate_form.html", mine=contributions, wrong=wrong, name=name)
 
 
@@ -342,9 +342,9 @@ def create_team() -> ResponseReturnValue:
 @blueprint.get("/join")
 def find_team() -> ResponseReturnValue:
     """A code that was typed."""
-    code = teams.plain(http.args.get("code", ""))
+    code = teams.normalized_code(http.args.get("code", ""))
     try:
-        teams.look(current_site(), code, None)
+        teams.team_page(current_site(), code, None)
     except NotFound as error:
         return _teams_page(wrong_code=translated(error.message), code=http.args.get("code", "")), 404
     return redirect(url_for("me.team", code=code), 303)
@@ -353,7 +353,7 @@ def find_team() -> ResponseReturnValue:
 @blueprint.get("/join/<code>")
 def team(code: str) -> ResponseReturnValue:
     """A team's totals, and to join or leave it."""
-    team = teams.look(current_site(), code, known_person())
+    team = teams.team_page(current_site(), code, known_person())
     address = _absolute(url_for("me.team", code=team.team.code))
     return render_template("volunteer/team.html", it=team, address=address)
 
@@ -374,7 +374,7 @@ def leave_team(code: str) -> ResponseReturnValue:
 
 def _teams_page(wrong: str = "", wrong_code: str = "", code: str = "") -> str:
     who, owner = known_person(), account()
-    joined, made = teams.of(current_site(), who, owner.id if owner else None)
+    joined, made = teams.teams_of(current_site(), who, owner.id if owner else None)
     return render_template(
         "volunteer/teams.html",
         teams=joined,

@@ -87,7 +87,7 @@ def told(slug: str) -> ResponseReturnValue:
 
 def _how_it_went(leases: list[str]) -> list[feedback.Feedback]:
     """What there is to tell of these own answers."""
-    return feedback.tell(current_site(), contributor(), leases)
+    return feedback.feedback_on(current_site(), contributor(), leases)
 
 
 def tells(project: Project) -> bool:

@@ -343,7 +343,7 @@ def _task_page(
     task = lease["task"]
     task_type = tasktypes.get(task["type"])
     words = localized.texts_of(project)
-    shown = translations.told(task["config"], "config", words) if words else None
+    shown = translations.localized(task["config"], "config", words) if words else None
     config = task_type.parse_config(shown or task["config"])
     if value and task_type.is_empty(value):
         value = None

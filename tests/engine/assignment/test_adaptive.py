@@ -182,7 +182,7 @@ def test_the_draw_of_an_audit_is_fixed_and_even(site: Site) -> None:
 def test_who_was_left_out_does_not_help_to_stop(site: Site) -> None:
     of = adaptive(site)
     people = warm(site, of)
-    review.weigh(site, of.id, review.name(site, people[0]), is_excluded=True)
+    review.set_excluded(site, of.id, review.pseudonym(site, people[0]), is_excluded=True)
     (task,) = tasks(site, of)
     say(site, of.slug, YES, people[0])
     say(site, of.slug, YES, people[1])

@@ -92,10 +92,10 @@ def answered(site: Site, task_type: str) -> ProjectRow:
     ada, ben = builders.account(site), builders.account(site, "ben@example.org")
     builders.member(site, project, ben, "reviewer")
     with site.db.connection() as connection:
-        explorer.decide(connection, done, ben, "none", None, "first =look")
-        explorer.decide(connection, done, ada, "own", SAID[task_type][1], "")
-        explorer.decide(connection, some, ben, "answer", SAID[task_type][0], "")
-        explorer.decide(connection, some, ben, "taken_back", None, "")
+        explorer.add_decision(connection, done, ben, "none", None, "first =look")
+        explorer.add_decision(connection, done, ada, "own", SAID[task_type][1], "")
+        explorer.add_decision(connection, some, ben, "answer", SAID[task_type][0], "")
+        explorer.add_decision(connection, some, ben, "taken_back", None, "")
         for who, note, is_closed in ((people[0], "=blurred", True), (people[1], "", False)):
             connection.execute(
                 "INSERT INTO report (project_id, task_id, contributor_id, reason, note, closed_at)"

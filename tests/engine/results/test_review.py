@@ -51,9 +51,9 @@ def test_who_always_says_the_same_weighs_nothing_and_every_answer_stays(site: Si
     of, _, good, spam = crowd(site)
     review.review(site, of.id)
     found = records(site, of)
-    assert found[review.name(site, spam)].is_excluded
-    assert found[review.name(site, spam)].habits == ["always_the_same"]
-    assert not any(found[review.name(site, one)].is_excluded for one in good)
+    assert found[review.pseudonym(site, spam)].is_excluded
+    assert found[review.pseudonym(site, spam)].habits == ["always_the_same"]
+    assert not any(found[review.pseudonym(site, one)].is_excluded for one in good)
     with site.db.connection() as connection:
         assert connection.execute("SELECT count(*) FROM answer").fetchone() == (120,)
         assert connection.execute("SELECT min(n_answers), max(n_answers) FROM consensus").fetchone() == (3, 3)
@@ -77,16 +77,16 @@ def test_the_owner_has_the_last_word(site: Site) -> None:
     before = consensus(site)
     review.review(site, of.id)
     assert consensus(site) != before
-    review.weigh(site, of.id, review.name(site, spam), is_excluded=False)
+    review.set_excluded(site, of.id, review.pseudonym(site, spam), is_excluded=False)
     with site.db.connection() as connection:
         (job,) = connection.execute("SELECT id FROM job WHERE state = 'queued'").fetchone()
     assert jobs.run(site, job) == "done"
     assert consensus(site) == before
-    found = records(site, of)[review.name(site, spam)]
+    found = records(site, of)[review.pseudonym(site, spam)]
     assert (found.is_excluded, found.decided_by) == (False, "owner")
-    review.weigh(site, of.id, review.name(site, good[0]), is_excluded=True)
+    review.set_excluded(site, of.id, review.pseudonym(site, good[0]), is_excluded=True)
     review.review(site, of.id)
-    assert records(site, of)[review.name(site, good[0])].is_excluded
+    assert records(site, of)[review.pseudonym(site, good[0])].is_excluded
 
 
 def test_a_review_twice_writes_the_same(site: Site) -> None:
@@ -114,7 +114,7 @@ def test_marks_of_who_was_left_out_make_no_object(site: Site) -> None:
     people = answers(site, of, task, [wild, wild, {"marks": []}])
     review.review(site, of.id)
     for who in people[:2]:
-        review.weigh(site, of.id, review.name(site, who), is_excluded=True)
+        review.set_excluded(site, of.id, review.pseudonym(site, who), is_excluded=True)
     for make in (lambda: reduce_task(site, task), lambda: aggregate(site, of.id)):
         make()
         with site.db.connection() as connection:
@@ -129,7 +129,7 @@ def test_a_task_that_only_they_answered_has_no_value(site: Site, task_type: str)
     value = {"question": YES, "tagging": {"tags": ["dunes"]}, "marking": {"marks": []}}[task_type]
     (who,) = answers(site, of, task, [value])
     review.review(site, of.id)
-    review.weigh(site, of.id, review.name(site, who), is_excluded=True)
+    review.set_excluded(site, of.id, review.pseudonym(site, who), is_excluded=True)
     aggregate(site, of.id)
     with site.db.connection() as connection:
         found = connection.execute("SELECT value, n_answers FROM consensus").fetchone()
@@ -155,7 +155,7 @@ def test_there_must_be_such_a_volunteer(site: Site) -> None:
     of = project(site)
     for pseudonym in ("0" * 16, "", contributor().hex):
         with pytest.raises(NotFound):
-            review.weigh(site, of.id, pseudonym, is_excluded=True)
+            review.set_excluded(site, of.id, pseudonym, is_excluded=True)
     with pytest.raises(NotFound):
         review.review(site, 10**9)
 
@@ -170,7 +170,7 @@ def test_an_export_says_whose_answers_weigh_nothing(site: Site) -> None:
 
     of, _, _, spam = crowd(site)
     review.review(site, of.id)
-    name = review.name(site, spam)
+    name = review.pseudonym(site, spam)
     assert {row["contributor"] for row in rows("answers") if row["status"] == "excluded"} == {name}
     (left_out,) = [row for row in rows("contributors") if row["is_excluded"]]
     assert (left_out["contributor"], left_out["habits"]) == (name, "always_the_same")

@@ -43,7 +43,9 @@ def ask(site: Site, who: uuid.UUID, email: str | None = None) -> tuple[str, str]
         return "Hello", f"{token} {code}"
 
     # Limits count for longer than a test: each has an address of its own.
-    claims.ask(site, who, f"cy@{abs(hash(site.settings.data))}.org" if email is None else email, write)
+    claims.request_link(
+        site, who, f"cy@{abs(hash(site.settings.data))}.org" if email is None else email, write
+    )
     return seen[0]
 
 
@@ -64,13 +66,13 @@ def run_jobs(site: Site) -> None:
 def test_a_link_works_once_and_only_its_hash_is_kept(site: Site) -> None:
     cy = b.contributor()
     token, code = ask(site, cy)
-    look = claims.look(site, token, cy)
+    look = claims.preview_link(site, token, cy)
     assert look is not None and look.is_here and look.n_answers == 0
-    assert claims.look(site, token, cy) == look  # looking spends nothing
+    assert claims.preview_link(site, token, cy) == look  # looking spends nothing
     (link,) = rows(site, "SELECT l::text FROM claim_link l")
     assert token not in link[0] and code.replace("-", "") not in link[0]
-    assert claims.keep_by_link(site, token, cy) == claims.Kept(cy, False)
-    assert claims.look(site, token, cy) is None
+    assert claims.keep_by_link(site, token, cy) == claims.KeptIdentity(cy, False)
+    assert claims.preview_link(site, token, cy) is None
     with pytest.raises(Forbidden):
         claims.keep_by_link(site, token, cy)
     with pytest.raises(Forbidden):
@@ -81,9 +83,9 @@ def test_a_link_ends_and_a_new_one_voids_the_last(site: Site) -> None:
     cy = b.contributor()
     first, _ = ask(site, cy)
     second, _ = ask(site, cy)
-    assert claims.look(site, first, cy) is None
+    assert claims.preview_link(site, first, cy) is None
     rows(site, "UPDATE claim_link SET expires_at = now() - interval '1 second' RETURNING 1")
-    assert claims.look(site, second, cy) is None
+    assert claims.preview_link(site, second, cy) is None
     with pytest.raises(Forbidden):
         claims.keep_by_link(site, second, cy)
 
@@ -118,7 +120,7 @@ def test_letters_are_limited_by_address_contributor_and_network(site: Site) -> N
 
     def try_it(to: str, who: uuid.UUID, address: str = "") -> bool:
         try:
-            claims.ask(site, who, to, lambda *_: ("s", "t"), address=address)
+            claims.request_link(site, who, to, lambda *_: ("s", "t"), address=address)
         except TooMany:
             return False
         return True
@@ -239,7 +241,7 @@ def test_who_was_left_out_is_not_washed_clean_by_joining(site: Site) -> None:
     answer(site, project, cheat)
     run_jobs(site)
     review.review(site, project.id)
-    review.weigh(site, project.id, review.name(site, cheat), is_excluded=True)
+    review.set_excluded(site, project.id, review.pseudonym(site, cheat), is_excluded=True)
     keep(site, fresh)
     assert keep(site, cheat) == fresh
     assert rows(site, "SELECT contributor_id, is_excluded, decided_by FROM contributor_record") == [
@@ -316,8 +318,8 @@ def test_two_addresses_lead_to_one_person_and_three_devices_too(site: Site) -> N
     keep(site, second, f"b@{domain}")
     assert keep(site, second, f"a@{domain}") == a
     assert keep(site, third, f"B@{domain}") == a
-    assert sorted(claims.mine(site, a).emails) == [f"a@{domain}", f"b@{domain}"]
-    assert claims.mine(site, a).n_devices == 3
+    assert sorted(claims.contributions_of(site, a).emails) == [f"a@{domain}", f"b@{domain}"]
+    assert claims.contributions_of(site, a).n_devices == 3
     assert invariants.check(site) == []
 
 

@@ -17,7 +17,7 @@ from microtasks.engine.volunteers import feedback
 
 
 def told(site: Site, who: uuid.UUID, *leases: str) -> list[dict[str, Any]]:
-    return [it.to_json() for it in feedback.tell(site, who, leases)]
+    return [it.to_json() for it in feedback.feedback_on(site, who, leases)]
 
 
 def answer(site: Site, who: uuid.UUID, slug: str, value: Any, kind: str = "value") -> str:
@@ -137,4 +137,4 @@ def test_who_cannot_tell_is_shown_what_is_there(site: Site) -> None:
 
 def test_at_most_twenty_at_once(site: Site) -> None:
     with pytest.raises(InputError):
-        feedback.tell(site, builders.contributor(), ["x"] * 21)
+        feedback.feedback_on(site, builders.contributor(), ["x"] * 21)

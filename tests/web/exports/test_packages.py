@@ -38,7 +38,7 @@ def package(site: Site) -> Files:
     for task in builders.tasks(site, made, 5, media_ids=[builders.media(site)]):
         builders.answers(site, made, task, [YES, YES, NO], contributors=people)
         with site.db.connection() as connection:
-            explorer.decide(connection, task, ben, "none", None, "no whale")
+            explorer.add_decision(connection, task, ben, "none", None, "no whale")
             connection.execute(
                 "INSERT INTO skip (contributor_id, task_id, project_id) VALUES (%s, %s, %s)",
                 (builders.contributor(), task, made.id),

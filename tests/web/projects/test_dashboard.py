@@ -216,10 +216,10 @@ def test_a_dear_dashboard_is_kept_and_a_cheap_one_is_fresh(
     with site.db.session() as session:
         project = projects.get(session, made.id)
     now = [0.0]
-    monkeypatch.setattr(engine, "_kept", engine.Kept(lambda: now[0]))
-    assert engine.kept(site, project).n_answers == 0
+    monkeypatch.setattr(engine, "_cache", engine.Cache(lambda: now[0]))
+    assert engine.cached_dashboard(site, project).n_answers == 0
     builders.answers(site, made, task, [YES])
-    assert engine.kept(site, project).n_answers == 1  # it took no time
+    assert engine.cached_dashboard(site, project).n_answers == 1  # it took no time
 
     def dear(site: Site, project: Project) -> engine.Dashboard:
         now[0] += 2
@@ -227,11 +227,11 @@ def test_a_dear_dashboard_is_kept_and_a_cheap_one_is_fresh(
 
     found = engine.dashboard
     monkeypatch.setattr(engine, "dashboard", dear)
-    engine.kept(site, project)
+    engine.cached_dashboard(site, project)
     builders.answers(site, made, task, [YES])
-    assert engine.kept(site, project).n_answers == 1
+    assert engine.cached_dashboard(site, project).n_answers == 1
     now[0] += 41  # kept for twenty times what it took
-    assert engine.kept(site, project).n_answers == 2
+    assert engine.cached_dashboard(site, project).n_answers == 2
 
 
 def test_a_project_without_tasks_has_a_dashboard_too(ada: Person, site: Site) -> None:

@@ -332,11 +332,11 @@ def test_what_cannot_be_decided_is_refused(site: Site) -> None:
         ("consensus:1", InputError),
     ):
         with pytest.raises(error):
-            decisions.decide(site, project, task, 1, choice)
+            decisions.record(site, project, task, 1, choice)
     with pytest.raises(InputError):
-        decisions.decide(site, project, task, 1, "none", "x" * 1001)
+        decisions.record(site, project, task, 1, "none", "x" * 1001)
     with pytest.raises(NotFound):
-        decisions.decide(site, project, task + 1, 1, "none")
+        decisions.record(site, project, task + 1, 1, "none")
 
 
 def test_a_task_sent_back_is_open_again_for_exactly_so_many(ada: Person, site: Site) -> None:
@@ -390,8 +390,8 @@ def test_values_are_told_by_their_labels() -> None:
         Part("what", "choices", "What?", (("a", "Crew"), ("b", "Course"))),
         Part("n", "number", "Ships"),
     )
-    assert explorer.in_words({"wind": "y", "what": ["b", "own"], "n": 12345678}, parts) == (
+    assert explorer.describe({"wind": "y", "what": ["b", "own"], "n": 12345678}, parts) == (
         "Wind?: Yes · What?: Course, own · Ships: 12345678"
     )
-    assert explorer.in_words({"wind": "n"}, parts[:1]) == "No"
-    assert explorer.in_words(None, parts) is None and explorer.in_words({}, parts) == ""
+    assert explorer.describe({"wind": "n"}, parts[:1]) == "No"
+    assert explorer.describe(None, parts) is None and explorer.describe({}, parts) == ""

@@ -359,15 +359,15 @@ def test_what_does_not_fit_the_task_is_no_decision(site: Site) -> None:
     project = stored(site, of)
     for raw in ({"answer": "perhaps"}, {}, {"answer": "yes", "other": 1}, None, 5):
         with pytest.raises(AnswerInvalid):
-            decisions.decide_own(site, project, task, 1, raw)
+            decisions.record_own(site, project, task, 1, raw)
     with pytest.raises(InputError):
-        decisions.decide_own(site, project, task, 1, YES, "x" * 1001)
+        decisions.record_own(site, project, task, 1, YES, "x" * 1001)
     with pytest.raises(NotFound):
-        decisions.decide_own(site, project, task + 1, 1, YES)
+        decisions.record_own(site, project, task + 1, 1, YES)
     with pytest.raises(NotFound):
         decisions.form(site, project, task + 1)
     other, _, _ = made(site)
     with pytest.raises(NotFound):
-        decisions.decide_own(site, stored(site, other), task, 1, YES)
+        decisions.record_own(site, stored(site, other), task, 1, YES)
     assert kept(site) == []
-    assert explorer.look(site, project, task, Filter()).decision is None
+    assert explorer.view_task(site, project, task, Filter()).decision is None

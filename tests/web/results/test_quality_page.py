@@ -64,12 +64,12 @@ def test_the_page_shows_agreement_and_volunteers_by_pseudonym(ada: Person, site:
         assert connection.execute("SELECT name, target_id FROM job").fetchall() == [("aggregate", of.id)]
     review.review(site, of.id)
     page = ada.get(address).text
-    assert all(review.name(site, one) in page for one in (*people, spam))
+    assert all(review.pseudonym(site, one) in page for one in (*people, spam))
     assert not any(one.hex in page or str(one) in page for one in (*people, spam))
     assert "always the same answer" in page
     assert page.count("Left out") == 1
     assert "1.00" in page  # alpha of the rest
-    take_in = f"/owner/projects/{of.slug}/volunteers/{review.name(site, spam)}"
+    take_in = f"/owner/projects/{of.slug}/volunteers/{review.pseudonym(site, spam)}"
     assert ada.post(take_in, {"weigh": "in"}).status_code == 303
     assert "Left out" not in ada.get(address).text
     assert ada.post(take_in, {"weigh": "sideways"}).status_code == 400

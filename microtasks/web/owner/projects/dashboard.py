@@ -29,13 +29,13 @@ from microtasks.web.request import current_site, owner_required
 def dashboard(slug: str) -> ResponseReturnValue:
     """Every chart of the project."""
     project = mine(slug, "researcher")
-    figures = engine.kept(current_site(), project)
+    figures = engine.cached_dashboard(current_site(), project)
     return render_template(
         "owner/dashboard.html",
         project=project,
         board=figures,
         charts=_charts(project, figures),
-        impact=impact.kept(current_site(), project),
+        impact=impact.cached_impact(current_site(), project),
     )
 
 
@@ -53,7 +53,7 @@ def show_teams(slug: str) -> ResponseReturnValue:
 def dashboard_file(slug: str, chart: str) -> ResponseReturnValue:
     """The numbers of one chart."""
     project = mine(slug, "researcher")
-    charts = {one.name: one for one in _charts(project, engine.kept(current_site(), project))}
+    charts = {one.name: one for one in _charts(project, engine.cached_dashboard(current_site(), project))}
     chart_data = charts.get(chart)
     if chart_data is None:
         raise NotFound(_("There is no such chart."))

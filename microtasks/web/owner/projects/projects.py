@@ -62,7 +62,7 @@ def progress(slug: str) -> ResponseReturnValue:
     """The counts of the project's page, for its script."""
     project = mine(slug, "researcher")
     with current_site().db.session() as session:
-        counts = projects.kept_progress(session, [project.id])[project.id]
+        counts = projects.cached_progress(session, [project.id])[project.id]
     return {"state": project.state, **counts}
 
 

@@ -46,6 +46,8 @@ def weigh(slug: str, pseudonym: str) -> ResponseReturnValue:
     word = http.form.get("weigh", "")
     if word not in ("in", "out"):
         raise InputError(_("There is no such step."))
-    result_review.weigh(current_site(), project.id, pseudonym, is_excluded=word == "out", by=owner().id)
+    result_review.set_excluded(
+        current_site(), project.id, pseudonym, is_excluded=word == "out", by=owner().id
+    )
     flash(_("Noted. A worker makes the consensus anew."), "ok")
     return redirect(url_for("owner.quality", slug=slug), 303)
