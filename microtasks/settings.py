@@ -109,6 +109,13 @@ class Settings(BaseSettings):
     session_days: int = Field(30, description="How long an owner stays signed in.")
     signin_link_minutes: int = Field(60, description="How long a one-time sign-in link works.")
 
+    # backups
+    backup_every: float = Field(0, ge=0, description="Hours between two backups by the clock; 0: none.")
+    backup_keep: int = Field(7, ge=1, description="How many of the clock's backups are kept.")
+    backup_folder: Path | None = Field(
+        None, description="Where the clock's backups are kept. Empty: `backups` in the data folder."
+    )
+
     # processes
     web_processes: int = Field(2, ge=1, description="Web server processes.")
     web_threads: int = Field(4, ge=1, description="Threads in each web server process.")

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
+from psycopg import sql
+
 from microtasks.engine.site import Site
 
 #: One config of each task type, as in the contracts.
@@ -248,3 +251,40 @@ def answers(
 def network(name: str) -> bytes:
     """The keyed hash of a network, as `store.limits.network_key` would give."""
     return hashlib.blake2b(name.encode(), digest_size=16).digest()
+
+
+#: Values of columns whose checks allow only some.
+ALLOWED = {
+    "state": "done", "stop_rule": "redundancy", "method": "majority", "kind": "cant_tell",
+    "status": "counted", "choice": "none", "decided_by": "rule", "outcome": "sure", "redundancy": "3",
+    "answers_min": "3", "role": "reviewer", "scope": "read", "project_id": "1",
+}  # fmt: skip
+BY_KIND = {"text": "x", "bytea": "x", "uuid": "0" * 32, "jsonb": "{}", "boolean": "f"}
+
+
+def fill(connection: psycopg.Connection, table: str) -> None:
+    """Insert one row with a value in every column that wants one; it belongs to whatever has the number 1."""
+    columns = connection.execute(
+        """SELECT column_name, data_type FROM information_schema.columns
+           WHERE table_schema = 'public' AND table_name = %s AND is_nullable = 'NO' AND column_default IS NULL
+             AND is_identity = 'NO' AND is_generated = 'NEVER'""",
+        (table,),
+    ).fetchall()
+    if table == "project":
+        columns += [("state", "text"), ("stop_rule", "text"), ("redundancy", ""), ("answers_min", "")]
+    names = dict(columns)
+    if table == "expert_decision" and "account_id" not in names:
+        names["expert"] = "text"
+    allowed = ALLOWED | {"project": {"state": "draft"}, "mail": {"state": "sent"}}.get(table, {})
+    values = [
+        allowed.get(name) or ("now" if kind.startswith("timestamp") else BY_KIND.get(kind, "1"))
+        for name, kind in names.items()
+    ]
+    connection.execute(
+        sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+            sql.Identifier(table),
+            sql.SQL(", ").join(map(sql.Identifier, names)),
+            sql.SQL(", ").join([sql.Placeholder()] * len(values)),
+        ),
+        values,
+    )

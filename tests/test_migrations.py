@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import builders
 import psycopg
 import pytest
 from alembic import command
@@ -77,14 +78,14 @@ def test_constraint_names_follow_one_convention():
 
 def test_a_site_that_has_been_used_migrates_with_all_its_rows(empty_url: str):
     """Every table of the first schema has a row: a new column that wants a value and has none would fail."""
-    with migrate._connect(empty_url) as connection:
+    with migrate.connect(empty_url) as connection:
         command.upgrade(migrate._config(connection), "0001")
     with psycopg.connect(empty_url, autocommit=True) as connection:
         connection.execute("SET session_replication_role = replica")  # in any order
         found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         tables = [table for (table,) in found if table != "alembic_version"]
         for table in tables:
-            fill(connection, table)
+            builders.fill(connection, table)
         counts = {table: count(connection, table) for table in tables}
     assert set(counts.values()) == {1}
     migrate.upgrade(empty_url)
@@ -97,41 +98,6 @@ def count(connection: psycopg.Connection, table: str) -> int:
     row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
     assert row is not None
     return int(row[0])
-
-
-#: Values of columns whose checks allow only some.
-ALLOWED = {
-    "state": "done", "stop_rule": "redundancy", "method": "majority", "kind": "cant_tell",
-    "status": "counted", "choice": "none", "decided_by": "rule", "outcome": "sure", "redundancy": "3",
-    "answers_min": "3",
-}  # fmt: skip
-BY_KIND = {"text": "x", "bytea": "x", "uuid": "0" * 32, "jsonb": "{}", "boolean": "f"}
-
-
-def fill(connection: psycopg.Connection, table: str) -> None:
-    """Insert one row with a value in every column that wants one."""
-    columns = connection.execute(
-        """SELECT column_name, data_type FROM information_schema.columns
-           WHERE table_schema = 'public' AND table_name = %s AND is_nullable = 'NO' AND column_default IS NULL
-             AND is_identity = 'NO' AND is_generated = 'NEVER'""",
-        (table,),
-    ).fetchall()
-    if table == "project":
-        columns += [("state", "text"), ("stop_rule", "text"), ("redundancy", ""), ("answers_min", "")]
-    names = dict(columns)
-    allowed = ALLOWED | ({"state": "draft"} if table == "project" else {})
-    values = [
-        allowed.get(name) or ("now" if kind.startswith("timestamp") else BY_KIND.get(kind, "1"))
-        for name, kind in names.items()
-    ]
-    connection.execute(
-        sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-            sql.Identifier(table),
-            sql.SQL(", ").join(map(sql.Identifier, names)),
-            sql.SQL(", ").join([sql.Placeholder()] * len(values)),
-        ),
-        values,
-    )
 
 
 #: Migrations that are released: databases went through them. A mistake in one is mended by a new one.

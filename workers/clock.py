@@ -14,7 +14,7 @@ from microtasks import logs, settings
 from microtasks.core.errors import SettingsInvalid
 from microtasks.engine.accounts import mail
 from microtasks.engine.assignment import sweep
-from microtasks.engine.operations import housekeeping, jobs, startup
+from microtasks.engine.operations import backups, housekeeping, jobs, startup
 from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site, open_site
 from microtasks.engine.volunteers import claims
@@ -58,6 +58,7 @@ def duties(site: Site) -> list[Duty]:
         Duty("queue_mail", 15, mail.queue_due),
         Duty("join_stragglers", 60, claims.join_stragglers),
         Duty("refresh_models", 60, aggregate.refresh),
+        Duty("queue_backup", 60, backups.queue_due),
         Duty("clean", 3600, housekeeping.clean),
         Duty("clean_mail", 3600, mail.clean),
     ]

@@ -20,6 +20,7 @@ from microtasks.cli import Failure, main, open_cli_site, read_settings
 from microtasks.core.errors import Conflict, NotFound, SettingsInvalid
 
 if TYPE_CHECKING:
+    from microtasks.engine.operations.backups import Manifest
     from microtasks.engine.site import Site
     from microtasks.local.servers import Process
     from microtasks.local.supervisor import Part, Supervisor
@@ -293,24 +294,46 @@ def upgrade() -> None:
 @db.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
-    """Write one file with the database and all images, as they are at this moment."""
-    from microtasks.local import backups
+    """Write one file with the database, images, uploads and exports, as they are at one moment."""
+    from microtasks.engine.operations import backups
 
     with open_cli_site() as site:
-        size = backups.write(site, file)
-    say(f"Wrote {file} ({size / 1e6:.1f} MB).")
+        manifest = backups.write(site, file)
+    say(f"Wrote {file} ({file.stat().st_size / 1e6:.1f} MB): {_contents(manifest)}.")
+
+
+@db.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def verify(file: Path) -> None:
+    """Read all of a backup and compare it with its checksums. Needs no database."""
+    from microtasks.engine.operations import backups
+
+    manifest = backups.verify(file)
+    say(f"{file} is whole: {_contents(manifest)}, schema {manifest.schema}, written {manifest.at[:16]} UTC.")
 
 
 @db.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace what is in the database.")
 def restore(file: Path, force: bool) -> None:
-    """Bring back what `db backup` wrote, into an empty database."""
-    from microtasks.local import backups
+    """Bring back what `db backup` wrote, into an empty database.
 
+    The whole file is verified before anything is touched; the old data give way at the very end.
+    """
+    from microtasks.engine.operations import backups
+    from microtasks.local import old_backups
+
+    kind = backups.format_of(file)
     with open_cli_site(any_schema=True) as site:
-        backups.restore(site, file, force=force)
+        if kind == old_backups.FORMAT:
+            old_backups.restore(site, file, force=force)
+        else:
+            backups.restore(site, file, force=force)
     say(f"Restored {file}.")
+
+
+def _contents(manifest: Manifest) -> str:
+    return f"{manifest.n_rows} rows, {manifest.n_files} files"
 
 
 # owner, check

@@ -13,9 +13,11 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -33,6 +35,9 @@ THREADS: Final = 16
 ASKED_AT_ONCE: Final = 1_000
 #: A request that fails is tried again for so long.
 RETRY_SECONDS: Final = 20
+#: Where backups that run leave their mark, and for how long it is believed.
+HOLDS: Final = "holds"
+HOLD_SECONDS: Final = 300
 
 
 class Bucket:
@@ -242,11 +247,61 @@ class Folders:
             return self.bucket.stream(f"{self.root.name}/{name}/{file}")
         return _pieces((self.path(name) / file).open("rb"))
 
+    def has(self, name: str, file: str) -> bool:
+        """Whether the folder has that file."""
+        if self.bucket:
+            return self.bucket.exists(f"{self.root.name}/{name}/{file}")
+        return (self.path(name) / file).is_file()
+
     def drop(self, name: str) -> None:
-        """Throw the folder away, everywhere. One that is gone is no error."""
+        """Throw the folder away, everywhere. One that is gone is no error.
+
+        While a backup runs nothing is thrown away: what nobody needs is found later, by its age.
+        """
+        if self._is_held():
+            return
         if self.bucket:
             self.bucket.delete([each for each, _ in self.bucket.names(f"{self.root.name}/{name}/")])
         shutil.rmtree(self.path(name), ignore_errors=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While the block runs no host throws a folder away: a backup still reads what its rows name."""
+        name, is_over = f"{HOLDS}/{os.urandom(8).hex()}", threading.Event()
+
+        def mark() -> None:
+            if self.bucket:
+                self.bucket.put(name, b"")
+            else:
+                path = self.root.parent / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+
+        def renew() -> None:
+            while not is_over.wait(HOLD_SECONDS / 10):
+                with contextlib.suppress(OSError, Unavailable):  # the next one may be in time
+                    mark()
+
+        mark()
+        thread = threading.Thread(target=renew, name="hold", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
+            if self.bucket:
+                self.bucket.delete([name])
+            else:
+                (self.root.parent / name).unlink(missing_ok=True)
+
+    def _is_held(self) -> bool:
+        """Whether a backup runs, by its mark, which one that was killed does not renew."""
+        if self.bucket:
+            marked = (at for _, at in self.bucket.names(f"{HOLDS}/"))
+        else:
+            marked = (path.stat().st_mtime for path in (self.root.parent / HOLDS).glob("*"))
+        return any(time.time() - at < HOLD_SECONDS for at in marked)
 
     def older(self, seconds: float) -> set[str]:
         """The names of the folders that were written longer ago."""

@@ -14,7 +14,7 @@ from psycopg.errors import UniqueViolation
 from microtasks.store.db import Connection
 
 #: What a worker may run. A job names one of these, never a function.
-NAMES = ("import", "look", "reduce", "aggregate", "mail", "export", "restore")
+NAMES = ("import", "look", "reduce", "aggregate", "mail", "export", "restore", "backup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,16 @@ def add(connection: Connection, name: str, target_id: int) -> int:
     ).fetchone()
     assert row is not None  # noqa: S101  (one of the two selects always has it)
     return int(row[0])
+
+
+def was_added(connection: Connection, name: str, seconds: float) -> bool:
+    """Whether such a job was queued within so many seconds."""
+    row = connection.execute(
+        """SELECT EXISTS (SELECT FROM job WHERE name = %s
+                          AND created_at > now() - make_interval(secs => %s))""",
+        (name, seconds),
+    ).fetchone()
+    return bool(row and row[0])
 
 
 def claim(connection: Connection, job_id: int, stale_seconds: int) -> Claim | None:

@@ -11,6 +11,7 @@ from microtasks.engine.accounts import mail
 from microtasks.engine.exports import requests, restore
 from microtasks.engine.imports import importing, preview
 from microtasks.engine.job_handle import JobLost, JobStopped, Running
+from microtasks.engine.operations import backups
 from microtasks.engine.results import aggregate, review
 from microtasks.engine.site import Site
 from microtasks.store import jobs
@@ -80,6 +81,8 @@ def _work(site: Site, job: Running) -> None:
             requests.run(site, target, job)
         case "restore":
             restore.run(site, target, job)
+        case "backup":
+            backups.run(site)
         case name:
             raise LookupError(f"There is no job called {name!r}.")
 

@@ -91,6 +91,11 @@ def old(connection: Connection, days: int) -> list[tuple[int, str]]:
     ).fetchall()
 
 
+def stored(connection: Connection) -> list[tuple[int, str, str]]:
+    """(id, folder, name) of the exports whose file is kept."""
+    return connection.execute("SELECT id, folder, name FROM export WHERE state = 'done'").fetchall()
+
+
 def expire(connection: Connection, export_id: int) -> None:
     """The export's file is no longer kept."""
     connection.execute("UPDATE export SET state = 'expired' WHERE id = %s AND state = 'done'", (export_id,))

@@ -37,7 +37,7 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 @contextmanager
-def _connect(url: str) -> Iterator[Connection]:
+def connect(url: str) -> Iterator[Connection]:
     """A connection without the time limits of the site: a migration may take long."""
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(plain_url(url)), poolclass=NullPool
@@ -66,23 +66,34 @@ def upgrade(url: str, *, functions: bool = True, verify: bool = True) -> None:
     Errors: SettingsInvalid for a database of a newer version, and, unless `verify` is off, for one whose
     tables are not those of this version although it went through every migration.
     """
-    with _connect(url) as connection:
+    with connect(url) as connection:
         # The lock ends with the connection.
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()
         with connection.begin():
-            if is_newer(revision := _revision(connection)):
-                raise SettingsInvalid(newer_sentence(revision))
-            command.upgrade(_config(connection), "head")
-            if functions:
-                install_hotpath(metadata, connection)
+            upgrade_within(connection, "head", functions=functions)
     if verify and (sentence := problem(url)):
         raise SettingsInvalid(sentence)
 
 
+def upgrade_within(connection: Connection, revision: str, *, functions: bool = True) -> None:
+    """Bring the connection's schema to a revision, in its transaction. Errors: SettingsInvalid if newer."""
+    present = _revision(connection)
+    if is_newer(present):
+        raise SettingsInvalid(newer_sentence(present))
+    command.upgrade(_config(connection), revision)
+    if functions:
+        install_hotpath(metadata, connection)
+
+
+def lock(connection: psycopg.Connection) -> None:
+    """Hold off everybody else who would migrate, until the transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+
+
 def stamp(url: str) -> None:
     """Note that the database, made from the tables in code, is at this version."""
-    with _connect(url) as connection:
+    with connect(url) as connection:
         command.stamp(_config(connection), "head")
         connection.commit()
 
@@ -94,7 +105,7 @@ def is_current(url: str) -> bool:
 
 def problem(url: str) -> str | None:
     """Why this version cannot work with the database's schema, and what to do about it; None: it can."""
-    with _connect(url) as connection:
+    with connect(url) as connection:
         revision = _revision(connection)
         if is_newer(revision):
             return newer_sentence(revision)
@@ -145,7 +156,7 @@ def raw_connection(connection: Connection) -> psycopg.Connection:
 
 def is_empty(url: str) -> bool:
     """Whether the database holds no accounts and no projects, or no tables at all."""
-    with _connect(url) as connection:
+    with connect(url) as connection:
         for table in ("account", "project"):
             exists = connection.scalar(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": table})
             if exists and connection.scalar(text(f"SELECT EXISTS (SELECT FROM {table})")):  # noqa: S608
@@ -155,7 +166,7 @@ def is_empty(url: str) -> bool:
 
 def differences(url: str) -> list[Any]:
     """How the database differs from the tables in code, as alembic sees it, for the next migration."""
-    with _connect(url) as connection:
+    with connect(url) as connection:
         return list(
             compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata)
         )
@@ -163,6 +174,6 @@ def differences(url: str) -> list[Any]:
 
 def write_revision(url: str, message: str, revision_id: str) -> Path:
     """Write a revision file with what the tables in code have and the database has not; return its path."""
-    with _connect(url) as connection:
+    with connect(url) as connection:
         script = command.revision(_config(connection), message, autogenerate=True, rev_id=revision_id)
     return Path(script.path)  # type: ignore[union-attr]
