@@ -1,4 +1,4 @@
-"""Run the site, and look after its database: up, web, db, owner, check."""
+"""Run the site, and look after its database: up, web, db, check."""
 
 from __future__ import annotations
 
@@ -336,44 +336,7 @@ def _contents(manifest: Manifest) -> str:
     return f"{manifest.n_rows} rows, {manifest.n_files} files"
 
 
-# owner, check
-
-
-@main.group()
-def owner() -> None:
-    """Owners' accounts."""
-
-
-@owner.command()
-@click.argument("email")
-def create(email: str) -> None:
-    """Make an owner's account, and print a one-time sign-in link (also for an account that exists)."""
-    from microtasks.engine.accounts import accounts
-    from microtasks.local import embedded
-
-    with open_cli_site() as site:
-        token = accounts.create_owner(site, email)
-        running = embedded.state(site.settings.data) or {}
-        base = site.settings.base_url or running.get("address") or "http://127.0.0.1:8000"
-    click.echo(f"{base.rstrip('/')}/owner/sign-in/{token}")
-
-
-@owner.command()
-@click.argument("email")
-@click.option("--name", required=True, help="What the token is for.")
-@click.option("--scope", type=click.Choice(["read", "import", "manage"]), default="read", show_default=True)
-@click.option("--project", "slug", default="", metavar="SLUG", help="For this project alone.")
-@click.option("--days", type=int, default=90, show_default=True, help="How long it is good.")
-def token(email: str, name: str, scope: str, slug: str, days: int) -> None:
-    """Make an API token of that account, and print it: it is never shown again."""
-    from microtasks.engine.accounts import accounts, tokens
-
-    with open_cli_site() as site:
-        account_id, is_operator = accounts.id_and_power(site, email)
-        made = tokens.make(
-            site, account_id, name=name, scope=scope, slug=slug, days=days, is_operator=is_operator
-        )
-    click.echo(made)
+# check
 
 
 @main.command()

@@ -50,6 +50,7 @@ PUBLIC = {
     *("me.keep_by_link", "me.leave_team", "me.link", "me.mine", "me.my_teams", "me.new_certificate"),
     *("me.rate", "me.team"),
     *("owner.sign_in", "owner.sign_in_by_password", "owner.link", "owner.sign_in_by_link", "owner.sign_out"),
+    *("owner.forgotten", "owner.send_link"),
     *("owner.invitation", "owner.accept_invitation"),
 }
 #: Only a signed-in owner, each their own: (method, endpoint) -> status for an owner.
@@ -71,6 +72,9 @@ OWNERS = {
     ("GET", "owner.account_page"): 200,
     ("GET", "owner.mail"): 404,  # an operator's
     ("POST", "owner.send_again"): 404,
+    ("GET", "owner.directory"): 404,  # an operator's
+    ("POST", "owner.add_account"): 404,
+    ("POST", "owner.change_account"): 404,
     ("GET", "owner.tokens"): 200,
     ("POST", "owner.make_token"): 400,  # without a name
     ("POST", "owner.revoke_token"): 404,  # none of theirs

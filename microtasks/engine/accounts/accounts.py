@@ -6,17 +6,22 @@ import gzip
 import hashlib
 import re
 import secrets
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
+from microtasks.core.errors import Conflict, Forbidden, InputError, NotFound, TooMany
+from microtasks.engine import audit
+from microtasks.engine.accounts import mail
 from microtasks.engine.site import Site
-from microtasks.store.accounts import accounts
-from microtasks.store.db import Session, now
+from microtasks.store.accounts import accounts, tokens
+from microtasks.store.accounts.accounts import Listed
+from microtasks.store.db import Session, now, raw
 from microtasks.store.operations import limits
 from microtasks.store.tables import Account, OwnerSession
 
@@ -28,6 +33,38 @@ OWN_WORDS = frozenset({"microtasks", "microtask", "volunteer", "volunteers", "ch
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
 
 
+class Given(NamedTuple):
+    """An account that an operator gave to an address. token: of a one-time sign-in link.
+
+    is_new: it was made for that; otherwise everything that could open it before is void, `n_tokens` API
+    tokens among it.
+    """
+
+    token: str
+    is_new: bool
+    n_tokens: int
+
+
+def give(site: Site, email: str) -> Given:
+    """Give the account of an address to whoever gets the link, and to nobody else.
+
+    Whoever made an account that exists need not be who has the address. So its sessions and links end, its
+    password is void, its API tokens are revoked. Errors: as `create_owner`.
+    """
+    email = _address(email)
+    with site.db.session() as session:
+        account = accounts.by_email(session, email)
+        is_new, n_tokens = account is None, 0
+        if account is not None:
+            account.password_hash = None
+            session.add(account)
+            accounts.end_all(session, account.id)
+            n_tokens = _revoke_tokens(session, account.id, None)
+        token = _link(site, session, account or accounts.add(session, email))
+        session.commit()
+    return Given(token, is_new, n_tokens)
+
+
 def create_owner(site: Site, email: str, *, is_operator: bool | None = None) -> str:
     """Make the account unless it exists, and a one-time sign-in link for it; return the link's token.
 
@@ -35,15 +72,66 @@ def create_owner(site: Site, email: str, *, is_operator: bool | None = None) -> 
     an account that was disabled.
     """
     email = _address(email)
-    token = new_token()
     with site.db.session() as session:
         account = accounts.by_email(session, email) or accounts.add(session, email, is_operator=is_operator)
-        if account.disabled_at is not None:
-            raise Forbidden(f"The account {email} was disabled.")
-        lifetime = timedelta(minutes=site.settings.signin_link_minutes)
-        accounts.add_link(session, hashed(token), account.id, lifetime)
+        token = _link(site, session, account)
         session.commit()
     return token
+
+
+def invite(
+    site: Site, email: str, write: Callable[[str], tuple[str, str]], *, is_operator: bool = False
+) -> str:
+    """Make an account and send its sign-in link to it, for an operator, who gets the link's token too.
+
+    write: token -> (subject, text). Errors: InputError for what is no address, Conflict for a known one.
+    """
+    email = _address(email)
+    with site.db.session() as session:
+        if accounts.by_email(session, email) is not None:
+            raise Conflict(f"There is an account for {email} already.")
+        token = _link(site, session, accounts.add(session, email, is_operator=is_operator))
+        job = mail.post(raw(session), email, *write(token))
+        session.commit()
+    site.bell.ring(job)
+    return token
+
+
+def link_for(site: Site, email: str) -> str:
+    """One more sign-in link for an account, which stays as it is. Errors: InputError: none; Forbidden."""
+    with site.db.session() as session:
+        token = _link(site, session, _existing(session, email))
+        session.commit()
+    return token
+
+
+def _link(site: Site, session: Session, account: Account) -> str:
+    if account.disabled_at is not None:
+        raise Forbidden(f"The account {account.email} was disabled.")
+    token = new_token()
+    lifetime = timedelta(minutes=site.settings.signin_link_minutes)
+    accounts.add_link(session, hashed(token), account.id, lifetime)
+    return token
+
+
+def send_link(site: Site, email: str, write: Callable[[str], tuple[str, str]], *, address: str = "") -> None:
+    """Send a one-time sign-in link to who has forgotten their password.
+
+    write: token -> (subject, text). What happens looks the same whether there is such an account or not.
+    Errors: InputError for what is no address; TooMany after three letters an hour to one address, or ten
+    asked for from one network.
+    """
+    email = _address(email)
+    if not limits.allow_each(site, ("mail_from", address), ("mail_to", email)):
+        raise TooMany("Several messages were asked for already. Please check your mail, or wait an hour.")
+    with site.db.session() as session:
+        account = accounts.by_email(session, email)
+        if account is None or account.disabled_at is not None:
+            return
+        subject, text = write(_link(site, session, account))
+        job = mail.post(raw(session), account.email, subject, text)
+        session.commit()
+    site.bell.ring(job)
 
 
 def register(session: Session, email: str, password: str) -> Account:
@@ -88,8 +176,7 @@ def sign_in_by_password(site: Site, email: str, password: str, *, address: str =
     An unknown address costs the same work and says the same as a wrong password: Forbidden. TooMany after
     ten tries in five minutes for one account or from one IP address, the right password too.
     """
-    keys = [("login_all", "all"), ("login", email.strip()[:256])] + ([("login", address)] if address else [])
-    if not all(limits.allow(site, scope, key) for scope, key in keys):
+    if not limits.allow_each(site, ("login", address), ("login", email.strip()[:256]), ("login_all", "all")):
         raise TooMany("Too many tries to sign in. Please wait five minutes.")
     with site.db.session() as session:
         account = accounts.by_email(session, email.strip()[:256])
@@ -108,18 +195,23 @@ def sign_in_by_password(site: Site, email: str, password: str, *, address: str =
     return session_token
 
 
-def set_password(site: Site, session_token: str, password: str, current: str = "") -> str:
+def set_password(
+    site: Site, session_token: str, password: str, current: str = "", *, revoke_tokens: bool = False
+) -> str:
     """Set the password of who is signed in, end all their sessions, return the token of a new one.
 
     The current password is asked for, except in a session that began with a one-time link (it is how a
-    forgotten one is replaced). Errors: InputError when too short, too long or too common; Forbidden.
+    forgotten one is replaced). revoke_tokens: their API tokens end, too. Errors: InputError when too short,
+    too long or too common; Forbidden; TooMany after ten wrong ones in five minutes.
     """
     with site.db.session() as session:
-        account, owner_session = _signed_in(session, session_token, current)
+        account, owner_session = _signed_in(site, session, session_token, current)
         check_password(password, account.email)
         account.password_hash = _hasher().hash(password)
         session.add(account)
         accounts.end_all(session, account.id)
+        if revoke_tokens:
+            _revoke_tokens(session, account.id, account.id)
         fresh = begin(site, session, account, by_link=owner_session.by_link)
         session.commit()
     return fresh
@@ -128,11 +220,11 @@ def set_password(site: Site, session_token: str, password: str, current: str = "
 def set_email(site: Site, session_token: str, email: str, current: str = "") -> None:
     """Change the address of who is signed in; asks for the current password as `set_password` does.
 
-    Errors: InputError for what is no address, Conflict for another account's, Forbidden.
+    Errors: InputError for what is no address, Conflict for another account's, Forbidden, TooMany.
     """
     email = _address(email)
     with site.db.session() as session:
-        account, _ = _signed_in(session, session_token, current)
+        account, _ = _signed_in(site, session, session_token, current)
         other = accounts.by_email(session, email)
         if other is not None and other.id != account.id:
             raise Conflict(f"There is another account for {email}.")
@@ -160,10 +252,12 @@ def sign_out(site: Site, session_token: str) -> None:
         session.commit()
 
 
-def sign_out_everywhere(site: Site, account_id: int) -> None:
-    """End every session of the account and void its unused links."""
+def sign_out_everywhere(site: Site, account_id: int, *, revoke_tokens: bool = False) -> None:
+    """End every session of the account and void its unused links; API tokens too, where that is wanted."""
     with site.db.session() as session:
         accounts.end_all(session, account_id)
+        if revoke_tokens:
+            _revoke_tokens(session, account_id, account_id)
         session.commit()
 
 
@@ -181,6 +275,15 @@ def needs_current_password(site: Site, session_token: str) -> bool:
     return found is not None and found[0].password_hash is not None and not found[1].by_link
 
 
+def address_of(site: Site, account_id: int) -> str:
+    """The address of an account; NotFound."""
+    with site.db.session() as session:
+        account = accounts.get(session, account_id)
+    if account is None:
+        raise NotFound("There is no such account.")
+    return account.email
+
+
 def id_of(site: Site, email: str) -> int:
     """The id of an owner's account; InputError if there is none."""
     return id_and_power(site, email)[0]
@@ -189,22 +292,87 @@ def id_of(site: Site, email: str) -> int:
 def id_and_power(site: Site, email: str) -> tuple[int, bool]:
     """The id of an owner's account, and whether it is an operator's; InputError if there is none."""
     with site.db.session() as session:
-        account = accounts.by_email(session, email.strip())
-    if account is None:
-        raise InputError(f"There is no account {email}. Make one: microtasks owner create {email}")
-    return account.id, account.is_operator
+        account = _existing(session, email)
+        return account.id, account.is_operator
+
+
+def listed(site: Site) -> Sequence[Listed]:
+    """Every account, by address: whose it is, what it owns, when it was last used."""
+    with site.db.session() as session:
+        return accounts.listed(session)
 
 
 def disable(site: Site, email: str) -> None:
-    """Shut an account out, at once. InputError if there is none."""
+    """Shut an account out, at once; what it owns stays.
+
+    An operator too, and the last one: a stolen account must be closed at once. InputError: there is none.
+    """
     with site.db.session() as session:
-        account = accounts.by_email(session, email)
-        if account is None:
-            raise InputError(f"There is no account {email}.")
-        account.disabled_at = now()
+        account = _existing(session, email)
+        account.disabled_at = account.disabled_at or now()
         session.add(account)
         accounts.end_all(session, account.id)
         session.commit()
+
+
+def enable(site: Site, email: str) -> None:
+    """Let a disabled account in again. InputError: there is none."""
+    with site.db.session() as session:
+        account = _existing(session, email)
+        account.disabled_at = None
+        session.add(account)
+        session.commit()
+
+
+def set_operator(site: Site, email: str, *, is_operator: bool) -> None:
+    """Let an account run the whole site, or no longer.
+
+    Errors: InputError: there is none. Conflict: it is disabled, or the last operator.
+    """
+    with site.db.session() as session:
+        account = _existing(session, email)
+        if not is_operator:
+            _keep_an_operator(session, account)
+        elif account.disabled_at is not None:
+            raise Conflict(f"The account {account.email} is disabled. Enable it first.")
+        account.is_operator = is_operator
+        session.add(account)
+        session.commit()
+
+
+def delete(site: Site, email: str) -> None:
+    """Delete an account for good: sessions, API tokens, memberships and letters to it.
+
+    What it did stays, without its name: decisions under a pseudonym, entries of logs with the address as it
+    was. Errors: InputError: there is none. Conflict: it owns projects, or is the last operator.
+    """
+    with site.db.session() as session:
+        account = _existing(session, email)
+        _keep_an_operator(session, account)
+        if slugs := accounts.owned(session, account.id):
+            raise Conflict(
+                f"{account.email} owns projects: {', '.join(slugs[:5])}{' ...' if len(slugs) > 5 else ''}."
+                " Hand them over to somebody, or delete them, first."
+            )
+        pseudonym = hashlib.blake2b(
+            f"account {account.id}".encode(), key=site.settings.key("expert"), digest_size=8
+        )
+        accounts.delete_account(session, account, expert=pseudonym.hexdigest())
+        session.commit()
+    mail.tidy(site)
+
+
+def _existing(session: Session, email: str) -> Account:
+    account = accounts.by_email(session, email.strip())
+    if account is None:
+        raise InputError(f"There is no account {email}. Make one: microtasks owner create {email}")
+    return account
+
+
+def _keep_an_operator(session: Session, account: Account) -> None:
+    """Conflict if the site would have nobody to run it."""
+    if account.is_operator and accounts.n_other_operators(session, account.id) == 0:
+        raise Conflict(f"{account.email} is the only operator of this site. Make another one first.")
 
 
 def begin(site: Site, session: Session, account: Account, *, by_link: bool = False) -> str:
@@ -225,15 +393,28 @@ def hashed(token: str) -> bytes:
     return hashlib.sha256(token.encode(errors="replace")).digest()
 
 
-def _signed_in(session: Session, session_token: str, current: str) -> tuple[Account, OwnerSession]:
-    """Who is signed in, once more with the current password where one is needed; Forbidden."""
+def _signed_in(
+    site: Site, session: Session, session_token: str, current: str
+) -> tuple[Account, OwnerSession]:
+    """Who is signed in, once more with the current password where one is needed. Forbidden, TooMany."""
     found = accounts.of_session(session, hashed(session_token))
     if found is None:
         raise Forbidden("Please sign in again.")
     account, owner_session = found
-    if account.password_hash and not owner_session.by_link and not _verify(account.password_hash, current):
-        raise Forbidden("The current password is not right.")
+    if account.password_hash and not owner_session.by_link:
+        if not limits.allow(site, "password", owner_session.token_hash.hex()):
+            raise TooMany("Too many tries with the current password. Please wait five minutes.")
+        if not _verify(account.password_hash, current[: PASSWORD_MAX + 1]):
+            raise Forbidden("The current password is not right.")
     return account, owner_session
+
+
+def _revoke_tokens(session: Session, account_id: int, by: int | None) -> int:
+    """Forget every API token of the account, in the caller's transaction; return how many there were."""
+    revoked = tokens.drop_all(session, account_id)
+    for token in revoked:
+        audit.note(raw(session), by, token.project_id, "token.revoke", name=token.name)
+    return len(revoked)
 
 
 def _address(email: str) -> str:

@@ -30,6 +30,8 @@ PAUSES = (60, 300, 900, 3600, 4 * 3600, 12 * 3600, 24 * 3600)
 TIMEOUT_SECONDS = 30
 #: Letters that are over are deleted after so many days, addresses with them.
 KEPT_DAYS = 7
+#: Where letters lie below the data folder while there is no mail server.
+FOLDER = "mail"
 PORTS = {"smtp": 587, "smtps": 465, "smtp+plain": 25}
 
 
@@ -67,6 +69,8 @@ def send(site: Site, mail_id: int) -> None:
         return
     with site.db.connection() as connection:
         note(connection, letter)
+    if note is outbox.filed:
+        tidy(site)  # on a host of its own this folder is seen by nobody else
     log.info("mail_sent", extra=facts)
 
 
@@ -92,6 +96,19 @@ def clean(site: Site) -> None:
     """Delete letters that are over, and links that ended (clock)."""
     with site.db.connection() as connection:
         outbox.drop_old(connection, KEPT_DAYS)
+    tidy(site)
+
+
+def tidy(site: Site) -> None:
+    """Delete the files of letters whose row is gone, on this host."""
+    files = {file for file in (site.settings.data / FOLDER).glob("*.eml") if file.stem.isdecimal()}
+    if not files:
+        return
+    with site.db.connection() as connection:
+        known = outbox.known(connection, [int(file.stem) for file in files])
+    for file in files:
+        if int(file.stem) not in known:
+            file.unlink(missing_ok=True)
 
 
 def message(site: Site, letter: outbox.Letter) -> EmailMessage:
@@ -129,7 +146,7 @@ def _hand_over(site: Site, letter: EmailMessage) -> None:
 
 def _file(site: Site, letter: outbox.Letter) -> None:
     """Write the letter into the data folder, for its operator alone to read."""
-    folder = site.settings.data / "mail"
+    folder = site.settings.data / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=folder)
     with os.fdopen(handle, "wb") as file:

@@ -46,8 +46,8 @@ def request_link(site: Site, contributor: UUID, email: str, write: LetterWriter,
     email = email.strip()
     if not _EMAIL.fullmatch(email) or not email.isprintable():
         raise InputError("This is not an e-mail address.")
-    keys = [("mail_to", email), ("mail_from", f"contributor {contributor.hex}")]
-    if not all(limits.allow(site, *key) for key in keys + ([("mail_from", address)] if address else [])):
+    budgets = [("mail_from", address), ("mail_from", f"contributor {contributor.hex}"), ("mail_to", email)]
+    if not limits.allow_each(site, *budgets):
         raise TooMany("Several messages were asked for already. Please check your mail, or wait an hour.")
     token, code = secrets.token_urlsafe(32), "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
     subject, text = write(token, f"{code[:4]}-{code[4:]}")
@@ -201,19 +201,21 @@ def disconnect(site: Site, contributor: UUID) -> None:
     """Delete the addresses that stand for this contributor; the work stays on their devices."""
     with site.db.connection() as connection:
         claims.disconnect(connection, contributor)
+    mail.tidy(site)
 
 
 def forget(site: Site, contributor: UUID) -> None:
     """Cut the answers loose from who gave them, for good.
 
-    1. Delete address, certificates, teams, ratings, words in reports, and network hashes. 2. Give the rest
-    a new random id that no cookie holds; the answers go on counting.
+    1. Delete address, letters to it, certificates, teams, ratings, words in reports, and network hashes.
+    2. Give the rest a new random id that no cookie holds; the answers go on counting.
     """
     with site.db.connection() as connection:
         if claims.person(connection, contributor) != contributor:
             raise Conflict("This browser was joined to another one meanwhile. Reload the page and try again.")
         claims.forget(connection, contributor)
         rings = join(site, connection, contributor, UUID(bytes=secrets.token_bytes(16)), keep_alias=False)
+    mail.tidy(site)
     for job in rings:
         site.bell.ring(job)
 

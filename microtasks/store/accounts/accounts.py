@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any, cast
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, cast
 
+import sqlalchemy
 from sqlalchemy import delete, func, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from microtasks.core.errors import Conflict
-from microtasks.store.tables import Account, OwnerSession, SigninLink
+from microtasks.store.tables import (
+    Account,
+    ApiToken,
+    Audit,
+    ExpertDecision,
+    Export,
+    Mail,
+    OwnerSession,
+    Project,
+    ProjectMember,
+    SigninLink,
+)
 
 
 def get(session: Session, account_id: int) -> Account | None:
@@ -25,6 +38,70 @@ def by_email(session: Session, email: str) -> Account | None:
 def operator(session: Session) -> Account | None:
     """The site's first operator, if there is one."""
     return session.exec(select(Account).where(Account.is_operator).order_by(col(Account.id)).limit(1)).first()
+
+
+class Listed(NamedTuple):
+    """One account, as operators see it. seen_at: when its last session began."""
+
+    account: Account
+    n_projects: int
+    n_memberships: int
+    n_tokens: int
+    seen_at: datetime | None
+
+
+def listed(session: Session) -> Sequence[Listed]:
+    """Every account, by address."""
+    project = select(func.count()).where(
+        col(Project.account_id) == col(Account.id), col(Project.trial_of).is_(None)
+    )
+    member = select(func.count()).where(col(ProjectMember.account_id) == col(Account.id))
+    token = select(func.count()).where(
+        col(ApiToken.account_id) == col(Account.id), col(ApiToken.expires_at) > func.now()
+    )
+    seen = select(func.max(col(OwnerSession.created_at))).where(
+        col(OwnerSession.account_id) == col(Account.id)
+    )
+    rows = session.execute(
+        sqlalchemy.select(
+            Account,
+            project.scalar_subquery(),
+            member.scalar_subquery(),
+            token.scalar_subquery(),
+            seen.scalar_subquery(),
+        ).order_by(func.lower(col(Account.email)))
+    )
+    return [Listed(*row) for row in rows]
+
+
+def owned(session: Session, account_id: int) -> Sequence[str]:
+    """Slugs of the account's projects, sorted."""
+    return session.exec(
+        select(Project.slug).where(col(Project.account_id) == account_id).order_by(col(Project.slug))
+    ).all()
+
+
+def n_other_operators(session: Session, account_id: int) -> int:
+    """How many operators there are besides this account; disabled ones do not count."""
+    return session.exec(
+        select(func.count())
+        .select_from(Account)
+        .where(Account.is_operator, col(Account.id) != account_id, col(Account.disabled_at).is_(None))
+    ).one()
+
+
+def delete_account(session: Session, account: Account, expert: str) -> None:
+    """Delete it and what is its alone. Its decisions stay as those of `expert`, its entries as nobody's."""
+    for table in (Audit, Export):
+        session.execute(update(table).where(col(table.account_id) == account.id).values(account_id=None))
+    session.execute(
+        update(ExpertDecision)
+        .where(col(ExpertDecision.account_id) == account.id)
+        .values(account_id=None, expert=expert)
+    )
+    session.execute(delete(Mail).where(func.lower(col(Mail.recipient)) == account.email.lower()))
+    session.delete(account)
+    session.flush()
 
 
 def add(session: Session, email: str, *, is_operator: bool | None = None) -> Account:

@@ -116,6 +116,12 @@ def again(connection: Connection, mail_id: int) -> bool:
     )
 
 
+def known(connection: Connection, ids: list[int]) -> set[int]:
+    """Which of these letters there are."""
+    rows = connection.execute("SELECT id FROM mail WHERE id = ANY(%s)", (ids,))
+    return {row[0] for row in rows}
+
+
 def drop_old(connection: Connection, days: int) -> None:
     """Delete letters that are over, and links that ended."""
     connection.execute(

@@ -66,5 +66,12 @@ def drop(session: Session, account_id: int, token_id: int) -> ApiToken | None:
     ).scalar()
 
 
+def drop_all(session: Session, account_id: int) -> Sequence[ApiToken]:
+    """Forget every token of this account; return what they were."""
+    return session.scalars(
+        delete(ApiToken).where(col(ApiToken.account_id) == account_id).returning(ApiToken)
+    ).all()
+
+
 def today() -> date:
     return datetime.now(UTC).date()

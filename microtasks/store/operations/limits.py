@@ -9,6 +9,7 @@ import hashlib
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Protocol
@@ -48,6 +49,7 @@ class Limit:
 LIMITS = {
     "login": Limit(parse("10 per 5 minutes"), True),  # per account, and per address
     "login_all": Limit(parse("1000 per 5 minutes"), True),  # of the whole site; any key
+    "password": Limit(parse("10 per 5 minutes"), True),  # tries of the current one, per session
     "link": Limit(parse("10 per 5 minutes"), True),  # tries of one-time links, per address
     "identity": Limit(parse("300 per hour"), False),  # new contributors, per network
     "mail_to": Limit(parse("3 per hour"), True),  # letters asked for, per e-mail address
@@ -71,8 +73,18 @@ class _Limiter:
         self.rest_until = 0.0
 
     def hit(self, limit: Limit, scope: str, key: str) -> bool:
+        """Count one more; False, and nothing is counted, when the budget is spent."""
         if limit.is_strict and not self.here.hit(limit.item, scope, key):
             return False
+        return self._in_redis(lambda redis: redis.hit(limit.item, scope, key))
+
+    def has_room(self, limit: Limit, scope: str, key: str) -> bool:
+        """Would one more be allowed? Counts nothing."""
+        if limit.is_strict and not self.here.test(limit.item, scope, key):
+            return False
+        return self._in_redis(lambda redis: redis.test(limit.item, scope, key))
+
+    def _in_redis(self, ask: Callable[[SlidingWindowCounterRateLimiter], bool]) -> bool:
         if time.monotonic() < self.rest_until:
             return True
         try:
@@ -84,7 +96,7 @@ class _Limiter:
                         socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
                     )
                 )
-            return self.redis.hit(limit.item, scope, key)
+            return ask(self.redis)
         except RedisError:
             self.rest_until = time.monotonic() + REDIS_REST_SECONDS
             return True
@@ -99,13 +111,32 @@ def allow(site: HasSettings, scope: str, key: str) -> bool:
 
     key: whom it is counted for: an e-mail address, an IP address (exempt networks are always allowed), an id.
     """
-    settings = site.settings
-    if is_exempt(key, settings):
+    if is_exempt(key, site.settings):
         return True
+    limiter, hidden = _limiter_and_key(site.settings, key)
+    return limiter.hit(LIMITS[scope], scope, hidden)
+
+
+def allow_each(site: HasSettings, *budgets: tuple[str, str]) -> bool:
+    """Count one more of each (scope, key), unless one of them is spent: then none is charged.
+
+    Give the narrowest first. What one budget refuses never spends another's: whoever has used up their own
+    cannot go on to use up that of an account, or of everybody. An empty key stands for nobody.
+    """
+    wanted = [(scope, key) for scope, key in budgets if key and not is_exempt(key, site.settings)]
+    for scope, key in wanted:
+        limiter, hidden = _limiter_and_key(site.settings, key)
+        if not limiter.has_room(LIMITS[scope], scope, hidden):
+            return False
+    return all(allow(site, scope, key) for scope, key in wanted)
+
+
+def _limiter_and_key(settings: Settings, key: str) -> tuple[_Limiter, str]:
     with _lock:
         limiter = _limiters.setdefault(settings.redis_url, _Limiter(settings.redis_url))
-    hidden = hashlib.blake2b(key.lower().encode(), key=settings.key("limits"), digest_size=16).hexdigest()
-    return limiter.hit(LIMITS[scope], scope, hidden)
+    return limiter, hashlib.blake2b(
+        key.lower().encode(), key=settings.key("limits"), digest_size=16
+    ).hexdigest()
 
 
 class Networks:

@@ -1,6 +1,6 @@
 """The owner's pages: signing in, projects, uploads. A project that is not theirs does not exist for them."""
 
-from microtasks.web.owner.accounts import mail, members, signin, tokens
+from microtasks.web.owner.accounts import directory, mail, members, signin, tokens
 from microtasks.web.owner.exports import packages
 from microtasks.web.owner.frame import blueprint
 from microtasks.web.owner.imports import batches
@@ -12,6 +12,7 @@ __all__ = [
     "batches",
     "blueprint",
     "dashboard",
+    "directory",
     "mail",
     "members",
     "packages",

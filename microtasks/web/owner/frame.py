@@ -8,7 +8,7 @@ from typing import cast
 from flask import Blueprint, Response, g
 from flask import request as http
 
-from microtasks.core.errors import InputError, SignInRequired
+from microtasks.core.errors import InputError, NotFound, SignInRequired
 from microtasks.store.accounts import members
 from microtasks.store.accounts.members import Role
 from microtasks.store.tables import Account, Project
@@ -26,6 +26,14 @@ def owner() -> Account:
     if found is None:
         raise SignInRequired
     return cast(Account, found)
+
+
+def operator_only() -> Account:
+    """Who is signed in, if they run this site; for everybody else there is no such page (NotFound)."""
+    who = owner()
+    if not who.is_operator:
+        raise NotFound
+    return who
 
 
 def mine(slug: str, role: Role = "owner") -> Project:

@@ -15,7 +15,7 @@ from microtasks.core.errors import Conflict, Forbidden, InputError, NotFound, To
 from microtasks.engine.volunteers import certificates, claims, teams
 from microtasks.engine.volunteers.certificates import Certificate, Sheet
 from microtasks.store.tables import Project
-from microtasks.web import texts
+from microtasks.web import letters, texts
 from microtasks.web.errors import status_of
 from microtasks.web.request import account, become, contributor, current_site, known_person
 from microtasks.web.sentences import translated
@@ -178,17 +178,11 @@ def _letter(token: str, code: str) -> tuple[str, str]:
         "Or type this code on the device on which you asked: %(code)s\n\n"
         "Both work once, for %(hours)s hours. If it was not you, do nothing: nothing happens then, "
         "and the address is deleted within a week.\n",
-        link=_absolute(url_for("me.link", token=token)),
+        link=letters.absolute(url_for("me.link", token=token)),
         code=code,
         hours=claims.LINK_HOURS,
     )
     return _("Keep your volunteer work"), text
-
-
-def _absolute(path: str) -> str:
-    """An address that works from outside. Never made from what a request says its host is, in public."""
-    base = current_site().settings.base_url or http.host_url
-    return base.rstrip("/") + path
 
 
 # -- certificates -------------------------------------------------------------------------------------
@@ -219,7 +213,7 @@ def certificate(certificate_id: str) -> ResponseReturnValue:
         "volunteer/certificate.html",
         it=certificate,
         is_mine=is_mine,
-        address=_absolute(url_for("me.certificate", certificate_id=certificate.id)),
+        address=letters.absolute(url_for("me.certificate", certificate_id=certificate.id)),
         has_pdf=certificates.is_printable(_sheet(certificate)),
     )
 
@@ -282,7 +276,7 @@ def _sheet(it: Certificate) -> Sheet:
                 counted_how(),
             ],
             link_text=_("Whoever has this address can check the certificate:"),
-            link=_absolute(url_for("me.certificate", certificate_id=it.id)),
+            link=letters.absolute(url_for("me.certificate", certificate_id=it.id)),
             made_at=it.created_at,
         )
 
@@ -354,7 +348,7 @@ def find_team() -> ResponseReturnValue:
 def team(code: str) -> ResponseReturnValue:
     """A team's totals, and to join or leave it."""
     team = teams.team_page(current_site(), code, known_person())
-    address = _absolute(url_for("me.team", code=team.team.code))
+    address = letters.absolute(url_for("me.team", code=team.team.code))
     return render_template("volunteer/team.html", it=team, address=address)
 
 

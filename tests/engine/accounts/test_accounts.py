@@ -8,13 +8,16 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import builders
 import psycopg
 import pytest
 from argon2 import PasswordHasher
 
-from microtasks.core.errors import Forbidden, InputError, TooMany
-from microtasks.engine.accounts import accounts
+from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
+from microtasks.engine.accounts import accounts, tokens
+from microtasks.engine.results import decisions
 from microtasks.engine.site import Site
+from microtasks.store.operations import limits
 from microtasks.store.tables import Account
 
 PASSWORD = "seven grey herons"
@@ -235,6 +238,129 @@ def test_T23_tries_are_counted_by_ip_address_too(site: Site) -> None:
             accounts.sign_in_by_link(site, "no such link", address=visitor)
     with pytest.raises(TooMany):
         accounts.sign_in_by_link(site, "no such link", address=visitor)
+
+
+def test_T23_what_one_budget_refuses_never_spends_another_s(site: Site) -> None:
+    """One address that tries a thousand times locks neither an account nor the site."""
+    email, _ = owner(site)
+    stranger, everybody = f"2001:db8:{uuid.uuid4().hex[:4]}::1", uuid.uuid4().hex
+    budgets = [("link", stranger), ("login", email), ("login_all", everybody)]
+    assert [limits.allow_each(site, *budgets) for _ in range(15)] == [True] * 10 + [False] * 5
+    left = limits.LIMITS["login_all"].item.amount - 10
+    assert [limits.allow(site, "login_all", everybody) for _ in range(left + 1)] == [True] * left + [False]
+
+    visitor, victim = f"2001:db8:{uuid.uuid4().hex[:4]}::1", owner(site)[0]
+    for _ in range(10):
+        with pytest.raises(Forbidden):
+            accounts.sign_in_by_password(site, address(), "wrong", address=visitor)
+    for _ in range(30):
+        with pytest.raises(TooMany):
+            accounts.sign_in_by_password(site, victim, "wrong", address=visitor)
+    assert accounts.sign_in_by_password(site, victim, PASSWORD, address="2001:db8:ffff::2")
+
+
+def test_T17_the_current_password_cannot_be_guessed_in_a_session(site: Site) -> None:
+    email, _ = owner(site)
+    session = accounts.sign_in_by_password(site, email, PASSWORD)
+    for n in range(10):
+        with pytest.raises(Forbidden):
+            accounts.set_password(site, session, "another good one", f"guess {n}")
+    for current in ("one more guess", PASSWORD):
+        with pytest.raises(TooMany):
+            accounts.set_password(site, session, "another good one", current)
+    with pytest.raises(TooMany):
+        accounts.set_email(site, session, address(), PASSWORD)
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_T29_api_tokens_end_with_password_and_sessions_where_that_is_wanted(
+    site: Site, is_wanted: bool
+) -> None:
+    email, session = owner(site)
+    account = who(site, session)
+    key = tokens.make(site, account.id, name="notebook")
+    session = accounts.sign_in_by_link(site, accounts.link_for(site, email))
+    accounts.set_password(site, session, "another good one", revoke_tokens=is_wanted)
+    assert (tokens.who(site, key) is None) is is_wanted
+    key = tokens.make(site, account.id, name="notebook")
+    accounts.sign_out_everywhere(site, account.id, revoke_tokens=is_wanted)
+    assert (tokens.who(site, key) is None) is is_wanted
+
+
+def test_T17_an_account_that_is_given_to_its_address_is_closed_to_whoever_made_it(site: Site) -> None:
+    """Somebody registered an address that is not theirs, before its owner came."""
+    email, session = owner(site)
+    key = tokens.make(site, who(site, session).id, name="back door")
+    unused = accounts.create_owner(site, email)
+    given = accounts.give(site, email.upper())
+    assert (given.is_new, given.n_tokens) == (False, 1)
+    assert accounts.who(site, session) is None and tokens.who(site, key) is None
+    assert not accounts.link_is_good(site, unused)
+    with pytest.raises(Forbidden):
+        accounts.sign_in_by_password(site, email, PASSWORD)
+    assert who(site, accounts.sign_in_by_link(site, given.token)).email == email
+    fresh = accounts.give(site, address())
+    assert (fresh.is_new, fresh.n_tokens) == (True, 0)
+
+
+def test_T23_a_forgotten_password_is_replaced_by_mail_and_strangers_learn_nothing(site: Site) -> None:
+    email, old = owner(site)
+    visitor = f"2001:db8:{uuid.uuid4().hex[:4]}::1"
+    letters: list[str] = []
+
+    def write(token: str) -> tuple[str, str]:
+        letters.append(token)
+        return "Back", token
+
+    for given in (email.upper(), address()):
+        accounts.send_link(site, given, write, address=visitor)
+    assert len(letters) == 1
+    with site.db.connection() as connection:
+        rows = connection.execute("SELECT recipient, body FROM mail").fetchall()
+    assert rows == [(email, letters[0])]  # to the address as the account has it
+    session = accounts.sign_in_by_link(site, letters[0])
+    accounts.set_password(site, session, "another good one")
+    assert accounts.who(site, old) is None
+    for _ in range(2):
+        accounts.send_link(site, email, write)
+    with pytest.raises(TooMany):
+        accounts.send_link(site, email, write)
+    with pytest.raises(InputError):
+        accounts.send_link(site, "no address", write)
+
+
+def test_accounts_are_disabled_enabled_and_deleted_and_one_operator_stays(site: Site) -> None:
+    boss, session = owner(site)  # the first: an operator
+    email, other = owner(site)
+    with pytest.raises(Conflict):
+        accounts.delete(site, boss)
+    with pytest.raises(Conflict):
+        accounts.set_operator(site, boss, is_operator=False)
+    accounts.disable(site, email)
+    assert accounts.who(site, other) is None
+    with pytest.raises(Conflict):  # nobody who is shut out runs the site
+        accounts.set_operator(site, email, is_operator=True)
+    accounts.enable(site, email)
+    accounts.set_operator(site, email, is_operator=True)
+    accounts.set_operator(site, boss, is_operator=False)
+    assert not who(site, session).is_operator
+    listed = {row.account.email: row for row in accounts.listed(site)}
+    assert listed[email].account.is_operator and listed[boss].n_projects == 0
+
+    of = builders.project(site, account_id=who(site, session).id)
+    (task,) = builders.tasks(site, of, 1)
+    builders.answers(site, of, task, [builders.YES] * 3)
+    with pytest.raises(Conflict, match=of.slug):
+        accounts.delete(site, boss)
+    decisions.decide(site, of, task, who(site, session).id, "none")
+    with site.db.connection() as connection:
+        connection.execute("UPDATE project SET account_id = %s", (listed[email].account.id,))
+    accounts.delete(site, boss)
+    with pytest.raises(InputError):
+        accounts.id_of(site, boss)
+    with site.db.connection() as connection:
+        rows = connection.execute("SELECT account_id, choice FROM expert_decision").fetchall()
+    assert rows == [(None, "none")]
 
 
 def test_T23_an_unknown_address_says_and_costs_the_same(site: Site) -> None:

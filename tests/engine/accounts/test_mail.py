@@ -208,6 +208,24 @@ def test_letters_that_are_over_are_deleted_and_waiting_ones_stay(site: Site) -> 
     assert [row[0] for row in state(site)] == ["queued"]
 
 
+def test_T40_the_file_of_a_letter_goes_with_its_row(site: Site) -> None:
+    """Without a mail server each letter is a file with an address and a link in it."""
+    folder = site.settings.data / "mail"
+    jobs.run(site, post(site, to="ada@example.org"))
+    jobs.run(site, post(site, to="ben@example.org"))
+    (folder / "operator's note.txt").write_text("not ours")
+    rows(
+        site,
+        "UPDATE mail SET created_at = now() - interval '8 days' WHERE recipient LIKE 'ada%%' RETURNING 1",
+    )
+    mail.clean(site)
+    (file,) = folder.glob("*.eml")
+    assert b"ben@example.org" in file.read_bytes()
+    rows(site, "DELETE FROM mail RETURNING 1")  # as "forget me" does
+    mail.tidy(site)
+    assert [it.name for it in folder.iterdir()] == ["operator's note.txt"]
+
+
 @pytest.mark.parametrize(
     ("values", "word"),
     [

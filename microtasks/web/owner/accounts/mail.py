@@ -7,10 +7,10 @@ from flask import request as http
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from microtasks.core.errors import InputError, NotFound
+from microtasks.core.errors import InputError
 from microtasks.engine.accounts import mail as engine
 from microtasks.store.accounts import mail as outbox
-from microtasks.web.owner.frame import PAGE, blueprint, owner
+from microtasks.web.owner.frame import PAGE, blueprint, operator_only
 from microtasks.web.request import current_site, owner_required
 
 
@@ -18,7 +18,7 @@ from microtasks.web.request import current_site, owner_required
 @owner_required
 def mail() -> ResponseReturnValue:
     """The last letters and how sending them went; without a mail server also what they say."""
-    _operator()
+    operator_only()
     before = http.args.get("before", "")
     if before and not (before.isdecimal() and len(before) < 19):
         raise InputError("The page asked for does not exist.")
@@ -37,13 +37,7 @@ def mail() -> ResponseReturnValue:
 @blueprint.post("/mail/<int:mail_id>/again")
 @owner_required
 def send_again(mail_id: int) -> ResponseReturnValue:
-    _operator()
+    operator_only()
     engine.try_again(current_site(), mail_id)
     flash(_("It is tried again now."), "ok")
     return redirect(url_for("owner.mail"), 303)
-
-
-def _operator() -> None:
-    """Operators only; for everybody else there is no such page."""
-    if not owner().is_operator:
-        raise NotFound

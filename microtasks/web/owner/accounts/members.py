@@ -16,6 +16,7 @@ from microtasks.engine.accounts import members as engine
 from microtasks.engine.tabular.formats import to_json
 from microtasks.store.tables import Project
 from microtasks.web.errors import status_of
+from microtasks.web.letters import absolute
 from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.request import account, current_site, owner_required, set_owner_cookie
 
@@ -49,8 +50,7 @@ def invite(slug: str) -> ResponseReturnValue:
         )
     except (InputError, Conflict) as error:
         return _page(project, wrong=error.message), status_of(error)
-    base = current_site().settings.base_url or http.url_root
-    return _page(project, link=base.rstrip("/") + url_for("owner.invitation", token=token))
+    return _page(project, link=absolute(url_for("owner.invitation", token=token)))
 
 
 @blueprint.post("/projects/<slug>/people/invitations/<int:invitation_id>")

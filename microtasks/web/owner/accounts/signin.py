@@ -6,9 +6,12 @@ from flask import flash, redirect, render_template, url_for
 from flask import request as http
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
-from microtasks.engine.accounts import accounts
+from microtasks.engine.accounts import accounts, tokens
+from microtasks.web import letters
+from microtasks.web.errors import status_of
 from microtasks.web.owner.frame import blueprint, owner, safe_next
 from microtasks.web.request import (
     account,
@@ -59,6 +62,35 @@ def sign_in_by_link(token: str) -> ResponseReturnValue:
     return set_owner_cookie(redirect(url_for("owner.home"), 303), session)  # type: ignore[arg-type]
 
 
+@blueprint.get("/forgotten")
+def forgotten() -> ResponseReturnValue:
+    """The form of who has forgotten their password."""
+    return _forgotten_page()
+
+
+@blueprint.post("/forgotten")
+def send_link() -> ResponseReturnValue:
+    """Send a sign-in link. The page is the same whether or not the address is known."""
+    email = http.form.get("email", "")
+    try:
+        accounts.send_link(current_site(), email, letters.forgotten, address=http.remote_addr or "")
+    except (InputError, TooMany) as error:
+        return _forgotten_page(wrong=error.message, email=email), status_of(error)
+    return _forgotten_page(is_asked=True)
+
+
+def _forgotten_page(*, is_asked: bool = False, wrong: str = "", email: str = "") -> str:
+    settings = current_site().settings
+    return render_template(
+        "owner/forgotten.html",
+        is_asked=is_asked,
+        wrong=wrong,
+        email=email,
+        minutes=settings.signin_link_minutes,
+        has_server=bool(settings.smtp_url.get_secret_value()),
+    )
+
+
 @blueprint.get("/account")
 @owner_required
 def account_page() -> ResponseReturnValue:
@@ -72,10 +104,19 @@ def set_password() -> ResponseReturnValue:
     try:
         if password != http.form.get("again", ""):
             raise InputError(_("The two entries are not the same."))
-        token = accounts.set_password(current_site(), owner_token(), password, http.form.get("current", ""))
+        token = accounts.set_password(
+            current_site(),
+            owner_token(),
+            password,
+            http.form.get("current", ""),
+            revoke_tokens=bool(http.form.get("revoke_tokens")),
+        )
     except (InputError, Forbidden) as error:
         return _account_page(wrong=error.message), 400
+    except TooMany as error:
+        return _account_page(wrong=error.message), 429
     flash(_("Your password is set. Other browsers were signed out."), "ok")
+    _tell_of_tokens(owner().id)
     return set_owner_cookie(redirect(url_for("owner.account_page"), 303), token)  # type: ignore[arg-type]
 
 
@@ -87,6 +128,8 @@ def set_email() -> ResponseReturnValue:
         accounts.set_email(current_site(), owner_token(), form.get("email", ""), form.get("current", ""))
     except (InputError, Forbidden, Conflict) as error:
         return _account_page(wrong_email=error.message), 400
+    except TooMany as error:
+        return _account_page(wrong_email=error.message), 429
     flash(_("Your address is changed. Sign in with it from now on."), "ok")
     return redirect(url_for("owner.account_page"), 303)
 
@@ -100,8 +143,23 @@ def sign_out() -> ResponseReturnValue:
 @blueprint.post("/account/sign-out-everywhere")
 @owner_required
 def sign_out_everywhere() -> ResponseReturnValue:
-    accounts.sign_out_everywhere(current_site(), owner().id)
+    revoke_tokens = bool(http.form.get("revoke_tokens"))
+    who = owner().id
+    accounts.sign_out_everywhere(current_site(), who, revoke_tokens=revoke_tokens)
+    _tell_of_tokens(who)
     return clear_owner_cookie(redirect(url_for("owner.sign_in"), 303))  # type: ignore[arg-type]
+
+
+def _tell_of_tokens(account_id: int) -> None:
+    """Say which keys still open the account after all doors were closed."""
+    n = len(tokens.listed(current_site(), account_id))
+    if n:
+        text = ngettext(
+            "%(num)s API token still works: programs go on with it.",
+            "%(num)s API tokens still work: programs go on with them.",
+            n,
+        )
+        flash(text, "warn")
 
 
 def _account_page(wrong: str = "", wrong_email: str = "") -> str:
@@ -111,5 +169,6 @@ def _account_page(wrong: str = "", wrong_email: str = "") -> str:
         needs_current=needs_current,
         wrong=wrong,
         wrong_email=wrong_email,
+        n_tokens=len(tokens.listed(current_site(), owner().id)),
         password_min=accounts.PASSWORD_MIN,
     )

@@ -1,0 +1,45 @@
+"""Letters to owners in the reader's language, and addresses that work from outside this site."""
+
+from __future__ import annotations
+
+from flask import request as http
+from flask import url_for
+from flask_babel import gettext as _
+
+from microtasks.web.request import current_site
+
+
+def absolute(path: str) -> str:
+    """An address that works from outside. Never made from what a request says its host is, in public."""
+    base = current_site().settings.base_url or http.host_url
+    return base.rstrip("/") + path
+
+
+def forgotten(token: str) -> tuple[str, str]:
+    """Subject and text for who has forgotten their password."""
+    text = _(
+        "Hello,\n\n"
+        "someone, probably you, asked for a way back into the account with this address.\n\n"
+        "Open this link, press the button there, and set a new password:\n"
+        "%(link)s\n\n"
+        "It works once, for %(minutes)s minutes. If it was not you, do nothing: nothing has changed.\n",
+        link=absolute(url_for("owner.link", token=token)),
+        minutes=current_site().settings.signin_link_minutes,
+    )
+    return _("Sign in and set a new password"), text
+
+
+def welcome(token: str) -> tuple[str, str]:
+    """Subject and text for who was given an account."""
+    text = _(
+        "Hello,\n\n"
+        "you have an account on this site, to run projects with volunteers.\n\n"
+        "Open this link, press the button there, and set a password:\n"
+        "%(link)s\n\n"
+        "It works once, for %(minutes)s minutes. Later, ask for another one at:\n"
+        "%(again)s\n",
+        link=absolute(url_for("owner.link", token=token)),
+        minutes=current_site().settings.signin_link_minutes,
+        again=absolute(url_for("owner.forgotten")),
+    )
+    return _("Your account"), text
