@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 @main.command("quality")
 @click.argument("slug")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option(
-    "--leave-out", multiple=True, metavar="NAME", help="A volunteer whose answers shall weigh nothing."
-)
-@click.option("--take-in", multiple=True, metavar="NAME", help="A volunteer whose answers shall weigh again.")
+@click.option("--leave-out", multiple=True, metavar="NAME", help="A volunteer to exclude from the consensus.")
+@click.option("--take-in", multiple=True, metavar="NAME", help="A volunteer to include again.")
 @click.option(
     "--what-if",
     multiple=True,
@@ -30,11 +28,11 @@ if TYPE_CHECKING:
 def quality(
     slug: str, as_json: bool, leave_out: tuple[str, ...], take_in: tuple[str, ...], what_if: tuple[str, ...]
 ) -> None:
-    """Look through all answers of project SLUG: agreement, reliability, volunteers.
+    """Review all answers of project SLUG: agreement, reliability, volunteers.
 
-    Volunteers go by their pseudonyms, as in exports. Whose way of answering cannot be real work (always the
-    same, too fast, far too many marks) weighs nothing in the consensus from now on; their answers stay, and
-    --take-in is the last word.
+    Volunteers go by their pseudonyms, as in exports. Those whose way of answering cannot be real work (always
+    the same, too fast, far too many marks) are excluded from the consensus from now on; their answers stay,
+    and --take-in overrules the exclusion.
     """
     from microtasks.engine.results import replay, review
     from microtasks.store.projects import projects

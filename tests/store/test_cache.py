@@ -1,4 +1,4 @@
-"""Kept figures: as old as they are dear, and no older."""
+"""Cached values: the more expensive to compute, the older they may be, and no older."""
 
 from __future__ import annotations
 

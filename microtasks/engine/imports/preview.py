@@ -1,7 +1,7 @@
-"""Look through a staged upload before any task is made of it: its columns, and what would become of it.
+"""Preview an upload before any task is made of it: its columns, and what would become of each row.
 
-The same steps as an import, without its two dear and lasting ones: images are only recognised, and nothing is
-written but the report. The five first tasks are shown with their images, so these are derived.
+The same steps as an import, without its two expensive and lasting ones: images are only recognised, and
+nothing is written but the report. The five first tasks are shown with their images, so these are derived.
 """
 
 from __future__ import annotations

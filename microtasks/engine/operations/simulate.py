@@ -93,7 +93,7 @@ class Comparison:
 
 
 def compare(site: Site, slug: str, right: Mapping[int, Mapping[str, Any]]) -> Comparison:
-    """Score each consensus against the truth; a dear consensus is made now, not when a worker comes to it."""
+    """Score each consensus against the truth; one that is expensive is made now, not by a worker."""
     with site.db.session() as session:
         project = projects.by_slug(session, slug)
     task_type = tasktypes.get(project.task_type)

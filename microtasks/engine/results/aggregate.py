@@ -1,4 +1,4 @@
-"""Make consensus: of one task whose type is dear to reduce, or of a whole project in one pass."""
+"""Make consensus: of one task whose type is expensive to reduce, or of a whole project in one pass."""
 
 from __future__ import annotations
 

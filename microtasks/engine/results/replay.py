@@ -19,8 +19,8 @@ from microtasks.engine.site import Site
 from microtasks.store.db import now
 from microtasks.store.results import counted_answers, reduction, reviews
 
-#: Tasks (and answers) that are replayed at most; where answers are dear to reduce, fewer.
-MOST_TASKS, MOST_DEAR, MOST_ANSWERS = 2_000, 200, 40_000
+#: Tasks (and answers) that are replayed at most; where answers are expensive to reduce, fewer.
+MOST_TASKS, MOST_EXPENSIVE, MOST_ANSWERS = 2_000, 200, 40_000
 #: Fewer finished tasks say nothing.
 FEWEST_TASKS = 20
 #: A replay is not made again before.
@@ -82,7 +82,7 @@ def replay(site: Site, project_id: int, settings: Iterable[Setting] | None = Non
         if facts is None:
             raise NotFound("There is no such project.")
         task_type = tasktypes.get(facts.task_type)
-        n_most = MOST_TASKS if task_type.columnar else MOST_DEAR
+        n_most = MOST_TASKS if task_type.columnar else MOST_EXPENSIVE
         # No task beyond what is bounded: each has at most as many answers as the project asks for, mostly.
         ids = counted_answers.sample(
             connection, project_id, min(n_most, MOST_ANSWERS // max(facts.redundancy, 1))

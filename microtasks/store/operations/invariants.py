@@ -79,7 +79,7 @@ ALL = (
         _TASK,
     ),
     Invariant(
-        # Answers of contributors who were left out weigh nothing; a pass makes the consensus anew after that.
+        # Excluded contributors do not count; a pass makes the consensus anew after that.
         "A consensus rests on all counted answers of a task that has enough, once no job is to make it anew.",
         """SELECT 'task ' || t.id FROM task t
            JOIN consensus c ON c.task_id = t.id JOIN project p ON p.id = t.project_id

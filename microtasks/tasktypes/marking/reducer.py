@@ -1,4 +1,4 @@
-"""From answers to arrays, through core.marks, and back: the dear part of marking, with numpy.
+"""From answers to arrays, through core.marks, and back: the expensive part of marking, with numpy.
 
 Imported when first needed, by workers and the command line: the web process never gets here.
 """

@@ -221,12 +221,12 @@ def test_a_dear_dashboard_is_kept_and_a_cheap_one_is_fresh(
     builders.answers(site, made, task, [YES])
     assert engine.cached_dashboard(site, project).n_answers == 1  # it took no time
 
-    def dear(site: Site, project: Project) -> engine.Dashboard:
+    def expensive(site: Site, project: Project) -> engine.Dashboard:
         now[0] += 2
         return found(site, project)
 
     found = engine.dashboard
-    monkeypatch.setattr(engine, "dashboard", dear)
+    monkeypatch.setattr(engine, "dashboard", expensive)
     engine.cached_dashboard(site, project)
     builders.answers(site, made, task, [YES])
     assert engine.cached_dashboard(site, project).n_answers == 1
