@@ -11,7 +11,23 @@ import numpy as np
 
 from microtasks.core.consensus import marks, skill
 
-LABEL_SETS = ("bluebirds", "rte", "dog", "web", "face", "sentiment", "adult", "music")
+LABEL_SETS = (
+    "bluebirds",
+    "rte",
+    "dog",
+    "web",
+    "face",
+    "sentiment",
+    "adult",
+    "music",
+    "zencrowd_all",
+    "zencrowd_in",
+    "zencrowd_us",
+    "product",
+    "labelme",
+    "leaves",
+    "fej2013",
+)
 
 
 @dataclass(frozen=True)

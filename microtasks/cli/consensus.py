@@ -41,7 +41,7 @@ class _Consensus(Command):
     default="majority",
     show_default=True,
     help="majority: every answer weighs the same. model: volunteers weigh by their track record. "
-    "committee: three models together.",
+    "committee: three models together, for choices; slower, and no better on most crowds.",
 )
 @click.option("--views", type=FILE, metavar="VIEWS.csv", help="Marking: task,worker: who saw which image.")
 @click.option(
@@ -91,8 +91,17 @@ def consensus(
         )
         writer = csv.writer(target, lineterminator="\n")
         writer.writerow(plain.header(method))
+        decided_by: dict[str, str] = {}
         for task, result in reduced:
+            decided_by |= result.detail.get("decided_by", {})
             writer.writerows([_cell(value) for value in row] for row in plain.rows_of(task, result, method))
+    by_vote = [name for name, word in decided_by.items() if word == "vote"]
+    if by_vote and method != "majority":
+        click.echo(
+            f"The vote decides ({', '.join(by_vote)}): too few tasks, or too few answers of each volunteer, "
+            "to learn who is right.",
+            err=True,
+        )
     if plain.n_contradictions:
         click.echo(
             f"{plain.n_contradictions} times a worker answered the same task twice and differently: "

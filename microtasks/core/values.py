@@ -11,6 +11,12 @@ from pydantic import BaseModel, ConfigDict
 AnswerKind = Literal["value", "empty", "cant_tell"]
 Method = Literal["majority", "model", "committee"]
 
+#: What an export column says of who speaks for the model.
+DECIDED_BY = (
+    "Whose word `model` is: `model`, or `vote` where there are too few answers of each volunteer to learn "
+    "from (when a model was fitted)."
+)
+
 
 class Frozen(BaseModel):
     """Base of every Config, Payload and Value: immutable, and nothing unknown gets in."""

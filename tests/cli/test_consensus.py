@@ -157,6 +157,21 @@ def test_the_model_follows_those_with_a_record(tmp_path: Path):
     assert (last["label"], last["vote"], last["model"], last["differs"]) == ("a", "b", "a", "true")
 
 
+def test_where_there_is_too_little_to_learn_from_the_vote_decides_and_the_command_says_so(tmp_path: Path):
+    lines = [(t, f"{t}-{k}", "ab"[t % 2] if k else "a") for t in range(30) for k in range(3)]
+    path = write(tmp_path / "in.csv", "task,worker,label", lines)
+    by_model = run("--type", "question", "--method", "model", path)
+    assert "The vote decides (answer)" in by_model.stderr
+    plain = rows(run("--type", "question", path))
+    keys = ("task", "label", "agreement", "confidence", "n_answers", "tied")
+    assert [[row[key] for key in keys] for row in rows(by_model)] == [
+        [row[key] for key in keys] for row in plain
+    ]
+    lines = [(t, f"w{k}", "ab"[t % 2]) for t in range(30) for k in range(3)]
+    enough = run("--type", "question", "--method", "model", write(path, "task,worker,label", lines))
+    assert "The vote decides" not in enough.stderr
+
+
 def test_gold_teaches_the_model_who_is_right(tmp_path: Path):
     # Three against two: the crowd looks right, but gold says that it is not.
     lines = [(t, w, "a" if w in "xyz" else "b") for t in range(40) for w in "pqxyz"]

@@ -208,3 +208,38 @@ def test_vote_and_model_stand_side_by_side_and_rows_that_differ_are_flagged():
     for result in (by_vote, by_model):
         field = result.detail["fields"]["a"]
         assert (field["vote"], field["model"], field["differs"]) == ("no", "yes", True)
+
+
+#: What is said of one task, and what anybody must make of it: value, tied, n_answers.
+SHARED_RULES = {
+    "all say the same": (["yes"] * 4, "yes", (), 4),
+    "two agree against one newcomer": (["yes", "yes", "no"], "yes", (), 3),
+    "who can't tell names nothing": ([None, None, "no", "no"], "no", (), 4),
+    "nobody can tell": ([None, None], None, (), 2),
+    "a tie of newcomers": (["yes", "no"], None, ("no", "yes"), 2),
+    "one alone": (["no"], "no", (), 1),
+}
+
+
+@pytest.mark.parametrize("has_record", [False, True])
+@pytest.mark.parametrize("method", ["majority", "model", "committee"])
+@pytest.mark.parametrize("case", SHARED_RULES)
+def test_vote_and_model_share_their_rules(method, case, has_record):
+    """The same case in a project from which much can be learnt, and in one from which nothing can."""
+    given, value, tied, n_answers = SHARED_RULES[case]
+    settings = config(choice())
+    tasks = []
+    for task in range(40):
+        right, wrong = ("yes", "no") if task % 2 else ("no", "yes")
+        people = [f"{k}" if has_record else f"{task}.{k}" for k in range(5)]
+        answers = [Answer(who, "value", {"a": right if k else wrong}) for k, who in enumerate(people)]
+        tasks.append((task, answers))
+    new = [
+        Answer(f"new {k}", "value" if v else "cant_tell", {"a": v} if v else None)
+        for k, v in enumerate(given)
+    ]
+    result = dict(QUESTION.reduce_project([*tasks, (40, new)], settings, method))[40]
+    field = result.detail["fields"]["a"]
+    assert (field["value"], sorted(field["tied"]), result.n_answers) == (value, list(tied), n_answers)
+    if method != "majority":
+        assert result.detail["decided_by"] == {"a": "model" if has_record else "vote"}

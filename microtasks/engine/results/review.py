@@ -23,7 +23,7 @@ from microtasks.engine.site import Site
 from microtasks.store import jobs
 from microtasks.store.assignment import stopping
 from microtasks.store.assignment.stopping import Stops
-from microtasks.store.results import contributors, explorer, ground_truth, reduction, reviews
+from microtasks.store.results import consensus, contributors, explorer, ground_truth, reduction, reviews
 from microtasks.store.results.contributors import ContributorRecord, ContributorReview
 from microtasks.store.results.reviews import Review
 
@@ -112,7 +112,8 @@ def pseudonym(site: Site, contributor: UUID) -> str:
 class Overview:
     """What the last review found. flip_rate: share of the audited tasks that changed; None: none yet.
 
-    agreement: one figure for the project. n_disputed: tasks that wait for somebody to decide.
+    agreement: one figure for the project. n_disputed: tasks that wait for somebody to decide. by_vote: what
+    the vote decides although volunteers shall weigh by their record: there is too little to learn from.
     """
 
     quality: Review | None
@@ -120,6 +121,7 @@ class Overview:
     stops: Stops
     flip_rate: float | None
     n_disputed: int
+    by_vote: list[str]
     records: list[tuple[str, ContributorRecord]]
 
 
@@ -129,11 +131,12 @@ def overview(site: Site, project_id: int, skip: int = 0, limit: int = 50) -> Ove
         latest = reviews.latest(connection, project_id)
         stops = stopping.counts(connection, project_id)
         n_disputed = explorer.n_disputed(connection, project_id)
+        by_vote = consensus.decided_by_vote(connection, project_id)
         rows = contributors.page(connection, project_id, skip, limit)
     one = quality.overall(latest.agreement) if latest else None
     rate = stops.n_flipped / stops.n_audited if stops.n_audited else None
     records = [(pseudonym(site, row.contributor), row) for row in rows]
-    return Overview(latest, one, stops, rate, n_disputed, records)
+    return Overview(latest, one, stops, rate, n_disputed, by_vote, records)
 
 
 def _all(connection: Any, project_id: int) -> Iterator[ContributorRecord]:

@@ -130,6 +130,16 @@ def put_many(connection: Connection, project_id: int, reduced: Sequence[Reduced]
     return len(reduced) - n_left
 
 
+def decided_by_vote(connection: Connection, project_id: int) -> list[str]:
+    """What the vote decides in a project whose volunteers shall weigh by their record; by one stored row."""
+    row = connection.execute(
+        """SELECT c.detail->'decided_by' FROM consensus c JOIN project p ON p.id = c.project_id
+           WHERE c.project_id = %s AND p.method <> 'majority' AND c.detail ? 'decided_by' LIMIT 1""",
+        (project_id,),
+    ).fetchone()
+    return [name for name, word in row[0].items() if word == "vote"] if row else []
+
+
 def values(db: Database, task_ids: NDArray[np.int64]) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
     """The consensus of these tasks: for each the number of its value (-1: none), and the different values."""
     import numpy as np

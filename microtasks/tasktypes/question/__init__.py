@@ -12,7 +12,18 @@ from microtasks.core.consensus import numbers, text, voting
 from microtasks.core.consensus.voting import Verdict
 from microtasks.core.errors import AnswerInvalid
 from microtasks.core.tasktype import TaskType
-from microtasks.core.values import Answer, Column, Compared, Consensus, LabelScale, Media, Method, Part, Sure
+from microtasks.core.values import (
+    DECIDED_BY,
+    Answer,
+    Column,
+    Compared,
+    Consensus,
+    LabelScale,
+    Media,
+    Method,
+    Part,
+    Sure,
+)
 from microtasks.core.values import Payload as TaskPayload
 from microtasks.tasktypes.question.fields import (
     BLANK,
@@ -365,12 +376,14 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 ),
                 Column(f"{item.id}_differs", "boolean", "The vote and the model differ: look at this row."),
                 Column(f"{item.id}_entropy", "number", _ENTROPY, "0..1"),
+                Column(f"{item.id}_decided_by", "string", DECIDED_BY),
             ]
         return tuple(columns)
 
     def rows(self, consensus: Consensus, config: QuestionConfig) -> Iterable[tuple[Any, ...]]:
         """One row a task."""
         details: Mapping[str, Any] = consensus.detail.get("fields", {})
+        decided_by: Mapping[str, str] = consensus.detail.get("decided_by", {})
         first: list[Any] = []
         second: list[Any] = []
         for item in config.fields:
@@ -384,6 +397,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
                 detail.get("model_confidence"),
                 detail.get("differs"),
                 detail.get("entropy"),
+                decided_by.get(item.id),
             ]
         yield (*first, *second)
 

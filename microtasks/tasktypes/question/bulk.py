@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -36,6 +36,14 @@ class _Pattern:
 
 
 Model = Callable[[int, _Pattern], Said]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    """The model of one field. decided_by: whose word it gives, the vote's where too little can be learnt."""
+
+    say: Model
+    decided_by: Literal["vote", "model"] = "model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ def reduce_columns(
             models[item.id] = model
     decides = method != "majority"
     parameters = {"method": method}
+    decided_by = {name: model.decided_by for name, model in models.items()}
     known: dict[bytes, _Pattern] = {}
     for number, said, own in answers.patterns():
         pattern = known.get(said)
@@ -85,9 +94,10 @@ def reduce_columns(
             known[said] = pattern
         verdicts = dict(pattern.verdicts)
         for name, model in models.items():
-            verdicts[name] = _beside(verdicts[name], model(number, pattern), decides=decides)
+            verdicts[name] = _beside(verdicts[name], model.say(number, pattern), decides=decides)
         consensus = question.assemble(verdicts, len(pattern.answers), pattern.n_cant_tell, config)
-        yield int(answers.task_ids[number]), replace(consensus, parameters=parameters)
+        detail = {**consensus.detail, "decided_by": decided_by}
+        yield int(answers.task_ids[number]), replace(consensus, detail=detail, parameters=parameters)
 
 
 def _pattern(question: Question, given: list[Answer], config: QuestionConfig) -> _Pattern:
@@ -102,7 +112,7 @@ def _model(
     config: QuestionConfig,
     method: Method,
     gold: Mapping[int, Mapping[str, Any]],
-) -> Model | None:
+) -> _Fitted | None:
     """Fit the model of one field; None where none is fitted (numbers, nothing said)."""
     if item.kind == "number":
         return None
@@ -118,8 +128,8 @@ def _model(
     right = {number: gold[task][item.id] for task, number in known.items()}
     column = _Field(item, answers, answers.task[rows], answers.person[rows], answers.said[rows], right)
     if item.kind == "text":
-        return _text_model(column)
-    return _choices_model(column, method) if item.kind == "choices" else _choice_model(column, method)
+        return _Fitted(_text_model(column))
+    return _choices_model(column) if item.kind == "choices" else _choice_model(column, method)
 
 
 def _given(item: QuestionField, one: Answer) -> Any:
@@ -136,7 +146,17 @@ def _labels(column: _Field, given: set[str]) -> dict[str, int]:
     return {name: number for number, name in enumerate(names)}
 
 
-def _choice_model(column: _Field, method: Method) -> Model:
+def _by_vote(item: QuestionField) -> _Fitted:
+    """What the vote says: there is too little to learn from."""
+
+    def say(number: int, pattern: _Pattern) -> Said:
+        vote = pattern.verdicts[item.id]
+        return vote.value, vote.confidence, vote.tied, vote.agreement
+
+    return _Fitted(say, "vote")
+
+
+def _choice_model(column: _Field, method: Method) -> _Fitted:
     item, answers = column.item, column.answers
     given = {str(_given(item, answers.spoken[row])) for row in np.unique(column.said).tolist()}
     labels = _labels(column, given | {str(value) for value in column.gold.values()})
@@ -147,13 +167,16 @@ def _choice_model(column: _Field, method: Method) -> Model:
     votes = skill.sort(
         column.task, column.person, label, answers.n_tasks, len(answers.people), max(2, len(labels))
     )
-    posterior = skill.fit(votes, gold, "committee" if method == "committee" else "model").posterior
+    fitted = skill.fit(votes, gold, "committee" if method == "committee" else "model")
+    if fitted.decided_by == "vote":
+        return _by_vote(item)
+    posterior = fitted.posterior
     top = posterior.max(axis=1)
     best = posterior.argmax(axis=1).astype(np.int32)
     is_tied = (posterior >= top[:, None] - skill.SAME).sum(axis=1) > 1
     tied = {int(k): np.flatnonzero(posterior[k] >= top[k] - skill.SAME) for k in np.flatnonzero(is_tied)}
     sure = np.round(top, 6)
-    del posterior, top
+    del posterior, fitted, top
     names: list[Any] = [*labels]
     if item.kind == "scale":
         names = [name if name == BLANK else int(name) for name in names]
@@ -169,10 +192,10 @@ def _choice_model(column: _Field, method: Method) -> Model:
             return None, float(sure[number]), tuple(names[k] for k in tied[number]), agreement
         return value, float(sure[number]), (), agreement
 
-    return say
+    return _Fitted(say)
 
 
-def _choices_model(column: _Field, method: Method) -> Model:
+def _choices_model(column: _Field) -> _Fitted:
     item, answers = column.item, column.answers
     given = {
         choice for row in np.unique(column.said).tolist() for choice in _given(item, answers.spoken[row])
@@ -193,8 +216,9 @@ def _choices_model(column: _Field, method: Method) -> Model:
         answers.n_tasks,
         len(answers.people),
         gold,
-        "committee" if method == "committee" else "model",
     )
+    if probability is None:
+        return _by_vote(item)
     name = item.id
 
     def say(number: int, pattern: _Pattern) -> Said:
@@ -213,7 +237,7 @@ def _choices_model(column: _Field, method: Method) -> Model:
         sure = round(min(max(q, 1 - q) for q in p), 6)
         return (None if tied else value), sure, tied, agreement
 
-    return say
+    return _Fitted(say)
 
 
 def _text_model(column: _Field) -> Model:

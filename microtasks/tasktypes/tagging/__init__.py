@@ -15,6 +15,7 @@ from microtasks.core.errors import AnswerInvalid
 from microtasks.core.spelling import clean
 from microtasks.core.tasktype import TaskType
 from microtasks.core.values import (
+    DECIDED_BY,
     Answer,
     Column,
     Compared,
@@ -330,6 +331,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
                 "How spread the viewers are: 0 all say the same, 1 half and half.",
                 "0..1",
             ),
+            Column("decided_by", "string", DECIDED_BY),
         )
 
     def rows(self, consensus: Consensus, config: TaggingConfig) -> Iterable[tuple[Any, ...]]:
@@ -346,6 +348,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
                 detail.get("model_probability"),
                 detail.get("differs"),
                 detail.get("entropy"),
+                consensus.detail.get("decided_by", {}).get("tags"),
             )
 
 

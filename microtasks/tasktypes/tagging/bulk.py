@@ -31,7 +31,8 @@ def reduce_columns(
     1. Fit a two-class model a tag. 2. Fold what was said, once for all tasks to which the same was said.
     3. Put the model's word beside the share's; `method` says which of them decides.
     """
-    probability = _fit(answers, config, method, gold)
+    probability = _fit(answers, config, gold)
+    decided_by = {"tags": "vote" if probability is None else "model"}
     known: dict[bytes, Consensus] = {}
     for number, key, own in answers.patterns():
         vote = known.get(key)
@@ -42,14 +43,20 @@ def reduce_columns(
             if len(known) >= CHUNK * 16:
                 known.clear()
             known[key] = vote
-        said = {tag: float(p[number]) for tag, p in probability.items()}
-        yield int(answers.task_ids[number]), _beside(vote, said, method)
+        said = {tag: float(p[number]) for tag, p in (probability or {}).items()}
+        both = _beside(vote, said, "majority" if probability is None else method)
+        detail = {**both.detail, "decided_by": decided_by}
+        parameters = {**both.parameters, "method": method}
+        yield int(answers.task_ids[number]), replace(both, detail=detail, parameters=parameters)
 
 
 def _fit(
-    answers: Columns, config: TaggingConfig, method: Method, gold: Mapping[int, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Probability of each tag for each task. Own tags of one voice stay with the share."""
+    answers: Columns, config: TaggingConfig, gold: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """Probability of each tag for each task; None where there is too little to learn from.
+
+    Own tags of one voice stay with the share. A committee is no better than the share here: the model it is.
+    """
     is_viewer = np.array([one.value is not None for one in answers.spoken], bool)
     rows = is_viewer[answers.said] if len(answers.said) else np.zeros(0, bool)
     task, person, said = answers.task[rows], answers.person[rows], answers.said[rows]
@@ -78,16 +85,16 @@ def _fit(
         answers.n_tasks,
         len(answers.people),
         known,
-        "committee" if method == "committee" else "model",
     )
+    if probability is None:
+        return None
     return {tag: p.astype(np.float32) for tag, p in zip(fitted, probability, strict=True)}
 
 
 def _beside(vote: Consensus, probability: Mapping[str, float], method: Method) -> Consensus:
     """The share's consensus with the model's word beside it, or the model's with the share's."""
-    parameters = {**vote.parameters, "method": method}
     if not vote.detail["tags"]:
-        return replace(vote, parameters=parameters)
+        return vote
     tied = set(vote.detail["tied"])
     details: dict[str, dict[str, Any]] = {}
     for tag, detail in vote.detail["tags"].items():
@@ -98,7 +105,7 @@ def _beside(vote: Consensus, probability: Mapping[str, float], method: Method) -
         if p is not None:
             details[tag]["model_probability"] = round(p, 6)
     if method == "majority":
-        return replace(vote, detail={**vote.detail, "tags": details}, parameters=parameters)
+        return replace(vote, detail={**vote.detail, "tags": details})
     agreements, sures = [], []
     for detail in details.values():
         detail["is_accepted"] = detail["model"]
@@ -116,5 +123,4 @@ def _beside(vote: Consensus, probability: Mapping[str, float], method: Method) -
         confidence=min(sures, default=vote.confidence),
         is_tied=False,
         detail={**vote.detail, "tags": details, "tied": []},
-        parameters=parameters,
     )

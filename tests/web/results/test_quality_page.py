@@ -76,6 +76,24 @@ def test_the_page_shows_agreement_and_volunteers_by_pseudonym(ada: Person, site:
     assert ada.post(f"/owner/projects/{of.slug}/volunteers/0123", {"weigh": "in"}).status_code == 404
 
 
+def test_the_page_says_where_the_vote_decides_although_volunteers_shall_weigh(
+    ada: Person, site: Site
+) -> None:
+    with site.db.connection() as connection:
+        (who,) = connection.execute("SELECT id FROM account").fetchone()
+    of = project(site, account_id=who, redundancy=3, method="model")
+    for task in tasks(site, of, 20):
+        answers(site, of, task, [YES, YES, NO])
+    review.review(site, of.id)
+    address = f"/owner/projects/{of.slug}/quality"
+    assert "So far everybody weighs the same (answer)" in ada.get(address).text
+    people = [contributor() for _ in range(3)]
+    for number, task in enumerate(tasks(site, of, 80)):
+        answers(site, of, task, [YES if number % 2 else NO] * 3, contributors=people)
+    review.review(site, of.id)
+    assert "So far everybody weighs the same" not in ada.get(address).text
+
+
 def test_disputed_tasks_wait_for_a_reviewer_until_one_has_decided(ada: Person, site: Site) -> None:
     with site.db.connection() as connection:
         (who,) = connection.execute("SELECT id FROM account").fetchone()
