@@ -38,7 +38,7 @@ from benchmarks.scene import (
     say,
     settings_of,
 )
-from microtasks.engine.exports import tables
+from microtasks.engine.exports import download
 from microtasks.engine.imports import decode, importing
 from microtasks.engine.imports.importing import Upload
 from microtasks.engine.operations import jobs
@@ -242,7 +242,7 @@ def _export(settings: dict[str, Any], slug: str, found: Any) -> None:
 
     def count() -> None:
         nonlocal n_lines
-        for chunk in tables.export(site, project, "answers"):
+        for chunk in download.export(site, project, "answers"):
             n_lines += chunk.count(b"\n")
 
     spent = costs(site, count)

@@ -23,7 +23,7 @@ from microtasks.engine.exports import snapshots
 from microtasks.engine.operations import jobs
 from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site
-from microtasks.engine.tabular import formats
+from microtasks.engine.tabular import archive
 from microtasks.store import jobs as waiting
 from microtasks.store.projects import projects
 from microtasks.web import create_app
@@ -118,7 +118,7 @@ def _filled(desk: Desk, site: Site, project_id: int) -> Desk:
         project = projects.get(session, project_id)
     snapshot = snapshots.take(site, project)
     files = export_package.whole(site, project, snapshot=snapshot)
-    package = formats.zipped(export_package.package(site, project, files, snapshot=snapshot))
+    package = archive.zipped(export_package.package(site, project, files, snapshot=snapshot), snapshot.cut.at)
     (desk.folder / f"{desk.slug}.zip").write_bytes(b"".join(package))
     return desk
 

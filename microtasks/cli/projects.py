@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,7 +14,10 @@ import click
 from microtasks.cli import Failure, main, open_cli_site
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from microtasks.engine.site import Site
+    from microtasks.engine.tabular.table import File
     from microtasks.store.tables import Batch, Project
 
 #: How long an import may wait for a worker before it is run in this process.
@@ -232,7 +236,7 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
 @click.option(
     "--what",
     metavar="WHAT",
-    help="answers (where a format has no other), consensus, marks, tasks, contributors, sources; "
+    help="answers (where a format has no other), items, consensus, marks, tasks, contributors, sources; "
     "all: every table.",
 )
 @click.option(
@@ -241,7 +245,8 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
     default="csv",
     show_default=True,
     metavar="FORMAT",
-    help="csv, jsonl, parquet, crowdkit, zooniverse, labelstudio, coco or geojson.",
+    help="csv, jsonl, parquet, xlsx, excel-csv, crowdkit, zooniverse, labelstudio, coco, yolo, imagefolder, "
+    "labels, geojson, tei, iiif, camtrapdp or darwincore.",
 )
 @click.option(
     "--out",
@@ -265,6 +270,13 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
     "this state of the answers alone.",
 )
 @click.option("--gold", is_flag=True, help="With --what all: known answers too, to make the project again.")
+@click.option("--images", is_flag=True, help="The images' files too (coco, yolo, imagefolder, labels).")
+@click.option(
+    "--language",
+    default="en",
+    metavar="TAG",
+    help="excel-csv: whose separator and decimal sign, as de or fr.",
+)
 def export(
     slug: str,
     what: str | None,
@@ -275,60 +287,77 @@ def export(
     compress: str | None,
     same_names: bool,
     gold: bool,
+    images: bool,
+    language: str,
 ) -> None:
     """Write results, streamed: every answer, the consensus, marks, tasks. All of one state of the project.
 
     A format of several files (zooniverse, labelstudio) needs a folder or .zip for all of them; into a file
     and onto stdout goes the main one alone: the classifications, the tasks.
     """
-    from microtasks.engine.exports import package as export_package
-    from microtasks.engine.exports import snapshots, tables
-    from microtasks.engine.tabular import formats
+    from microtasks.engine.exports import download, package, registry, snapshots
+    from microtasks.engine.exports.format import Options
+    from microtasks.engine.exports.snapshots import View
+    from microtasks.engine.tabular import archive
     from microtasks.store.projects import projects
 
     target = Path(out)
-    several = what == "all" or (format in tables.FORMATS and tables.FORMATS[format].is_archive)
+    options = Options(raw=raw, images=images, language=language)
+    chosen = registry.FORMATS.get(format)
+    is_workbook = what == "all" and format == "xlsx"
+    has_files = not is_workbook and (what == "all" or (chosen is not None and chosen.in_zip(options)))
     is_folder = out != "-" and (
-        target.is_dir() or out.endswith("/") or (several and not target.suffix and not target.exists())
+        target.is_dir() or out.endswith("/") or (has_files and not target.suffix and not target.exists())
     )
     is_package = is_folder or target.suffix == ".zip"
-    if what == "all" and not is_package:
+    if what == "all" and not is_package and not is_workbook:
         raise Failure("All tables are several files: give a folder (ending in /) or a .zip for --out.")
     if licence and not is_package:
         raise Failure("A licence is named in a package: give a folder (ending in /) or a .zip for --out.")
-    is_packed = is_package or (format in tables.FORMATS and tables.FORMATS[format].is_packed)
+    if images and chosen is not None and not chosen.takes_images:
+        raise Failure(f"The format {format} holds no images.")
+    if images and not is_package:
+        raise Failure("Images are many files: give a folder (ending in /) or a .zip for --out.")
+    is_packed = is_package or (chosen is not None and chosen.packs(options))
     if compress and is_packed:
         raise Failure("This is compressed already: leave --compress away.")
     compress = compress or {".gz": "gzip", ".zst": "zstd"}.get(target.suffix, "") if not is_packed else ""
-    formats.check_compression(compress or "")
+    archive.check_compression(compress or "")
     with open_cli_site() as site:
         with site.db.session() as session:
             project = projects.by_slug(session, slug)
         if what != "all":
-            tables.check(site, project, what, format)
+            registry.check(site, project, what, format)
         snapshot = snapshots.take(site, project, same_names=same_names)
-        if what == "all":
-            files = export_package.whole(site, project, format, raw=raw, snapshot=snapshot, with_gold=gold)
+        if is_workbook:
+            files: Iterable[File] = [download.workbook(View(site, project, snapshot))]
+        elif what == "all":
+            files = package.whole(site, project, format, options=options, snapshot=snapshot, with_gold=gold)
         else:
-            files = tables.files(site, project, what, format, raw=raw, snapshot=snapshot)
+            files = download.files(site, project, what, format, options=options, snapshot=snapshot)
         if is_package:
-            whole = export_package.package(site, project, files, licence, snapshot=snapshot)
+            whole = package.package(site, project, files, licence, snapshot=snapshot)
             if is_folder:
                 _make_folder(target)
                 for file in whole:
+                    (target / file.name).parent.mkdir(parents=True, exist_ok=True)
                     _write(target / file.name, file.chunks)
             else:
-                _write(target, formats.zipped(whole))
-        elif out == "-":
-            for chunk in formats.compressed(files[0], compress or "").chunks:
+                _write(target, archive.zipped(whole, snapshot.cut.at))
+            click.echo(f"Written: {target}", err=True)
+            return
+        remaining = iter(files)
+        main_file = archive.compressed(next(remaining), compress or "")
+        if out == "-":
+            for chunk in main_file.chunks:
                 sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
             return
-        else:
-            _write(target, formats.compressed(files[0], compress or "").chunks)
-            if len(files) > 1:
-                others = ", ".join(file.name for file in files[1:])
-                click.echo(f"Left out: {others}. A folder or .zip for --out gets all.", err=True)
+        _write(target, main_file.chunks)
+        left_out = [file.name for file in islice(remaining, 4)]
+        if left_out:
+            others = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+            click.echo(f"Left out: {others}. A folder or .zip for --out gets all.", err=True)
     click.echo(f"Written: {target}", err=True)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from microtasks.core.values import Column
 from microtasks.engine.site import Site
-from microtasks.engine.tabular.formats import Table, to_json, write_csv
+from microtasks.engine.tabular.csv_format import write_csv
+from microtasks.engine.tabular.table import Table, to_json
 from microtasks.store import audit
 from microtasks.store.audit import Entry
 from microtasks.store.db import Connection

@@ -455,6 +455,8 @@ class TaskContent(SQLModel, table=True):
     source_x: int | None = Field(default=None)
     source_y: int | None = Field(default=None)
     source_media_id: int | None = _big(null=True)  # media rows are kept; a key would slow every import
+    # of the (first) image as it was uploaded, with its folders; of a tile the big image's
+    file_name: str | None = _text(null=True)
 
 
 class TaskGold(SQLModel, table=True):

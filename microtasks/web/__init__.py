@@ -21,7 +21,7 @@ BLUEPRINTS = (
     "volunteers.tutorial",
     "volunteers.polls",
     "owner",
-    "exports.tables",
+    "exports.download",
     "results.explorer",
     "api",
     "api.read",

@@ -17,7 +17,7 @@ from microtasks.engine.accounts import accounts
 from microtasks.engine.exports import package, snapshots
 from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site
-from microtasks.engine.tabular import formats
+from microtasks.engine.tabular import archive
 from microtasks.store.projects import projects
 
 pytestmark = pytest.mark.browser
@@ -37,7 +37,7 @@ def packed(site: Site, path: Path) -> Path:
     snapshot = snapshots.take(site, project)
     files = package.whole(site, project, snapshot=snapshot)
     listed = package.package(site, project, files, "CC-BY-4.0", snapshot=snapshot)
-    path.write_bytes(b"".join(formats.zipped(listed)))
+    path.write_bytes(b"".join(archive.zipped(listed, snapshot.cut.at)))
     return path
 
 

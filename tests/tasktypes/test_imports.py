@@ -8,7 +8,7 @@ import sys
 CODE = """
 import sys
 import microtasks.web, microtasks.engine.assignment.submit, microtasks.engine.assignment.serve
-import microtasks.web.exports.tables, microtasks.web.api.read, microtasks.web.owner
+import microtasks.web.exports.download, microtasks.web.api.read, microtasks.web.owner
 from microtasks import tasktypes
 from microtasks.core.values import Answer
 q = tasktypes.get("question")

@@ -5,7 +5,7 @@ line a task with its content, its answers in every version, and what stands besi
 reports, skips, and what "stop when sure" said. Gold is in it only if an owner asked for it; of images their
 SHA-256 is in it, so they are found where the site has them. Made again, the project gives the same consensus
 to the byte; its slug, the tasks' numbers and the pseudonyms are new. This module says what is in the file and
-what a line of it becomes; `bringing` makes the project, `unpacking` opens the package.
+what a line of it becomes; `restore` makes the project, `package_reader` opens the package.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from microtasks.core.tasktype import TaskType, problems
 from microtasks.engine.exports import supplements
 from microtasks.engine.exports.snapshots import View
 from microtasks.engine.projects import projects
-from microtasks.engine.tabular.formats import File, to_json
+from microtasks.engine.tabular.table import File, to_json
 from microtasks.store.exports import reads
 from microtasks.store.exports import supplements as stored
 from microtasks.store.imports import tasks
@@ -67,7 +67,7 @@ def _lines(view: View, with_gold: bool) -> Iterator[bytes]:
         "project": settings | {"config": project.config},
         "config_version": project.config_version,
         "configs": {str(version): config for version, config in configs},
-        "excluded": [view.snapshot.name(who) for who in cut.excluded],
+        "excluded": [view.snapshot.pseudonym(who) for who in cut.excluded],
     }
     yield to_json(head) + b"\n"
     rows = view.walk(reads.kept_tasks, "task_id")
@@ -109,7 +109,7 @@ def _only(model: type[BaseModel], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(view: View, row: Mapping[str, Any]) -> dict[str, str]:
-    return {"contributor": view.snapshot.name(row["contributor_id"])}
+    return {"contributor": view.snapshot.pseudonym(row["contributor_id"])}
 
 
 def _stopped(row: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -225,6 +225,7 @@ class TaskIn(_In):
     source_x: Pixel | None
     source_y: Pixel | None
     source_image: str | None = Field(max_length=64)
+    file_name: str | None = Field(None, max_length=500)  # older packages have none
     images: list[Annotated[str, Field(max_length=64)]] = Field(max_length=1000)
     stopped: StoppedIn | None
     answers: list[AnswerIn]

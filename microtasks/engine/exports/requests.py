@@ -1,6 +1,6 @@
 """Exports as jobs: asked for, written in the background as one file, downloaded when ready, kept for days.
 
-Streamed downloads, written while they are read, are in `exporting`; packages in `packaging`.
+Streamed downloads, written while they are read, are in `download`; packages in `package`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +19,16 @@ from typing import Any
 import microtasks
 from microtasks.core.errors import Conflict, InputError, MicrotasksError, NotFound, TooMany
 from microtasks.engine import audit
-from microtasks.engine.exports import package, snapshots, tables
+from microtasks.engine.exports import download, package, registry, snapshots
+from microtasks.engine.exports.format import Options
+from microtasks.engine.exports.snapshots import View
 from microtasks.engine.job_handle import JobLost, Running
 from microtasks.engine.site import Site
-from microtasks.engine.tabular import formats
-from microtasks.engine.tabular.formats import File
+from microtasks.engine.tabular import archive
+from microtasks.engine.tabular.table import File, iso_or_none
 from microtasks.store import jobs
 from microtasks.store.db import Connection
-from microtasks.store.exports import requests
+from microtasks.store.exports import requests as export_requests
 from microtasks.store.files import Folders
 from microtasks.store.projects import projects
 from microtasks.store.tables import Export, Project
@@ -37,7 +39,6 @@ log = logging.getLogger(__name__)
 WAITING_MAX = 5
 #: How often a running export says how far it is.
 TELL_SECONDS = 1.0
-ARCHIVE = "application/zip"
 GIVEN_UP = (
     "The export broke off several times. Please ask for it again; if it fails again, tell the operator."
 )
@@ -63,68 +64,85 @@ def request(
     licence: str = "",
     compress: str = "",
     raw: bool = False,
+    images: bool = False,
+    language: str = "",
     same_names: bool = False,
     gold: bool = False,
     account_id: int | None = None,
 ) -> Export:
     """Ask for an export; a worker writes it. Return its row, with its id.
 
-    what: a table (`exporting.WHATS`), or "all": a package of every table. compress: "", "gzip" or "zstd".
-    same_names: contributors have the names that they have in every export made so; otherwise they have new
-    ones in each. gold: a package holds known answers too, for who may know them. Errors: InputError for what
-    cannot be given, TooMany while too many wait.
+    what: a table (`registry.TABLES`), or "all": a package of every table, of Excel one workbook. compress:
+    "", "gzip" or "zstd". raw, images, language: see `format.Options`. same_names: contributors have the names
+    that they have in every export made so; otherwise they have new ones in each. gold: a package holds known
+    answers too, for who may know them. Errors: InputError for what cannot be given, TooMany while too many
+    wait.
 
     1. Refuse what cannot be given. 2. Note it, with its job and in the log. 3. Ring.
     """
     is_package = what == "all"
-    tables.check(site, project, None if is_package else what, format)
+    options = Options(raw=raw, images=images, language=language or "en")
+    registry.check(site, project, None if is_package else what, format)
+    if images and not registry.FORMATS[format].takes_images:
+        raise InputError(f"The format {format} holds no images.")
     package.check_licence(licence)
-    formats.check_compression(compress)
-    if compress and (is_package or tables.FORMATS[format].is_packed):
+    archive.check_compression(compress)
+    if compress and (is_package or registry.FORMATS[format].packs(options)):
         raise InputError("This file is compressed already: leave the compression away.")
     parameters = {"licence": licence, "compress": compress, "raw": raw, "same_names": same_names}
-    parameters |= {"gold": True} if gold else {}
+    optional = {"gold": gold, "images": images, "language": language}
+    parameters |= {name: value for name, value in optional.items() if value}
     with site.db.connection() as connection:
-        if requests.n_waiting(connection, project.id) >= WAITING_MAX:
+        if export_requests.n_waiting(connection, project.id) >= WAITING_MAX:
             raise TooMany("Several exports of this project are waiting already. Please wait for one of them.")
-        export_id = requests.add(connection, project.id, account_id, what, format, parameters)
+        export_id = export_requests.add(connection, project.id, account_id, what, format, parameters)
         audit.note(connection, account_id, project.id, "export.request", what=what, format=format)
         job_id = jobs.add(connection, "export", export_id)
     site.bell.ring(job_id)
-    return get(site, project, export_id)
+    return get(site, project, export_id, may_know_gold=gold)
 
 
-def get(site: Site, project: Project, export_id: int) -> Export:
-    """One export of this project. Errors: NotFound, for another project's too."""
+def get(site: Site, project: Project, export_id: int, *, may_know_gold: bool) -> Export:
+    """One export of this project. may_know_gold: is who asks allowed to know known answers now?
+
+    Errors: NotFound, also for another project's, and for one with known answers where they may not.
+    """
     with site.db.session() as session:
-        found = requests.get(session, project.id, export_id)
-    if found is None:
+        export = export_requests.get(session, project.id, export_id)
+    if export is None or (export.parameters.get("gold") and not may_know_gold):
         raise NotFound("There is no such export.")
-    return found
+    return export
 
 
-def listed(site: Site, project: Project, before: int | None = None, limit: int = 20) -> Sequence[Export]:
-    """The project's exports, newest first; before: only those with a smaller id (the next page)."""
+def listed(
+    site: Site, project: Project, before: int | None = None, limit: int = 20, *, may_know_gold: bool
+) -> Sequence[Export]:
+    """The project's exports, newest first, without those that `get` does not give.
+
+    before: only those with a smaller id (the next page).
+    """
     with site.db.session() as session:
-        return requests.listed(session, project.id, before, limit)
+        return export_requests.listed(session, project.id, before, limit, with_gold=may_know_gold)
 
 
-def open(site: Site, project: Project, export_id: int, *, by: int | None = None) -> Download:
+def open(
+    site: Site, project: Project, export_id: int, *, may_know_gold: bool, by: int | None = None
+) -> Download:
     """Open the file of an export, and note that an account took it.
 
-    Errors: NotFound; Conflict while it is not ready, or is no longer kept.
+    Errors: those of `get`; Conflict while it is not ready, or is no longer kept.
     """
-    found = get(site, project, export_id)
-    if found.state == "expired":
+    export = get(site, project, export_id, may_know_gold=may_know_gold)
+    if export.state == "expired":
         raise Conflict("The file of this export is no longer kept. Please ask for a new one.")
-    if found.state != "done" or found.n_bytes is None or found.sha256 is None:
+    if export.state != "done" or export.n_bytes is None or export.sha256 is None:
         raise Conflict(
-            "This export is not ready yet." if found.state != "failed" else found.error or GIVEN_UP
+            "This export is not ready yet." if export.state != "failed" else export.error or GIVEN_UP
         )
-    chunks = folders(site).read(found.folder, found.name)
+    chunks = folders(site).read(export.folder, export.name)
     if by is not None:
-        note_download(site, project, by, found.what, found.format, export_id)
-    return Download(found.name, _mime(found), found.n_bytes, found.sha256, chunks)
+        note_download(site, project, by, export.what, export.format, export_id)
+    return Download(export.name, _mime(export), export.n_bytes, export.sha256, chunks)
 
 
 def note_download(
@@ -142,9 +160,9 @@ def facts(export: Export) -> dict[str, Any]:
     id, state, what, format, parameters, snapshot, software, progress (0..1, None: not known), rows, name,
     bytes, sha256, error, created_at, finished_at (ISO 8601, UTC).
     """
-    progress = 1.0 if export.state in ("done", "expired") else None
+    share = 1.0 if export.state in ("done", "expired") else None
     if export.state == "running" and export.n_rows:
-        progress = round(min(0.99, export.rows_done / export.n_rows), 4)
+        share = round(min(0.99, export.rows_done / export.n_rows), 4)
     return {
         "id": export.id,
         "state": export.state,
@@ -153,14 +171,14 @@ def facts(export: Export) -> dict[str, Any]:
         "parameters": export.parameters,
         "snapshot": export.snapshot,
         "software": export.software,
-        "progress": progress,
+        "progress": share,
         "rows": export.rows_done,
         "name": export.name,
         "bytes": export.n_bytes,
         "sha256": export.sha256,
         "error": export.error,
-        "created_at": formats.iso(export.created_at),
-        "finished_at": formats.iso(export.finished_at),
+        "created_at": iso_or_none(export.created_at),
+        "finished_at": iso_or_none(export.finished_at),
     }
 
 
@@ -171,7 +189,7 @@ def run(site: Site, export_id: int, job: Running) -> None:
     hosts. 4. Note name, size and checksum in the row. An attempt that is over leaves its file to `drop_old`.
     """
     with site.db.session() as session:
-        export = requests.get(session, None, export_id)
+        export = export_requests.get(session, None, export_id)
         if export is None or export.state not in ("queued", "running"):
             return
         project = projects.get(session, export.project_id)
@@ -181,9 +199,10 @@ def run(site: Site, export_id: int, job: Running) -> None:
         snapshot = snapshots.take(site, project, same_names=bool(export.parameters.get("same_names")))
         with site.db.connection() as connection:
             _hold(job, connection)
-            total = _expected(export, requests.n_keys(connection, export.project_id))
-            requests.write(
-                *(connection, export_id),
+            total = _expected(export, export_requests.n_keys(connection, export.project_id))
+            export_requests.write(
+                connection,
+                export_id,
                 state="running",
                 snapshot=snapshot.facts,
                 software=f"microtasks {microtasks.__version__}",
@@ -191,24 +210,25 @@ def run(site: Site, export_id: int, job: Running) -> None:
                 rows_done=0,
                 folder=folder,
             )
-        told = _Told(site, export_id, job)
-        file = _file(site, project, export, snapshot.counted_by(told))
+        progress = _Progress(site, export_id, job)
+        file = _file(site, project, export, snapshot.counted_by(progress))
         keep.path(folder).mkdir(parents=True)
-        n_bytes, sha256 = _write(keep.path(folder) / file.name, file, told)
+        n_bytes, sha256 = _write(keep.path(folder) / file.name, file, progress)
         keep.keep(folder)
     except MicrotasksError as error:
         if not isinstance(error, InputError | NotFound):
             raise
         with site.db.connection() as connection:  # no other try would be better
             _hold(job, connection)
-            requests.fail(connection, export_id, error.message)
+            export_requests.fail(connection, export_id, error.message)
         return
     with site.db.connection() as connection:
         _hold(job, connection)
-        requests.write(
-            *(connection, export_id),
+        export_requests.write(
+            connection,
+            export_id,
             state="done",
-            rows_done=told.n_rows,
+            rows_done=progress.n_rows,
             name=file.name,
             n_bytes=n_bytes,
             sha256=sha256,
@@ -223,13 +243,13 @@ def drop_old(site: Site) -> int:
     """
     keep = folders(site)
     with site.db.connection() as connection:
-        old = requests.old(connection, site.settings.export_days)
+        old = export_requests.old(connection, site.settings.export_days)
     for export_id, folder in old:
         with site.db.connection() as connection:
-            requests.expire(connection, export_id)
+            export_requests.expire(connection, export_id)
         keep.drop(folder)
     with site.db.connection() as connection:
-        known = requests.folders(connection)
+        known = export_requests.folders(connection)
     left = keep.older(24 * 3600) - known
     for folder in left:
         keep.drop(folder)
@@ -251,7 +271,7 @@ def _hold(job: Running, connection: Connection) -> None:
         raise JobLost
 
 
-class _Told:
+class _Progress:
     """Counts what was read, and says it in the export's row now and then."""
 
     def __init__(self, site: Site, export_id: int, job: Running) -> None:
@@ -270,27 +290,39 @@ class _Told:
         self.job.check_stop()
         with self.site.db.connection() as connection:
             _hold(self.job, connection)
-            requests.write(connection, self.export_id, rows_done=self.n_rows)
+            export_requests.write(connection, self.export_id, rows_done=self.n_rows)
         self.next = time.monotonic() + TELL_SECONDS
 
 
 def _file(site: Site, project: Project, export: Export, snapshot: snapshots.Snapshot) -> File:
     """The one file of an export."""
-    raw, licence = bool(export.parameters.get("raw")), export.parameters.get("licence") or None
+    parameters = export.parameters
+    options = _options(export)
+    if export.what == "all" and export.format == "xlsx":
+        return download.workbook(View(site, project, snapshot))
     if export.what == "all":
-        gold = bool(export.parameters.get("gold"))
-        found = package.whole(site, project, export.format, raw=raw, snapshot=snapshot, with_gold=gold)
+        gold = bool(parameters.get("gold"))
+        files: Iterable[File] = package.whole(
+            site, project, export.format, options=options, snapshot=snapshot, with_gold=gold
+        )
     else:
-        found = tables.files(site, project, export.what, export.format, raw=raw, snapshot=snapshot)
-        if not tables.FORMATS[export.format].is_archive:
-            compress = export.parameters.get("compress") or ""
-            return formats.compressed(found[0], compress)
-    whole = package.package(site, project, found, licence, snapshot=snapshot)
+        files = download.files(site, project, export.what, export.format, options=options, snapshot=snapshot)
+        if not registry.FORMATS[export.format].in_zip(options):
+            return archive.compressed(next(iter(files)), parameters.get("compress") or "")
+    whole = package.package(site, project, files, parameters.get("licence") or None, snapshot=snapshot)
     ending = "" if export.what == "all" and export.format == "csv" else f"-{export.format}"
-    return File(f"{project.slug}{ending}.zip", ARCHIVE, formats.zipped(whole))
+    return File(f"{project.slug}{ending}.zip", archive.ZIP_MIME, archive.zipped(whole, snapshot.cut.at))
 
 
-def _write(path: Path, file: File, told: _Told) -> tuple[int, str]:
+def _options(export: Export) -> Options:
+    return Options(
+        raw=bool(export.parameters.get("raw")),
+        images=bool(export.parameters.get("images")),
+        language=export.parameters.get("language") or "en",
+    )
+
+
+def _write(path: Path, file: File, progress: _Progress) -> tuple[int, str]:
     """Write the file; return its size and its SHA-256."""
     digest, n_bytes = hashlib.sha256(), 0
     with path.open("wb") as target:
@@ -298,7 +330,7 @@ def _write(path: Path, file: File, told: _Told) -> tuple[int, str]:
             target.write(chunk)
             digest.update(chunk)
             n_bytes += len(chunk)
-            told.tell()
+            progress.tell()
         target.flush()
         os.fsync(target.fileno())
     return n_bytes, digest.hexdigest()
@@ -316,6 +348,6 @@ def _expected(export: Export, there: dict[str, int]) -> int | None:
 
 def _mime(export: Export) -> str:
     if export.name.endswith(".zip"):
-        return ARCHIVE
+        return archive.ZIP_MIME
     ending = export.name.rsplit(".", 1)[-1]
-    return formats.MIMES.get(ending) or tables.FORMATS[export.format].mime
+    return archive.MIMES.get(ending) or registry.FORMATS[export.format].mime

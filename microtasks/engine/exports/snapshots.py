@@ -1,5 +1,6 @@
-"""One state of a project for everything in one export, also while answers come in (how: `store.cuts`).
+"""One state of a project for everything in one export, also while answers come in.
 
+How is said in `store.exports.snapshots`.
 Answers, marks and contributors are exactly those of the snapshot. A task that was answered since is told as
 it was then: its consensus is made anew from the snapshot's answers, as it was when the last of them came in.
 What an owner changes meanwhile (a task withdrawn, opened again or deleted) is told as it is read.
@@ -8,9 +9,9 @@ What an owner changes meanwhile (a task withdrawn, opened again or deleted) is t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from microtasks import tasktypes
@@ -18,16 +19,20 @@ from microtasks.core.tasktype import TaskType
 from microtasks.core.tiling import Seen, Tile, edges
 from microtasks.core.values import Answer, Consensus
 from microtasks.engine.site import Site
+from microtasks.engine.tabular.table import iso
 from microtasks.store.exports import reads, snapshots
-from microtasks.store.exports.snapshots import Cut
+from microtasks.store.exports.snapshots import Cut, Filter
 from microtasks.store.results import sources
 from microtasks.store.tables import Project
+
+if TYPE_CHECKING:
+    from microtasks.store.exports.answer_arrays import Answers
 
 #: Names of contributors that are remembered: memory stays flat however many there are.
 NAMES_MAX = 100_000
 
 
-class Names(dict[bytes, str]):
+class Pseudonyms(dict[bytes, str]):
     """The pseudonyms of contributors, by the 16 bytes of their id."""
 
     def __init__(self, key: bytes) -> None:
@@ -36,9 +41,11 @@ class Names(dict[bytes, str]):
     def __missing__(self, contributor: bytes) -> str:
         if len(self) >= NAMES_MAX:
             self.clear()
-        name = hashlib.blake2b(contributor, key=self.key, digest_size=8).hexdigest()
-        self[contributor] = name
-        return name
+        digits = hashlib.blake2b(contributor, key=self.key, digest_size=8).hexdigest()
+        # A letter first: a spreadsheet takes digits alone, or 12e45, for a number, and rounds it.
+        pseudonym = "abcdef"[int(digits[0], 16) % 6] + digits[1:]
+        self[contributor] = pseudonym
+        return pseudonym
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +59,27 @@ class Snapshot:
     cut: Cut
     id: str
     same_names: bool
-    names: Names = field(repr=False)
+    pseudonyms: Pseudonyms = field(repr=False)
     passed: Callable[[int], None] = field(default=lambda n: None, repr=False)  # so many rows more were read
 
-    def name(self, contributor: UUID) -> str:
-        """The pseudonym of a contributor: 16 hexadecimal characters, a keyed hash that nobody can undo."""
-        return self.names[contributor.bytes]
+    def pseudonym(self, contributor: UUID) -> str:
+        """What a contributor is called: 16 hexadecimal digits, first a letter; nobody can undo the hash."""
+        return self.pseudonyms[contributor.bytes]
 
     def counted_by(self, passed: Callable[[int], None]) -> Snapshot:
         """The same one; whoever reads it says how much."""
         return replace(self, passed=passed)
+
+    def filtered(self, wanted: Filter) -> Snapshot:
+        """The same state, of which only these rows are read."""
+        return replace(self, cut=replace(self.cut, filter=wanted))
 
     @property
     def facts(self) -> dict[str, Any]:
         """What a package, a page and the API say of it."""
         return {
             "id": self.id,
-            "at": self.cut.at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "at": iso(self.cut.at),
             "last_answer": self.cut.answer_max,
             "contributor_names": "the same in every export" if self.same_names else "of this state alone",
         }
@@ -86,7 +97,7 @@ def of_cut(site: Site, cut: Cut, *, same_names: bool = False) -> Snapshot:
         state = f"{cut.project_id}:{cut.answer_max}"
         key = hashlib.blake2b(state.encode(), key=key, digest_size=32).digest()
     mark = f"{cut.project_id}:{cut.answer_max}:{cut.at.isoformat()}"
-    return Snapshot(cut, hashlib.sha256(mark.encode()).hexdigest()[:16], same_names, Names(key))
+    return Snapshot(cut, hashlib.sha256(mark.encode()).hexdigest()[:16], same_names, Pseudonyms(key))
 
 
 @dataclass(slots=True)
@@ -111,20 +122,43 @@ class View:
     snapshot: Snapshot
     bounds: Bounds | None = None
 
+    @property
+    def has_tiles(self) -> bool:
+        """Was any image of the project cut into tiles?"""
+        with self.site.db.connection() as connection:
+            return reads.has_tiles(connection, self.snapshot.cut)
+
+    def answer_chunks(self, keys: Sequence[str] | None) -> Iterator[Answers]:
+        """Every answer, or those of the page, as columns; keys: of an answer's value, None: the whole."""
+        from microtasks.store.exports import answer_arrays  # brings numpy: not before somebody exports
+
+        if self.bounds is None:
+            for chunk in answer_arrays.walk(self.site.db, self.snapshot.cut, keys):
+                self.snapshot.passed(chunk.n)
+                yield chunk
+        elif rows := list(self.walk(reads.answers, "id")):
+            yield answer_arrays.of_rows(rows, keys)
+
     def walk(self, read: reads.Read, key: str) -> Iterator[reads.Row]:
         """Every row of a read, each as it was at the snapshot."""
-        for chunk in self._chunks(read, key):
+        for chunk in self.chunks(read, key):
+            yield from chunk
+
+    def chunks(self, read: reads.Read, key: str, limit: int | None = None) -> Iterator[list[reads.Row]]:
+        """The same, a chunk at a time."""
+        for chunk in self._as_stored(read, key, limit):
             self.snapshot.passed(len(chunk))
             if key == "source":
-                yield from self._merged(chunk)
+                yield list(self._merged(chunk))
             elif chunk and "is_later" in chunk[0]:
-                yield from self.set_back(chunk)
+                yield list(self._set_back(chunk))
             else:
-                yield from chunk
+                yield chunk
 
-    def _chunks(self, read: reads.Read, key: str) -> Iterator[list[reads.Row]]:
+    def _as_stored(self, read: reads.Read, key: str, limit: int | None) -> Iterator[list[reads.Row]]:
+        """The rows as they are now."""
         if self.bounds is None:
-            yield from reads.chunks(self.site.db, read, self.snapshot.cut, key)
+            yield from reads.chunks(self.site.db, read, self.snapshot.cut, key, limit)
             return
         with self.site.db.connection() as connection:
             chunk = read(connection, self.snapshot.cut, self.bounds.after, self.bounds.limit + 1)
@@ -134,20 +168,21 @@ class View:
         self.bounds.last = chunk[-1][key] if chunk else self.bounds.after
         yield chunk
 
-    def set_back(self, rows: list[reads.Row]) -> Iterator[reads.Row]:
+    def _set_back(self, rows: list[reads.Row]) -> Iterator[reads.Row]:
         """Rows of tasks, those that are later than the snapshot told as they were then.
 
-        They hold `task_id`, `is_later`, `retired_at`, the task's number of answers as `n_answers`, its
-        consensus under its own names with `n_reduced` for its number. One that was not there is all None.
+        They hold `task_id`, `is_later`, `retired_at`, the task's number of answers as `n_answers`, and maybe
+        its consensus: `agreement` and others under their own names, `n_reduced` for its number. One that was
+        not there is all None.
         """
-        late = [row["task_id"] for row in rows if row["is_later"]]
-        found: dict[int, snapshots.Then] = {}
-        if late:
+        later = list({row["task_id"] for row in rows if row["is_later"]})
+        states: dict[int, snapshots.Then] = {}
+        if later:
             with self.site.db.connection() as connection:
-                found = snapshots.then(connection, self.snapshot.cut, late)
+                states = snapshots.then(connection, self.snapshot.cut, later)
         task_type, config = self._type()
         for row in rows:
-            past = found.get(row["task_id"])
+            past = states.get(row["task_id"]) if row["is_later"] else None
             if past is None:
                 yield row
                 continue
@@ -156,8 +191,9 @@ class View:
                 row |= {"retired_at": None, "retirement_reason": None}
                 row |= {key: None for key in ("stopped", "is_audit") if key in row}
             if past.is_changed:
-                made = task_type.reduce(_answers(past.counted), config) if past.counted else None
-                row |= _consensus(row, made)
+                if "agreement" in row:
+                    made = task_type.reduce(_answers(past.counted), config) if past.counted else None
+                    row |= _consensus(row, made)
                 row |= {"n_answers": past.n_counted} if "n_answers" in row else {}
             yield row
 
@@ -174,7 +210,7 @@ class View:
                     made = task_type.merge_tiles(_seen(tiles, past), config)
                     if made is None or not any(each.counted for each in past.values()):
                         continue
-                    row |= {"detail": _as_stored(made.detail), "updated_at": cut.at}
+                    row |= {"detail": _as_stored(made.detail)}
             yield row
 
     def _type(self) -> tuple[TaskType[Any, Any, Any], Any]:
@@ -203,12 +239,12 @@ def _seen(tiles: Iterable[sources.TileRow], past: dict[int, snapshots.Then]) -> 
     tiles = list(tiles)
     right = max((tile.x + tile.width for tile in tiles), default=0)
     bottom = max((tile.y + tile.height for tile in tiles), default=0)
-    found = []
+    seen = []
     for each in tiles:
         tile = Tile(each.x, each.y, each.width, each.height)
         inner = edges(tile, each.source_width or right, each.source_height or bottom)
-        found.append(Seen(tile, inner, _answers(past[each.task_id].counted)))
-    return found
+        seen.append(Seen(tile, inner, _answers(past[each.task_id].counted)))
+    return seen
 
 
 def _answers(counted: list[tuple[str, str, Any]]) -> list[Answer]:

@@ -20,6 +20,9 @@ from microtasks.store.imports.tasks import NewTask, Source
 
 log = logging.getLogger(__name__)
 
+#: Characters of a file's name that are kept.
+FILE_NAME_MAX = 500
+
 
 class Maker:
     """Makes the tasks of one batch. is_tiled: the image of a row is cut, and a task is a tile of it."""
@@ -63,6 +66,7 @@ class Maker:
                 hidden=_json(item.hidden),
                 after=_json(item.after),
                 media_ids=tuple(picture.media_id for picture in pictures),
+                file_name=_file_name(item.images[0]) if item.images else None,
             )
         if not self._is_tiled:
             return (task,)
@@ -101,6 +105,13 @@ class Maker:
 def failed(row: Item | Failed, reason: str) -> Failed:
     """The row as one that did not become a task."""
     return Failed(row.line, row.name if isinstance(row, Failed) else row.id, reason)
+
+
+def _file_name(image: str) -> str:
+    """The name of an image's file, with its folders; of an address its last part."""
+    if "://" in image:
+        image = image.partition("?")[0].partition("#")[0].rstrip("/").rpartition("/")[2] or image
+    return image.replace("\\", "/")[:FILE_NAME_MAX]
 
 
 def _json(value: Any) -> bytes:

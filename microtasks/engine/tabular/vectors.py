@@ -1,6 +1,6 @@
 """Tables in blocks: a chunk of rows as columns of plain values, written a column at a time.
 
-What is written is to the byte what writing row by row gives (`formats`); a test compares them.
+Each column is written by the rule of what it holds, so most values are never looked at one by one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice, repeat
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import orjson
 
@@ -92,28 +92,35 @@ def in_blocks(rows: Iterable[tuple[Any, ...]], n: int = 20_000) -> Iterator[Bloc
         yield [list(column) for column in zip(*chunk, strict=True)]
 
 
-#: A cell that must be quoted (RFC 4180).
-_QUOTED = re.compile('[",\r\n]')
+class Written(Protocol):
+    """How one value stands in a cell of CSV, before it is quoted. is_usual: numbers and times as here."""
+
+    is_usual: bool
+
+    def __call__(self, value: Any) -> str: ...
 
 
-def csv_block(block: Block, cell: Callable[[Any], Any], guard: Callable[[str], str]) -> str:
-    """The block's rows as CSV. cell: what is written for a value that is no text; guard: for a text."""
-    columns = [_csv(vector, cell, guard) for vector in block]
-    return "\r\n".join([*map(",".join, zip(*columns, strict=True)), ""])
+#: A cell that must be quoted (RFC 4180), or that another country's spreadsheet would part.
+_QUOTED = re.compile('[",;\t\r\n]')
 
 
-def _csv(vector: Vector, cell: Callable[[Any], Any], guard: Callable[[str], str]) -> Iterable[str]:
-    def written(value: Any) -> str:
-        text = guard(value) if isinstance(value, str) else cell(value)
-        text = "" if text is None else str(text)
+def csv_block(block: Block, written: Written, separator: str = ",") -> str:
+    """The block's rows as CSV."""
+    columns = [_csv(vector, written) for vector in block]
+    return "\r\n".join([*map(separator.join, zip(*columns, strict=True)), ""])
+
+
+def _csv(vector: Vector, written: Written) -> Iterable[str]:
+    def quoted(value: Any) -> str:
+        text = written(value)
         return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
     if isinstance(vector, Same):
-        return repeat(written(vector.value), vector.n)
+        return repeat(quoted(vector.value), vector.n)
     if isinstance(vector, Moments):
-        return vector.texts()
+        return vector.texts() if written.is_usual else map(quoted, vector.plain())
     kinds = set(map(type, vector))
-    if kinds == {float}:
+    if kinds == {float} and written.is_usual:
         return _numbers(vector)
     if kinds == {str} and _are_plain(vector):
         return vector
@@ -121,9 +128,9 @@ def _csv(vector: Vector, cell: Callable[[Any], Any], guard: Callable[[str], str]
         different = set(vector)
         if kinds == {int} and len(different) > len(vector) / 10:
             return _numbers(vector)
-        known = {value: written(value) for value in different}
-        return map(known.__getitem__, vector)
-    return map(written, vector)
+        texts = {value: quoted(value) for value in different}
+        return map(texts.__getitem__, vector)
+    return map(quoted, vector)
 
 
 def _numbers(vector: list[Any]) -> list[str]:

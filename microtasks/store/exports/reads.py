@@ -7,7 +7,7 @@ table that has it, or a merge join would read that one from its beginning. Each 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
 from microtasks.store.db import Connection, Database
-from microtasks.store.exports.snapshots import EARLIER, IS_LATER, IS_SOURCE_LATER, VERSION, Cut
+from microtasks.store.exports.snapshots import EARLIER, IS_LATER, IS_SOURCE_LATER, IS_TASK_LATER, VERSION, Cut
 
 CHUNK = 5_000
 
@@ -43,6 +43,65 @@ def chunks(db: Database, read: Read, cut: Cut, key: str, limit: int | None = Non
         after = chunk[-1][key]
 
 
+#: The rows that a line of a table is made of, and the times at which they are written.
+_LAST_DECISION = (
+    "(SELECT d.{column} FROM expert_decision d WHERE d.task_id = t.id ORDER BY d.id DESC LIMIT 1)"
+)
+RESULT_ROWS = ("t.xmin", "s.xmin", "p.xmin", _LAST_DECISION.format(column="xmin"))
+RESULT_TIMES = ("s.updated_at", "t.retired_at", _LAST_DECISION.format(column="created_at"))
+TASK_ROWS = ("t.xmin", "s.xmin")
+TASK_TIMES = ("s.updated_at", "t.retired_at")
+ITEM_ROWS = ("t.xmin", "s.xmin", RESULT_ROWS[-1])
+ITEM_TIMES = RESULT_TIMES
+#: The uploaded file that the tiles of a big image were cut from.
+SOURCE_FILE = """(SELECT c.file_name FROM task_content c
+                  WHERE c.project_id = s.project_id AND c.source = s.source ORDER BY c.task_id LIMIT 1)"""
+
+
+def only(cut: Cut, xmins: Sequence[str], times: Sequence[str]) -> str:
+    """Conditions for the rows of the cut's filter. xmins: of the rows that hold what is read."""
+    conditions = []
+    if cut.filter.changed_after:
+        ages = ", ".join(f"age(coalesce({xmin}, '2'::xid))" for xmin in xmins)
+        conditions.append(f"least({ages}) <= age(%(since_horizon)s::text::xid8::xid)")
+    if cut.filter.since:
+        conditions.append(f"greatest({', '.join(times)}) >= %(since)s")
+    if cut.filter.state:
+        conditions.append(f"t.retired_at IS {'NULL' if cut.filter.state == 'open' else 'NOT NULL'}")
+    return "".join(f" AND {condition}" for condition in conditions)
+
+
+def only_answers(cut: Cut) -> str:
+    """The same for answers: new ones by their number, corrected ones by what their correction has left."""
+    conditions = []
+    if cut.filter.changed_after:
+        conditions.append(
+            """(a.id > %(since_answer)s OR a.id IN (
+                    SELECT r.answer_id FROM answer_revision r
+                    WHERE age(r.xmin) <= age(%(since_horizon)s::text::xid8::xid)))"""
+        )
+    if cut.filter.since:
+        conditions.append("greatest(a.created_at, a.revised_at) >= %(since)s")
+    return "".join(f" AND {condition}" for condition in conditions)
+
+
+def _only_contributors(cut: Cut) -> str:
+    """The same for contributors, by their answers and by what the last review found."""
+    conditions = []
+    if cut.filter.changed_after:
+        conditions.append(
+            """(max(a.id) > %(since_answer)s
+                OR bool_or(a.id IN (SELECT r.answer_id FROM answer_revision r
+                                    WHERE age(r.xmin) <= age(%(since_horizon)s::text::xid8::xid)))
+                OR contributor_id IN (SELECT w.contributor_id FROM contributor_record w
+                                      WHERE w.project_id = %(project)s
+                                        AND age(w.xmin) <= age(%(since_horizon)s::text::xid8::xid)))"""
+        )
+    if cut.filter.since:
+        conditions.append("max(greatest(a.created_at, a.revised_at)) >= %(since)s")
+    return f"HAVING {' AND '.join(conditions)}" if conditions else ""
+
+
 #: The last decision of an expert about a task, at the cut, unless it was taken back; whose role it was is
 #: what it is now.
 DECISION = """LEFT JOIN LATERAL (
@@ -64,9 +123,10 @@ def answers(connection: Connection, cut: Cut, after: int | None, limit: int) -> 
         f"""SELECT a.id, a.task_id, c.external_id, c.source, c.source_x, c.source_y, a.contributor_id,
                   CASE WHEN a.status = 'counted' AND a.contributor_id = ANY(%(excluded)s) THEN 'excluded'
                        ELSE a.status END AS status,
-                  a.seconds_spent, a.created_at, a.config_version, {VERSION}
+                  a.seconds_spent, a.created_at, a.config_version, {VERSION}, c.file_name
            FROM answer a JOIN task_content c ON c.task_id = a.task_id {EARLIER}
            WHERE a.project_id = %(project)s AND a.id > %(after)s AND a.id <= %(answer_max)s
+             {only_answers(cut)}
            ORDER BY a.id LIMIT %(limit)s""",  # noqa: S608  (ours)
         cut,
         after or 0,
@@ -82,12 +142,13 @@ def consensus(connection: Connection, cut: Cut, after: int | None, limit: int) -
                   s.confidence, s.n_answers AS n_reduced, s.is_tied, s.detail, s.reducer, s.parameters,
                   t.retired_at, t.retirement_reason, p.outcome AS stopped, p.is_audit,
                   {IS_LATER} AS is_later, e.choice AS decision, e.value AS decided, e.role AS decided_by_role,
-                  e.created_at AS decided_at
+                  e.created_at AS decided_at, c.file_name
            FROM task t JOIN task_content c ON c.task_id = t.id
            JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
            LEFT JOIN stopping p ON p.task_id = t.id AND p.task_id > %(after)s
            {DECISION}
            WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
+             AND t.id <= %(task_max)s {only(cut, RESULT_ROWS, RESULT_TIMES)}
            ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
         cut,
         after or 0,
@@ -102,12 +163,14 @@ def tasks(connection: Connection, cut: Cut, after: int | None, limit: int) -> li
         f"""SELECT t.id AS task_id, c.external_id, c.batch_id, t.redundancy, t.n_answers, t.retired_at,
                   t.retirement_reason, s.agreement, s.confidence, g.task_id IS NOT NULL AS is_gold,
                   m.sha256 AS image_sha256, m.width, m.height, c.source, c.source_x, c.source_y,
-                  c.payload, c.hidden, c.after, s.task_id IS NOT NULL AS has_consensus, {IS_LATER} AS is_later
+                  c.payload, c.hidden, c.after, s.task_id IS NOT NULL AS has_consensus, c.file_name,
+                  {IS_LATER} AS is_later
            FROM task t JOIN task_content c ON c.task_id = t.id
            LEFT JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
            LEFT JOIN task_gold g ON g.task_id = t.id AND g.task_id > %(after)s
            LEFT JOIN media m ON m.id = c.media_ids[1]
            WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
+             AND t.id <= %(task_max)s {only(cut, TASK_ROWS, TASK_TIMES)}
            ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
         cut,
         after or 0,
@@ -130,7 +193,8 @@ def contributors(connection: Connection, cut: Cut, after: UUID | None, limit: in
                         min(a.created_at) AS first_at, max(a.created_at) AS last_at
                  FROM answer a {EARLIER}
                  WHERE a.project_id = %(project)s AND a.contributor_id > %(after)s AND a.id <= %(answer_max)s
-                 GROUP BY contributor_id ORDER BY contributor_id LIMIT %(limit)s) AS given
+                 GROUP BY contributor_id {_only_contributors(cut)}
+                 ORDER BY contributor_id LIMIT %(limit)s) AS given
            LEFT JOIN (SELECT contributor_id, skill, gold_score, habits
                       FROM contributor_record WHERE project_id = %(project)s) AS r
                USING (contributor_id)
@@ -145,9 +209,11 @@ def sources(connection: Connection, cut: Cut, after: str | None, limit: int) -> 
     """Merged consensus of tiled big images, by `source`."""
     return _rows(
         connection,
-        f"""SELECT source, detail, reducer, parameters, updated_at, {IS_SOURCE_LATER} AS is_later
+        f"""SELECT source, detail, reducer, parameters, {IS_SOURCE_LATER} AS is_later
+                   , {SOURCE_FILE} AS file_name
             FROM source_consensus s
-            WHERE project_id = %(project)s AND source > %(after)s ORDER BY source LIMIT %(limit)s""",  # noqa: S608
+            WHERE project_id = %(project)s AND source > %(after)s {only(cut, ("s.xmin",), ("s.updated_at",))}
+            ORDER BY source LIMIT %(limit)s""",  # noqa: S608  (ours)
         cut,
         after or "",
         limit,
@@ -163,7 +229,8 @@ def classifications(connection: Connection, cut: Cut, after: int | None, limit: 
         connection,
         f"""SELECT a.id, a.task_id, c.external_id, c.payload, c.hidden, c.after, a.contributor_id,
                   a.seconds_spent, a.created_at, a.config_version, {VERSION}, t.retired_at,
-                  t.retirement_reason, t.n_answers, m.width, m.height
+                  t.retirement_reason, t.n_answers, m.width, m.height, c.file_name,
+                  {IS_TASK_LATER} AS is_later
            FROM answer a JOIN task_content c ON c.task_id = a.task_id JOIN task t ON t.id = a.task_id
            LEFT JOIN media m ON m.id = c.media_ids[1] {EARLIER}
            WHERE a.project_id = %(project)s AND a.id > %(after)s AND a.id <= %(answer_max)s
@@ -181,12 +248,15 @@ def items(connection: Connection, cut: Cut, after: int | None, limit: int) -> li
         connection,
         f"""SELECT t.id AS task_id, c.external_id, c.batch_id, b.created_at, t.n_answers, t.retired_at,
                   t.retirement_reason, c.payload, c.hidden, c.after, c.source, c.source_x, c.source_y,
-                  m.sha256, m.width, m.height, m.derivatives, s.value, s.detail, s.agreement, s.confidence,
-                  s.n_answers AS n_reduced, s.reducer, s.updated_at, {IS_LATER} AS is_later
+                  m.sha256, m.mime, m.width, m.height, m.derivatives, s.value, s.detail, s.agreement,
+                  s.confidence, s.is_tied, s.n_answers AS n_reduced, s.reducer, c.file_name,
+                  e.choice AS decision, e.value AS decided, {IS_LATER} AS is_later
            FROM task t JOIN task_content c ON c.task_id = t.id JOIN batch b ON b.id = c.batch_id
            LEFT JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
            LEFT JOIN media m ON m.id = c.media_ids[1]
+           {DECISION}
            WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
+             AND t.id <= %(task_max)s {only(cut, ITEM_ROWS, ITEM_TIMES)}
            ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
         cut,
         after or 0,
@@ -194,33 +264,39 @@ def items(connection: Connection, cut: Cut, after: int | None, limit: int) -> li
     )
 
 
-def items_with_answers(
-    db: Database, cut: Cut, limit: int = 500, read: Read | None = None
-) -> Iterator[tuple[Row, list[Row]]]:
-    """Each of `items` with its answers that weigh, oldest first; memory holds one chunk of tasks.
+def answers_of(connection: Connection, cut: Cut, task_ids: list[int]) -> dict[int, list[Row]]:
+    """The answers to these tasks that count, oldest first; every task has an entry."""
+    rows = _rows(
+        connection,
+        f"""SELECT a.id, a.task_id, a.contributor_id, a.seconds_spent, a.created_at, a.config_version,
+                  {VERSION}
+           FROM answer a {EARLIER}
+           WHERE a.task_id = ANY(%(tasks)s) AND a.id <= %(answer_max)s AND a.status = 'counted'
+             AND a.contributor_id <> ALL(%(excluded)s)
+           ORDER BY a.id""",  # noqa: S608  (ours)
+        cut,
+        None,
+        0,
+        tasks=task_ids,
+    )
+    by_task: dict[int, list[Row]] = {task_id: [] for task_id in task_ids}
+    for answer in rows:
+        by_task[answer["task_id"]].append(answer)
+    return by_task
 
-    read: in place of `items`, where what it gives is still to be set back to the cut.
-    """
-    for chunk in chunks(db, read or items, cut, "task_id", limit):
-        with db.connection() as connection:
-            said = _rows(
-                connection,
-                f"""SELECT a.id, a.task_id, a.contributor_id, a.seconds_spent, a.created_at, a.config_version,
-                           {VERSION}
-                   FROM answer a {EARLIER}
-                   WHERE a.task_id = ANY(%(tasks)s) AND a.id <= %(answer_max)s AND a.status = 'counted'
-                     AND a.contributor_id <> ALL(%(excluded)s)
-                   ORDER BY a.id""",  # noqa: S608  (ours)
-                cut,
-                None,
-                limit,
-                tasks=[row["task_id"] for row in chunk],
-            )
-        of: dict[int, list[Row]] = {row["task_id"]: [] for row in chunk}
-        for answer in said:
-            of[answer["task_id"]].append(answer)
-        for row in chunk:
-            yield row, of[row["task_id"]]
+
+def states(connection: Connection, cut: Cut, after: int | None, limit: int) -> list[Row]:
+    """Tasks by `task_id` with their state alone: answers, and whether they need no more."""
+    return _rows(
+        connection,
+        f"""SELECT t.id AS task_id, t.n_answers, t.retired_at, t.retirement_reason,
+                  {IS_TASK_LATER} AS is_later
+           FROM task t WHERE t.project_id = %(project)s AND t.id > %(after)s AND t.id <= %(task_max)s
+           ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
+        cut,
+        after or 0,
+        limit,
+    )
 
 
 def kept_tasks(connection: Connection, cut: Cut, after: int | None, limit: int) -> list[Row]:
@@ -230,7 +306,8 @@ def kept_tasks(connection: Connection, cut: Cut, after: int | None, limit: int) 
         f"""SELECT t.id AS task_id, c.external_id, c.payload, c.hidden, c.after, t.redundancy, t.n_answers,
                    t.retired_at, t.retirement_reason, g.value AS gold, c.source, c.source_x, c.source_y,
                    o.sha256 AS source_image, {IS_LATER} AS is_later, t.pos, p.outcome AS stopped, p.is_audit,
-                   p.n_answers AS n_when_stopped, p.value AS value_when_stopped, p.n_reopened, p.decided_at,
+                   c.file_name, p.n_answers AS n_when_stopped,
+                   p.value AS value_when_stopped, p.n_reopened, p.decided_at,
                    ARRAY(SELECT m.sha256 FROM unnest(c.media_ids) WITH ORDINALITY AS i(id, nth)
                          JOIN media m ON m.id = i.id ORDER BY i.nth) AS images
             FROM task t JOIN task_content c ON c.task_id = t.id
@@ -239,6 +316,7 @@ def kept_tasks(connection: Connection, cut: Cut, after: int | None, limit: int) 
             LEFT JOIN stopping p ON p.task_id = t.id AND p.task_id > %(after)s
             LEFT JOIN media o ON o.id = c.source_media_id
             WHERE t.project_id = %(project)s AND t.id > %(after)s AND c.task_id > %(after)s
+              AND t.id <= %(task_max)s
             ORDER BY t.id LIMIT %(limit)s""",  # noqa: S608  (ours)
         cut,
         after or 0,
@@ -265,10 +343,11 @@ def source_items(connection: Connection, cut: Cut, after: str | None, limit: int
     """Big images by `source`: merged consensus, size, and content of the first of their tiles (`task_id`)."""
     return _rows(
         connection,
-        f"""SELECT s.source, s.detail, s.reducer, s.updated_at, c.task_id, c.payload, c.hidden, c.after,
-                  m.sha256, m.width, m.height, {IS_SOURCE_LATER} AS is_later
+        f"""SELECT s.source, s.detail, s.reducer, c.task_id, c.payload, c.hidden, c.after,
+                  m.sha256, m.mime, m.width, m.height, c.file_name, {IS_SOURCE_LATER} AS is_later
            FROM source_consensus s
-           JOIN (SELECT DISTINCT ON (source) source, task_id, payload, hidden, after, source_media_id
+           JOIN (SELECT DISTINCT ON (source) source, task_id, payload, hidden, after, source_media_id,
+                        file_name
                  FROM task_content WHERE project_id = %(project)s AND source > %(after)s
                  ORDER BY source, task_id) AS c ON c.source = s.source
            LEFT JOIN media m ON m.id = c.source_media_id
@@ -326,11 +405,12 @@ def page(
     )
 
 
-def has_tiles(connection: Connection, project_id: int) -> bool:
+def has_tiles(connection: Connection, cut: Cut) -> bool:
     """Was any image of the project cut into tiles?"""
     row = connection.execute(
-        "SELECT EXISTS (SELECT 1 FROM task_content WHERE project_id = %(project)s AND source IS NOT NULL)",
-        {"project": project_id},
+        """SELECT EXISTS (SELECT 1 FROM task_content WHERE project_id = %(project)s AND source IS NOT NULL
+                                                       AND task_id <= %(task_max)s)""",
+        cut.parameters,
     ).fetchone()
     return bool(row and row[0])
 
@@ -346,15 +426,15 @@ def has_sources(connection: Connection, project_id: int) -> bool:
     return bool(row and row[0])
 
 
-def metadata_names(connection: Connection, project_id: int, limit: int = 500) -> dict[str, list[str]]:
+def metadata_names(connection: Connection, cut: Cut, limit: int = 500) -> dict[str, list[str]]:
     """Names of the owner's own columns, each at most `limit`: "metadata" (shown), "hidden", "after"."""
     return {
         kind: [
             str(name)
             for (name,) in connection.execute(
                 f"""SELECT DISTINCT name FROM task_content c, jsonb_object_keys({expression}) AS name
-                    WHERE c.project_id = %s ORDER BY name LIMIT %s""",  # noqa: S608  (ours)
-                (project_id, limit),
+                    WHERE c.project_id = %s AND c.task_id <= %s ORDER BY name LIMIT %s""",  # noqa: S608  (ours)
+                (cut.project_id, cut.task_max, limit),
             )
         ]
         for kind, expression in (

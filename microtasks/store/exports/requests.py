@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
-from sqlmodel import col, select
+from sqlmodel import col, func, select
 
 from microtasks.store.db import Connection, Session
 from microtasks.store.tables import Export
@@ -53,9 +53,13 @@ def get(session: Session, project_id: int | None, export_id: int) -> Export | No
     return found if found is not None and project_id in (None, found.project_id) else None
 
 
-def listed(session: Session, project_id: int, before: int | None, limit: int) -> Sequence[Export]:
-    """The project's exports, newest first."""
+def listed(
+    session: Session, project_id: int, before: int | None, limit: int, *, with_gold: bool
+) -> Sequence[Export]:
+    """The project's exports, newest first; with_gold: those too that hold known answers."""
     query = select(Export).where(col(Export.project_id) == project_id)
+    if not with_gold:
+        query = query.where(func.coalesce(col(Export.parameters)["gold"].astext, "false") != "true")
     if before is not None:
         query = query.where(col(Export.id) < before)
     return session.exec(query.order_by(col(Export.id).desc()).limit(limit)).all()

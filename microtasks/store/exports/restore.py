@@ -74,8 +74,8 @@ WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g(
         nth int, external_id text, payload jsonb, hidden jsonb, after jsonb, pos bigint, redundancy int,
         n_answers int, retired_at timestamptz, retirement_reason text, gold jsonb, source text,
-        source_x int, source_y int, source_media_id bigint, media_ids jsonb, stopped jsonb, answers jsonb,
-        decisions jsonb, reports jsonb, skips jsonb)),
+        source_x int, source_y int, source_media_id bigint, file_name text, media_ids jsonb, stopped jsonb,
+        answers jsonb, decisions jsonb, reports jsonb, skips jsonb)),
 numbered AS MATERIALIZED (
     SELECT g.*, nextval(pg_get_serial_sequence('task', 'id')) AS id FROM given g ORDER BY nth),
 said AS MATERIALIZED (
@@ -90,9 +90,9 @@ made AS (
     FROM numbered ORDER BY id),
 content AS (
     INSERT INTO task_content (task_id, project_id, batch_id, external_id, payload, hidden, after,
-                              source, source_x, source_y, source_media_id, media_ids)
+                              source, source_x, source_y, source_media_id, file_name, media_ids)
     SELECT n.id, %(project)s, %(batch)s, n.external_id, n.payload, n.hidden, n.after, n.source,
-           n.source_x, n.source_y, n.source_media_id,
+           n.source_x, n.source_y, n.source_media_id, n.file_name,
            ARRAY(SELECT i::bigint FROM jsonb_array_elements_text(n.media_ids) AS i)
     FROM numbered n),
 known AS (

@@ -4,7 +4,7 @@ A cut is a number and a moment: the answers up to that number, each in the versi
 Both are read at once; then we wait, without a lock or a transaction of our own, until every transaction that
 was writing answers then has ended. From there on nothing that belongs to the cut can still appear: an answer
 takes its number, and a revision its time (`clock_timestamp()`), only while its transaction holds the table's
-write lock, which `pg_locks` shows. An answer that somebody gave knowing another one has a greater number, so
+write lock, which `pg_locks` shows. An answer that somebody gave knowing another one has a larger number, so
 the cut never holds a later word without the earlier one.
 """
 
@@ -29,13 +29,41 @@ WAIT_SECONDS = 20.0
 POLL_SECONDS = 0.01
 
 
+#: More than any task's number.
+NO_TASK_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far somebody has read: all that was written by transactions before the horizon, and these answers.
+
+    system: which database server's numbers these are; another one's say nothing.
+    """
+
+    system: str
+    horizon: str
+    answer_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which rows of a table are read. changed_after: those that are new or changed since that mark, and maybe
+    a few that are not. state: of their tasks, "open" or "retired". since: written at that time or later.
+    """
+
+    changed_after: Mark | None = None
+    state: str = ""
+    since: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """One state of a project's answers.
 
-    answer_max: the greatest number of an answer in it. at: the moment, by the database's clock. horizon:
-    every row that a later transaction wrote has a transaction number from here on. excluded: whose answers
-    weigh nothing.
+    answer_max, task_max: the largest number of an answer and of a task in it. at: the moment, by the
+    database's clock. horizon: every row that a later transaction wrote has a transaction number from here on.
+    excluded: whose answers the consensus leaves out. system: the database server. filter: which rows of
+    this state are read.
     """
 
     project_id: int
@@ -43,6 +71,14 @@ class Cut:
     at: datetime
     horizon: str
     excluded: tuple[UUID, ...] = ()
+    task_max: int = NO_TASK_MAX
+    system: str = ""
+    filter: Filter = Filter()
+
+    @property
+    def mark(self) -> Mark:
+        """What has been read by whoever reads this state to its end."""
+        return Mark(self.system, self.horizon, self.answer_max)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -53,21 +89,31 @@ class Cut:
             "at": self.at,
             "horizon": self.horizon,
             "excluded": list(self.excluded),
+            "task_max": self.task_max,
+            "since": self.filter.since,
+            **self._changed_after(),
         }
+
+    def _changed_after(self) -> dict[str, Any]:
+        mark = self.filter.changed_after
+        return {"since_horizon": mark.horizon, "since_answer": mark.answer_max} if mark else {}
 
 
 def take(db: Database, project_id: int, wait_seconds: float = WAIT_SECONDS) -> Cut:
     """The state of the project's answers now. Errors: Unavailable when somebody writes answers for too long.
 
-    1. Read horizon, number and moment, in this order. 2. Wait for whoever writes answers now. 3. Read what
-    then stands: the project's own greatest number below, and who is left out.
+    1. Read horizon, numbers and moment, in this order (a project's tasks are committed in the order of their
+    numbers). 2. Wait for whoever writes answers, or what experts and volunteers say beside them. 3. Read what
+    then stands: the project's own largest number below, and who is excluded.
     """
     with db.connection() as connection:
-        horizon, highest, at = connection.execute(
+        horizon, highest, at, system, task_max = connection.execute(
             """SELECT pg_snapshot_xmin(pg_current_snapshot())::text,
                       coalesce(pg_sequence_last_value(pg_get_serial_sequence('answer', 'id')), 0),
-                      clock_timestamp()"""
-        ).fetchone() or ("", 0, None)
+                      clock_timestamp(), (SELECT system_identifier::text FROM pg_control_system()),
+                      coalesce((SELECT max(id) FROM task WHERE project_id = %s), 0)""",
+            (project_id,),
+        ).fetchone() or ("", 0, None, "", 0)
     until = time.monotonic() + wait_seconds
     with db.connection() as connection:
         writers = _writers(connection)
@@ -86,7 +132,9 @@ def take(db: Database, project_id: int, wait_seconds: float = WAIT_SECONDS) -> C
             "SELECT contributor_id FROM contributor_record WHERE project_id = %s AND is_excluded ORDER BY 1",
             (project_id,),
         ).fetchall()
-    return Cut(project_id, row[0] if row else 0, at, horizon, tuple(who for (who,) in excluded))
+    return Cut(
+        project_id, row[0] if row else 0, at, horizon, tuple(who for (who,) in excluded), task_max, system
+    )
 
 
 def _writers(connection: Connection) -> set[str]:
@@ -95,7 +143,9 @@ def _writers(connection: Connection) -> set[str]:
         str(name)
         for (name,) in connection.execute(
             """SELECT virtualtransaction FROM pg_locks
-               WHERE locktype = 'relation' AND relation = 'answer'::regclass AND granted
+               WHERE locktype = 'relation' AND granted
+                 AND relation IN ('answer'::regclass, 'skip'::regclass, 'report'::regclass,
+                                  'expert_decision'::regclass)
                  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
                  AND mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
                               'AccessExclusiveLock')
@@ -119,6 +169,8 @@ VERSION = """CASE WHEN a.revised_at > %(at)s THEN o.kind ELSE a.kind END AS kind
 #: that does not matter, but never misses one.
 IS_LATER = """least(age(t.xmin), age(coalesce(s.xmin, '2'::xid)))
               <= age(%(horizon)s::text::xid8::xid)"""
+#: The same of a row of `task t` alone.
+IS_TASK_LATER = "age(t.xmin) <= age(%(horizon)s::text::xid8::xid)"
 #: The same of a row of `source_consensus s`.
 IS_SOURCE_LATER = "age(s.xmin) <= age(%(horizon)s::text::xid8::xid)"
 

@@ -1,4 +1,4 @@
-"""What stands beside a project's answers: experts' decisions, reports, skips, answers as they first were.
+"""Supplements to a project's answers: experts' decisions, reports, skips, answers as they first were.
 
 Reads for exports, as those of `store.exports`: by key, of one cut.
 """
@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import set_json_loads
 
 from microtasks.store.db import Connection
-from microtasks.store.exports.reads import Row
+from microtasks.store.exports.reads import Row, only, only_answers
 from microtasks.store.exports.snapshots import EARLIER, VERSION, Cut
 
 #: Whose decision it was, and as what; an expert who came with a package has a pseudonym from there.
@@ -32,10 +32,11 @@ def decisions(connection: Connection, cut: Cut, after: int | None, limit: int) -
     """Every decision of an expert, by `id`."""
     return _rows(
         connection,
-        f"""{_DECISION}, c.external_id
+        f"""{_DECISION}, c.external_id, c.file_name
             FROM expert_decision e JOIN task_content c ON c.task_id = e.task_id
             JOIN project p ON p.id = c.project_id
             WHERE c.project_id = %(project)s AND e.id > %(after)s AND e.created_at <= %(at)s
+              {only(cut, ("e.xmin",), ("e.created_at",))}
             ORDER BY e.id LIMIT %(limit)s""",
         cut,
         after=after or 0,
@@ -47,8 +48,9 @@ def reports(connection: Connection, cut: Cut, after: int | None, limit: int) -> 
     """What volunteers reported, by `id`."""
     return _rows(
         connection,
-        f"""{_REPORT}, c.external_id FROM report r JOIN task_content c ON c.task_id = r.task_id
+        f"""{_REPORT}, c.external_id, c.file_name FROM report r JOIN task_content c ON c.task_id = r.task_id
             WHERE r.project_id = %(project)s AND r.id > %(after)s AND r.created_at <= %(at)s
+              {only(cut, ("r.xmin",), ("r.created_at", "r.closed_at"))}
             ORDER BY r.id LIMIT %(limit)s""",
         cut,
         after=after or 0,
@@ -60,11 +62,13 @@ def skips(connection: Connection, cut: Cut, after: int | None, limit: int) -> li
     """Tasks that somebody skipped, by `task_id`: `skipped` holds (contributor, time) each."""
     return _rows(
         connection,
-        """SELECT s.task_id, c.external_id, array_agg(s.contributor_id ORDER BY s.contributor_id) AS people,
+        f"""SELECT s.task_id, c.external_id, c.file_name,
+                  array_agg(s.contributor_id ORDER BY s.contributor_id) AS people,
                   array_agg(s.created_at ORDER BY s.contributor_id) AS times
            FROM skip s JOIN task_content c ON c.task_id = s.task_id
            WHERE s.project_id = %(project)s AND s.task_id > %(after)s AND s.created_at <= %(at)s
-           GROUP BY s.task_id, c.external_id ORDER BY s.task_id LIMIT %(limit)s""",
+             {only(cut, ("s.xmin",), ("s.created_at",))}
+           GROUP BY s.task_id, c.external_id, c.file_name ORDER BY s.task_id LIMIT %(limit)s""",  # noqa: S608
         cut,
         after=after or 0,
         limit=limit,
@@ -75,10 +79,10 @@ def revisions(connection: Connection, cut: Cut, after: int | None, limit: int) -
     """Answers that were corrected, by `id`: `earlier` holds the versions before the one that counts."""
     found = _rows(
         connection,
-        f"""SELECT a.id, a.task_id, c.external_id, a.contributor_id, {VERSION}
+        f"""SELECT a.id, a.task_id, c.external_id, c.file_name, a.contributor_id, {VERSION}
             FROM answer a JOIN task_content c ON c.task_id = a.task_id {EARLIER}
             WHERE a.project_id = %(project)s AND a.id > %(after)s AND a.id <= %(answer_max)s
-              AND a.revision > 1
+              AND a.revision > 1 {only_answers(cut)}
             ORDER BY a.id LIMIT %(limit)s""",  # noqa: S608  (ours)
         cut,
         after=after or 0,
@@ -91,7 +95,7 @@ def revisions(connection: Connection, cut: Cut, after: int | None, limit: int) -
 
 
 def of_tasks(connection: Connection, cut: Cut, task_ids: Sequence[int]) -> dict[str, dict[int, list[Row]]]:
-    """What stands beside the answers of these tasks: "decisions", "reports" and "skips", by task."""
+    """The supplements of these tasks: "decisions", "reports" and "skips", by task."""
     queries = {
         "decisions": f"""{_DECISION} FROM expert_decision e JOIN project p ON p.id = %(project)s
                          WHERE e.task_id = ANY(%(tasks)s) AND e.created_at <= %(at)s ORDER BY e.id""",
@@ -117,20 +121,21 @@ def earlier(connection: Connection, cut: Cut, answers: Sequence[Row]) -> dict[in
     return {key: [one for one in rows if one["revision"] < version[key]] for key, rows in found.items()}
 
 
-def there(connection: Connection, project_id: int) -> set[str]:
-    """Which of "decisions", "reports", "revisions" and "skips" the project has any of."""
+def filled(connection: Connection, cut: Cut) -> set[str]:
+    """Which of "decisions", "reports", "revisions" and "skips" the project had any of."""
     row = connection.execute(
         """SELECT EXISTS (SELECT FROM expert_decision e JOIN task t ON t.id = e.task_id
-                          WHERE t.project_id = %(project)s),
-                  EXISTS (SELECT FROM report WHERE project_id = %(project)s),
+                          WHERE t.project_id = %(project)s AND e.created_at <= %(at)s),
+                  EXISTS (SELECT FROM report WHERE project_id = %(project)s AND created_at <= %(at)s),
                   EXISTS (SELECT FROM answer_revision v JOIN answer a ON a.id = v.answer_id
-                          WHERE a.project_id = %(project)s),
-                  EXISTS (SELECT FROM skip WHERE project_id = %(project)s)""",
-        {"project": project_id},
+                          WHERE a.project_id = %(project)s
+                            AND (a.revised_at <= %(at)s OR v.revision > 1 AND v.created_at <= %(at)s)),
+                  EXISTS (SELECT FROM skip WHERE project_id = %(project)s AND created_at <= %(at)s)""",
+        cut.parameters,
     ).fetchone()
     assert row is not None  # noqa: S101  (a SELECT without FROM)
     names = ("decisions", "reports", "revisions", "skips")
-    return {name for name, is_there in zip(names, row, strict=True) if is_there}
+    return {name for name, is_filled in zip(names, row, strict=True) if is_filled}
 
 
 def _earlier(connection: Connection, cut: Cut, answer_ids: list[int]) -> dict[int, list[Row]]:

@@ -60,11 +60,12 @@ class NewTask(NamedTuple):
     after: bytes = b"{}"
     media_ids: tuple[int, ...] = ()
     source: Source | None = None
+    file_name: str | None = None
 
 
 #: A NewTask from `hidden` on, when it shows a text alone: then the columns' defaults do.
-_NOTHING_MORE = (b"{}", b"{}", (), None)
-_MORE = ", hidden, after, media_ids, source, source_x, source_y, source_media_id"
+_NOTHING_MORE = (b"{}", b"{}", (), None, None)
+_MORE = ", hidden, after, media_ids, source, source_x, source_y, source_media_id, file_name"
 
 
 def redundancy(connection: Connection, project_id: int, holding: str = "") -> int | None:
@@ -134,8 +135,9 @@ def lines(
     columns = [numbers, project, batch, _texts(external_ids), _jsons(payloads)]
     is_plain = all(task[5:] == _NOTHING_MORE for task in tasks)
     if not is_plain:
-        hidden, after, media_ids, sources = more
+        hidden, after, media_ids, sources, file_names = more
         columns += [_jsons(hidden), _jsons(after), map(_array, media_ids), map(_source, sources)]
+        columns.append([b"\\N" if name is None else _text(name.encode()) for name in file_names])
     known = [(id, gold) for id, gold in zip(numbers, golds, strict=True) if gold is not None]
     return Lines(
         first_id=ids[0],

@@ -61,9 +61,9 @@ def copy_tasks(connection: Connection, from_project: int, to_project: int, limit
                INSERT INTO task_gold (task_id, project_id, value, draw)
                SELECT new, %(to)s, g.value, g.draw FROM paired JOIN task_gold g ON g.task_id = old)
            INSERT INTO task_content (task_id, project_id, batch_id, external_id, payload, hidden, after,
-                                     media_ids, source, source_x, source_y, source_media_id)
+                                     media_ids, source, source_x, source_y, source_media_id, file_name)
            SELECT new, %(to)s, made.id, external_id, payload, hidden, after, media_ids, source, source_x,
-                  source_y, source_media_id
+                  source_y, source_media_id, file_name
            FROM paired JOIN task_content c ON c.task_id = old CROSS JOIN made""",
         {"from": from_project, "to": to_project, "limit": limit},
     )

@@ -10,6 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 Reason = Literal["complete", "none_for_you", "paused"]
 ReportReason = Literal["broken", "unclear", "offensive", "other"]
 
+#: An answer's value: an object of whatever keys. Without the last words clients in TypeScript and Python are
+#: generated that can send none but an empty one.
+ANY_OBJECT: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": True}
+
 MAX_LEASES = 20
 MAX_ANSWERS = 20
 
@@ -81,7 +85,7 @@ class AnswerIn(In):
     value: Any = Field(
         None,
         description="For kind value: an object as the task's type asks for. Otherwise absent or null.",
-        json_schema_extra={"type": ["object", "null"]},
+        json_schema_extra=ANY_OBJECT,
     )
     seconds_spent: float | None = Field(
         None, description="Seconds from seeing the task to answering it. What cannot be true is not kept."
@@ -143,7 +147,7 @@ class RevisionIn(In):
 
     lease: LeaseToken
     kind: Literal["value", "cant_tell"] = "value"
-    value: Any = Field(None, json_schema_extra={"type": ["object", "null"]})
+    value: Any = Field(None, json_schema_extra=ANY_OBJECT)
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"lease": "k3J...", "kind": "value", "value": {"answer": "no"}}]}

@@ -134,6 +134,9 @@ def document() -> dict[str, Any]:
         *((model, "serialization") for model in used if issubclass(model, models.Out)),
     ]
     _, schemas = models_json_schema(schemas_of, ref_template=REF)
+    for name, schema in schemas["$defs"].items():
+        if name.endswith("Out"):
+            _open(schema)
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
@@ -170,7 +173,9 @@ def document() -> dict[str, Any]:
 def _operation(operation: Operation) -> dict[str, Any]:
     statuses = sorted({*operation.problems, *(WRITE if operation.method == "post" else READ)})
     content = (
-        _json(operation.reply) if operation.reply else {operation.mime: {"schema": _any(operation.mime)}}
+        _json(operation.reply)
+        if operation.reply
+        else {mime: {"schema": _any(mime)} for mime in operation.mimes}
     )
     if operation.example is not None:
         content["application/json"]["example"] = operation.example
@@ -213,6 +218,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
             "content": {"multipart/form-data": {"schema": operation.form}},
         }
     return described
+
+
+def _open(schema: dict[str, Any]) -> None:
+    """A reply may gain fields one day: a client that was made from this document must not refuse them."""
+    schema["additionalProperties"] = True
 
 
 def _problem(status: int) -> dict[str, Any]:

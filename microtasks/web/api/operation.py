@@ -12,8 +12,8 @@ from pydantic import BaseModel
 class Operation:
     """One route. `problems`: error statuses besides those that its kind (read or write) always has.
 
-    scope, role: what a token and its account need; "" where no token is wanted. mime: of a reply that is no
-    model. form: JSON schema of a form with files.
+    scope, role: what a token and its account need; "" where no token is wanted. mimes: what a reply that is
+    no model may be. form: JSON schema of a form with files.
     """
 
     method: str
@@ -27,7 +27,7 @@ class Operation:
     path_parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     scope: str = ""
     role: str = ""
-    mime: str = "application/json"
+    mimes: tuple[str, ...] = ("application/json",)
     form: dict[str, Any] | None = None
     example: Any = None
     status: str = "200"

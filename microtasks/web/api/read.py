@@ -8,36 +8,38 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, cast
-from uuid import UUID
 
 from flask import Blueprint, Response, g
 from flask import request as http
 
 from microtasks.core.errors import Forbidden, InputError, NotFound, TokenRequired, TooMany
-from microtasks.core.tokens import hide, reveal
 from microtasks.engine.accounts import tokens
 from microtasks.engine.accounts.tokens import Bearer, Scope
-from microtasks.engine.exports import requests, tables
-from microtasks.engine.exports.tables import FORMATS, WHATS
+from microtasks.engine.exports import download, registry, requests
 from microtasks.engine.imports import importing
 from microtasks.engine.projects import dashboard
 from microtasks.engine.projects import projects as engine
-from microtasks.engine.tabular.formats import to_json
+from microtasks.engine.tabular.table import to_json
 from microtasks.store.accounts import members
 from microtasks.store.accounts.members import Role
 from microtasks.store.imports import batches
 from microtasks.store.operations import limits
 from microtasks.store.projects import projects
 from microtasks.store.tables import Batch, Project
+from microtasks.web.api import cursors
 from microtasks.web.api import token_models as models
+from microtasks.web.api.token_operations import TOKEN
 from microtasks.web.api.views import _read
-from microtasks.web.exports.tables import table_file
+from microtasks.web.exports.download import table_file
 from microtasks.web.request import current_site, max_body
 
 blueprint = Blueprint("token", __name__, url_prefix="/api/v1/my")
 
 LIMIT, LIMIT_MAX = 100, 1000
+#: The query parameters of each route, as the API describes itself.
+PARAMETERS = {(operation.method, operation.path): frozenset(operation.query) for operation in TOKEN}
 #: The steps of a project's state, and the use case of each.
 MOVES: dict[str, Callable[..., Project]] = {
     "publish": engine.publish,
@@ -77,29 +79,34 @@ def get_my_project(slug: str) -> Response:
 @blueprint.get("/projects/<slug>/tables/<table>")
 def read_table(slug: str, table: str) -> Response:
     """A page of a table; keys of its rows are the columns of the export."""
-    project = _project(slug, "researcher")
-    if table not in {what.name for what in tables.whats(current_site(), project)}:
+    project, site = _project(slug, "researcher"), current_site()
+    if table not in {spec.name for spec in registry.tables_of(registry.now(site, project))}:
         raise NotFound(f"There is no table called {table!r} in this project.")
-    page = tables.page(current_site(), project, table, _key(table, http.args.get("after")), _limit())
+    page = download.page(
+        site,
+        project,
+        table,
+        cursors.read(site, table, http.args.get("after")),
+        _limit(),
+        state=_state(),
+        since=_since(),
+    )
     names = [column.name for column in page.columns]
     rows = [dict(zip(names, row, strict=True)) for row in page.rows]
-    next, last = (None if key is None else _key_text(key) for key in (page.next, page.last))
-    return _page("rows", rows, next, last=last)
+    following = None if page.next is None else cursors.write(site, table, page.next)
+    return _page("rows", rows, following, last=following or cursors.write(site, table, page.last))
 
 
 @blueprint.get("/projects/<slug>/tables/<table>.<format>")
 def stream_table(slug: str, table: str, format: str) -> Response:
     """A whole table as one file, as the results page gives it."""
-    project = _project(slug, "researcher")
-    if table not in WHATS or format not in FORMATS:
-        raise NotFound("There is no such table or format.")
-    return table_file(project, table, format, bearer("read").account_id)
+    return table_file(_project(slug, "researcher"), table, format, bearer("read").account_id)
 
 
 @blueprint.get("/projects/<slug>/code-book")
 def read_code_book(slug: str) -> Response:
     project = _project(slug, "researcher")
-    book = tables.code_book(current_site(), project)
+    book = registry.code_book(current_site(), project)
     return _reply({"tables": {name: [asdict(column) for column in found] for name, found in book.items()}})
 
 
@@ -186,7 +193,8 @@ def list_failures(slug: str, batch_id: int) -> Response:
 @blueprint.get("/projects/<slug>/exports")
 def list_exports(slug: str) -> Response:
     project, limit = _project(slug, "researcher"), _limit()
-    found = requests.listed(current_site(), project, _number(http.args.get("after", "")), limit + 1)
+    before = _number(http.args.get("after", ""))
+    found = requests.listed(current_site(), project, before, limit + 1, may_know_gold=_may_know_gold())
     following = str(found[limit - 1].id) if len(found) > limit else None
     return _page("exports", [requests.facts(one) for one in found[:limit]], following)
 
@@ -201,13 +209,17 @@ def request_export(slug: str) -> Response:
 
 @blueprint.get("/projects/<slug>/exports/<int:export_id>")
 def get_export(slug: str, export_id: int) -> Response:
-    return _reply(requests.facts(requests.get(current_site(), _project(slug, "researcher"), export_id)))
+    project = _project(slug, "researcher")
+    export = requests.get(current_site(), project, export_id, may_know_gold=_may_know_gold())
+    return _reply(requests.facts(export))
 
 
 @blueprint.get("/projects/<slug>/exports/<int:export_id>/file")
 def get_export_file(slug: str, export_id: int) -> Response:
     who, project = bearer("read"), _project(slug, "researcher")
-    found = requests.open(current_site(), project, export_id, by=who.account_id)
+    found = requests.open(
+        current_site(), project, export_id, may_know_gold=_may_know_gold(), by=who.account_id
+    )
     response = Response(found.chunks, content_type=found.mime)
     response.content_length = found.n_bytes
     response.headers["Content-Disposition"] = f'attachment; filename="{found.name}"'
@@ -224,6 +236,22 @@ def move_project(slug: str) -> Response:
     project = _project(slug, "collaborator", "manage")
     use_case = MOVES[_read(models.MoveIn).move]
     return _reply({"state": use_case(current_site(), project.id, by=who.account_id).state})
+
+
+# -- what is asked ------------------------------------------------------------------------------------
+
+
+@blueprint.before_request
+def refuse_unknown_parameters() -> None:
+    """A filter that is misspelt would give everything, and nobody would notice."""
+    if http.url_rule is None or not http.args:
+        return
+    path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", http.url_rule.rule.removeprefix("/api/v1"))
+    known = PARAMETERS.get((http.method.lower(), path), frozenset())
+    unknown = sorted(set(http.args) - known)
+    if unknown:
+        there_are = f"There are: {', '.join(sorted(known))}." if known else "This address takes none."
+        raise InputError(f"There is no parameter {unknown[0]!r} here. {there_are}", unknown=unknown)
 
 
 # -- who is asking ------------------------------------------------------------------------------------
@@ -277,35 +305,31 @@ def _number(given: str) -> int | None:
     if not given:
         return None
     if not re.fullmatch("[0-9]{1,18}", given, re.ASCII):
-        raise _unknown()
+        raise cursors.Unknown
     return int(given)
 
 
-def _key(table: str, given: str | None) -> Any:
-    """The key to read on behind, as `_key_text` wrote it."""
+def _state() -> str:
+    given = http.args.get("state", "")
+    if given not in ("", "open", "retired"):
+        raise InputError("state is open or retired.")
+    return given
+
+
+def _since() -> datetime | None:
+    given = http.args.get("since", "")
     if not given:
         return None
-    if table == "sources":
-        if "\x00" in given:
-            raise _unknown()
-        return given
-    if table == "contributors":
-        raw = reveal(current_site().settings.key("cursor"), given)
-        if raw is None or len(raw) != 16:
-            raise _unknown()
-        return UUID(bytes=raw)
-    return _number(given)
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        raise InputError("since is a time in ISO 8601, such as 2026-05-01T12:00:00Z.") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _key_text(key: Any) -> str:
-    """The key as text. Who a contributor is stays hidden: exports know pseudonyms alone."""
-    if isinstance(key, UUID):
-        return hide(current_site().settings.key("cursor"), key.bytes)
-    return str(key)
-
-
-def _unknown() -> InputError:
-    return InputError("There is no such page: send as `after` what the page before gave as `next`.")
+def _may_know_gold() -> bool:
+    """May who asks know the right answers of known tasks? Ask after `_project`."""
+    return members.is_enough(g.role, "owner")
 
 
 def _page(name: str, rows: Sequence[Any], following: str | None, **more: str | None) -> Response:

@@ -21,6 +21,10 @@ class ExportIn(In):
     licence: str = Field("", description="The licence that a package names, such as CC-BY-4.0.")
     compress: Literal["", "gzip", "zstd"] = ""
     raw: bool = Field(False, description="In CSV: leave texts that look like formulas exactly as they are.")
+    images: bool = Field(False, description="The images' files too, where the format can hold them.")
+    language: str = Field(
+        "", max_length=35, description="excel-csv: whose separator and decimal sign (BCP 47)."
+    )
     same_names: bool = Field(
         False, description="Contributors have the names they have in every such export; else new ones."
     )
@@ -71,7 +75,10 @@ class RowsOut(Out):
 
     rows: list[dict[str, Any]]
     next: str | None = Next
-    last: str | None = Field(description="Send it as `after` another day for what has come in since.")
+    last: str = Field(
+        description="Send it as `after` another day for every row that is new or has changed since; where "
+        "`next` is not null, the same as `next`."
+    )
 
 
 class ColumnOut(Out):

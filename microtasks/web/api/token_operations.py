@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from microtasks.engine.exports.registry import FORMATS
+from microtasks.engine.tabular.archive import COMPRESSIONS, ZIP_MIME
 from microtasks.web.api import token_models as models
 from microtasks.web.api.operation import Operation
 
@@ -11,6 +13,33 @@ PAGE: dict[str, dict[str, Any]] = {
     "after": {"type": "string", "description": "`next` of the page before."},
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
 }
+#: What a table's rows may be chosen by, and how its files are written.
+ROWS: dict[str, dict[str, Any]] = {
+    **PAGE,
+    "after": {"type": "string", "description": "`next` of the page before, or `last` of another day."},
+    "state": {
+        "type": "string",
+        "enum": ["open", "retired"],
+        "description": "Only tasks in this state: for the tables items, consensus and tasks.",
+    },
+    "since": {
+        "type": "string",
+        "format": "date-time",
+        "description": "Only rows that were written then or later.",
+    },
+}
+FILES: dict[str, dict[str, Any]] = {
+    "images": {"type": "string", "enum": ["1"], "description": "The images' files too, where they fit."},
+    "language": {"type": "string", "description": "excel-csv: whose separator and decimal sign (BCP 47)."},
+}
+#: What an export's file may be: a format's own kind, a ZIP of several files, a compressed one.
+FILE_MIMES = tuple(
+    sorted(
+        {format.mime.partition(";")[0] for format in FORMATS.values()}
+        | {ZIP_MIME}
+        | {mime for _, mime in COMPRESSIONS.values() if mime}
+    )
+)
 ID = {"type": "integer"}
 READ = (304, 400, 401, 403, 404, 429)
 WRITE = (401, 404, 409)
@@ -19,10 +48,10 @@ ROW = {
         "project": "weather-in-old-ships-logs",
         "task": 42,
         "external_id": "page-7",
-        "contributor": "5b1f9e02a7c4d813",
+        "contributor": "eb1f9e02a7c4d813",
     },
     **{"kind": "value", "status": "counted", "created_at": "2026-05-01T12:10:00.000Z", "seconds_spent": 3.2},
-    **{"revision": 1, "answer": "yes", "revised_at": None, "config_version": 1},
+    **{"revision": 1, "answer": "yes", "revised_at": None, "config_version": 1, "file_name": "page-7.jpg"},
 }
 
 TOKEN = (
@@ -51,14 +80,14 @@ TOKEN = (
         "get",
         "/my/projects/{slug}/tables/{table}",
         "readTable",
-        "A table a page at a time: answers, consensus, marks, tasks, contributors, sources",
+        "A table a page at a time: items, answers, consensus, marks, tasks, contributors, sources",
         models.RowsOut,
         problems=READ,
-        query=PAGE,
+        query=ROWS,
         path_parameters={"table": {"type": "string"}},
         scope="read",
         role="researcher",
-        example={"rows": [ROW], "next": "1042"},
+        example={"rows": [ROW], "next": "~eyJ0YWJsZSI6ImFuc3dlcnMifQ"},
     ),
     Operation(
         "get",
@@ -67,10 +96,11 @@ TOKEN = (
         "A whole table as one file, streamed: csv, jsonl, parquet and the others",
         None,
         problems=READ,
+        query=FILES,
         path_parameters={"table": {"type": "string"}, "format": {"type": "string"}},
         scope="read",
         role="researcher",
-        mime="application/octet-stream",
+        mimes=FILE_MIMES,
     ),
     Operation(
         "get",
@@ -190,7 +220,7 @@ TOKEN = (
         path_parameters={"export_id": ID},
         scope="read",
         role="researcher",
-        mime="application/octet-stream",
+        mimes=FILE_MIMES,
     ),
     Operation(
         "post",

@@ -18,8 +18,7 @@ from test_export_tables import get, reduce
 
 import microtasks
 from microtasks.core.errors import Conflict, InputError, NotFound, TooMany
-from microtasks.engine.exports import requests, snapshots
-from microtasks.engine.exports import tables as export_tables
+from microtasks.engine.exports import download, requests, snapshots
 from microtasks.engine.operations import housekeeping, jobs
 from microtasks.engine.site import Site
 from microtasks.store.tables import Export
@@ -47,8 +46,8 @@ def made(site: Site, project: ProjectRow, **asked: Any) -> tuple[Export, bytes]:
     row = get(site, project)
     export = requests.request(site, row, **asked)
     work(site)
-    found = requests.open(site, row, export.id)
-    return requests.get(site, row, export.id), b"".join(found.chunks)
+    found = requests.open(site, row, export.id, may_know_gold=True)
+    return requests.get(site, row, export.id, may_know_gold=True), b"".join(found.chunks)
 
 
 def test_an_export_waits_is_written_and_can_be_had(site: Site, project: ProjectRow) -> None:
@@ -56,15 +55,15 @@ def test_an_export_waits_is_written_and_can_be_had(site: Site, project: ProjectR
     export = requests.request(site, row, what="answers")
     assert (export.state, requests.facts(export)["progress"]) == ("queued", None)
     with pytest.raises(Conflict, match="not ready"):
-        requests.open(site, row, export.id)
+        requests.open(site, row, export.id, may_know_gold=True)
     work(site)
-    facts = requests.facts(requests.get(site, row, export.id))
+    facts = requests.facts(requests.get(site, row, export.id, may_know_gold=True))
     assert (facts["state"], facts["progress"], facts["rows"]) == ("done", 1.0, 9)
     assert facts["software"] == f"microtasks {microtasks.__version__}"
     assert facts["snapshot"]["last_answer"] == 9 and len(facts["snapshot"]["id"]) == 16
-    found = requests.open(site, row, export.id)
+    found = requests.open(site, row, export.id, may_know_gold=True)
     content = b"".join(found.chunks)
-    assert content == b"".join(export_tables.export(site, row, "answers"))  # the same state, the same bytes
+    assert content == b"".join(download.export(site, row, "answers"))  # the same state, the same bytes
     assert (found.name, found.n_bytes) == (f"{project.slug}-answers.csv", len(content))
     assert found.sha256 == facts["sha256"] == hashlib.sha256(content).hexdigest()
     json.dumps(facts)
@@ -75,7 +74,7 @@ def test_an_export_may_be_compressed(site: Site, project: ProjectRow, compress: 
     export, packed = made(site, project, what="tasks", format="jsonl", compress=compress)
     if compress == "zstd":
         undo = lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data)  # noqa: E731
-    assert undo(packed) == b"".join(export_tables.export(site, get(site, project), "tasks", "jsonl"))
+    assert undo(packed) == b"".join(download.export(site, get(site, project), "tasks", "jsonl"))
     assert export.name.endswith({"gzip": ".jsonl.gz", "zstd": ".jsonl.zst"}[compress])
 
 
@@ -116,20 +115,20 @@ def test_what_cannot_be_given_is_refused_when_it_is_asked_for(site: Site, projec
         requests.request(site, row)
     with pytest.raises(TooMany):
         requests.request(site, row)
-    assert len(requests.listed(site, row)) == requests.WAITING_MAX
+    assert len(requests.listed(site, row, may_know_gold=True)) == requests.WAITING_MAX
 
 
 def test_an_export_is_its_projects_alone(site: Site, project: ProjectRow) -> None:
     other = get(site, builders.project(site))
     export, _ = made(site, project, what="tasks")
-    assert requests.listed(site, other) == []
+    assert requests.listed(site, other, may_know_gold=True) == []
     for act in (requests.get, requests.open):
         with pytest.raises(NotFound):
-            act(site, other, export.id)
+            act(site, other, export.id, may_know_gold=True)
     later, _ = made(site, project, what="tasks")
     row = get(site, project)
-    assert [one.id for one in requests.listed(site, row)] == [later.id, export.id]
-    assert [one.id for one in requests.listed(site, row, before=later.id)] == [export.id]
+    assert [one.id for one in requests.listed(site, row, may_know_gold=True)] == [later.id, export.id]
+    assert [one.id for one in requests.listed(site, row, before=later.id, may_know_gold=True)] == [export.id]
 
 
 def test_an_export_that_breaks_off_is_written_anew(
@@ -142,21 +141,23 @@ def test_an_export_that_breaks_off_is_written_anew(
     with monkeypatch.context() as broken:
         broken.setattr(requests, "_write", lambda *_: 1 / 0)
         assert jobs.run(site, job_id) == "queued"
-    assert requests.get(site, row, export.id).state == "running"
+    assert requests.get(site, row, export.id, may_know_gold=True).state == "running"
     with monkeypatch.context() as stopped:  # asked to stop in the middle
         stopped.setattr(requests, "TELL_SECONDS", 0)
         assert jobs.run(site, job_id, should_stop=lambda: True) == "queued"
     assert jobs.run(site, job_id) == "done"
-    content = b"".join(requests.open(site, row, export.id).chunks)
-    assert content == b"".join(export_tables.export(site, row, "answers"))
+    content = b"".join(requests.open(site, row, export.id, may_know_gold=True).chunks)
+    assert content == b"".join(download.export(site, row, "answers"))
     with monkeypatch.context() as broken:
         broken.setattr(requests, "_write", lambda *_: 1 / 0)
         export = requests.request(site, row, what="answers")
         for _ in range(site.settings.job_attempts):
             work(site)
-    assert requests.facts(requests.get(site, row, export.id))["error"] == requests.GIVEN_UP
+    assert (
+        requests.facts(requests.get(site, row, export.id, may_know_gold=True))["error"] == requests.GIVEN_UP
+    )
     with pytest.raises(Conflict, match="broke off"):
-        requests.open(site, row, export.id)
+        requests.open(site, row, export.id, may_know_gold=True)
 
 
 def test_a_running_export_says_how_far_it_is(
@@ -166,13 +167,13 @@ def test_a_running_export_says_how_far_it_is(
     row = get(site, project)
     export = requests.request(site, row)
     seen: list[float | None] = []
-    write = requests._Told.tell
+    write = requests._Progress.tell
 
-    def tell(told: requests._Told) -> None:
+    def tell(told: requests._Progress) -> None:
         write(told)
-        seen.append(requests.facts(requests.get(site, row, export.id))["progress"])
+        seen.append(requests.facts(requests.get(site, row, export.id, may_know_gold=True))["progress"])
 
-    monkeypatch.setattr(requests._Told, "tell", tell)
+    monkeypatch.setattr(requests._Progress, "tell", tell)
     work(site)
     told = [one for one in seen if one is not None]
     assert told == sorted(told) and len(set(told)) > 3 and 0 < max(told) < 1
@@ -188,11 +189,11 @@ def test_files_are_forgotten_and_rows_are_kept(site: Site, project: ProjectRow) 
             (site.settings.export_days + 1, old.id),
         )
     housekeeping.clean(site)
-    assert requests.get(site, row, old.id).state == "expired"
+    assert requests.get(site, row, old.id, may_know_gold=True).state == "expired"
     with pytest.raises(Conflict, match="no longer kept"):
-        requests.open(site, row, old.id)
+        requests.open(site, row, old.id, may_know_gold=True)
     assert not requests.folders(site).path(old.folder).exists()
-    assert b"".join(requests.open(site, row, fresh.id).chunks)
+    assert b"".join(requests.open(site, row, fresh.id, may_know_gold=True).chunks)
 
 
 def test_parquet_is_the_table_by_column_and_by_row(site: Site, tmp_path: Any) -> None:
@@ -207,9 +208,9 @@ def test_parquet_is_the_table_by_column_and_by_row(site: Site, tmp_path: Any) ->
     snapshot = snapshots.take(site, row)
     for what in ("answers", "marks", "consensus", "tasks", "contributors"):
         file = tmp_path / f"{what}.parquet"
-        file.write_bytes(b"".join(export_tables.export(site, row, what, "parquet", snapshot=snapshot)))
+        file.write_bytes(b"".join(download.export(site, row, what, "parquet", snapshot=snapshot)))
         found = parquet.read_table(file).to_pylist()
-        lines = b"".join(export_tables.export(site, row, what, "jsonl", snapshot=snapshot)).splitlines()
+        lines = b"".join(download.export(site, row, what, "jsonl", snapshot=snapshot)).splitlines()
         exact = [json.loads(line) for line in lines]
         assert len(found) == len(exact) > 0
         for one, other in zip(found, exact, strict=True):

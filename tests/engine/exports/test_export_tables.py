@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from microtasks import tasktypes
 from microtasks.core.errors import InputError
 from microtasks.core.values import Answer, Column
-from microtasks.engine.exports import tables
-from microtasks.engine.exports.codebook import in_short
+from microtasks.engine.exports import download, registry
+from microtasks.engine.exports.columns import in_short
 from microtasks.engine.site import Site
-from microtasks.engine.tabular import formats
-from microtasks.engine.tabular.formats import DANGEROUS, Table, defuse, unescape
+from microtasks.engine.tabular.archive import gzipped
+from microtasks.engine.tabular.csv_format import Dialect, escape_formulas, unescape_formulas, write_csv
+from microtasks.engine.tabular.json_format import write_jsonl
+from microtasks.engine.tabular.table import Table
 from microtasks.store.exports import reads, snapshots
 from microtasks.store.projects import projects
 from microtasks.store.tables import Project
@@ -36,12 +38,12 @@ def get(site: Site, row: ProjectRow) -> Project:
 
 
 def rows(site: Site, project: ProjectRow, what: str, **options: Any) -> list[dict[str, str]]:
-    text = b"".join(tables.export(site, get(site, project), what, **options)).decode()
+    text = b"".join(download.export(site, get(site, project), what, **options)).decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def lines(site: Site, project: ProjectRow, what: str) -> list[dict[str, Any]]:
-    text = b"".join(tables.export(site, get(site, project), what, "jsonl")).decode()
+    text = b"".join(download.export(site, get(site, project), what, "jsonl")).decode()
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -67,7 +69,7 @@ def reduce(site: Site, project: ProjectRow, task_id: int) -> None:
 
 
 def header(site: Site, project: ProjectRow, what: str) -> str:
-    return next(iter(tables.export(site, get(site, project), what))).decode().splitlines()[0]
+    return next(iter(download.export(site, get(site, project), what))).decode().splitlines()[0]
 
 
 COMMON = {
@@ -120,7 +122,7 @@ def test_an_answer_is_a_row_with_its_pseudonym(site: Site) -> None:
     ]
     names = [row["contributor"] for row in found]
     assert names[0] == names[2] and len(set(names)) == 3
-    assert all(re.fullmatch(r"[0-9a-f]{16}", name) for name in names)
+    assert all(re.fullmatch(r"[a-f][0-9a-f]{15}", name) for name in names)
     assert str(people[0]) not in str(found) and people[0].hex not in str(found)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", found[0]["created_at"])
     assert (found[0]["project"], found[0]["external_id"]) == (project.slug, f"item-{first}")
@@ -247,11 +249,12 @@ def test_merged_marks_of_tiled_images(site: Site) -> None:
 def test_every_column_is_in_the_code_book_with_a_meaning(site: Site) -> None:
     for task_type in builders.CONFIGS:
         project = builders.project(site, task_type)
-        book = tables.code_book(site, get(site, project))
+        book = registry.code_book(site, get(site, project))
         for what, columns in book.items():
             assert header(site, project, what).split(",") == [column.name for column in columns]
             assert all(column.meaning and column.type for column in columns)
-        file = list(csv.DictReader(io.StringIO(tables.code_book_csv(site, get(site, project)).decode())))
+        view = registry.now(site, get(site, project))
+        file = list(csv.DictReader(io.StringIO(b"".join(registry.code_book_csv(view)).decode())))
         assert len(file) == sum(len(columns) for columns in book.values())
 
 
@@ -268,7 +271,7 @@ def test_what_cannot_be_given_is_refused_before_the_first_byte(site: Site) -> No
     project = get(site, builders.project(site))
     for what, format in (("secrets", "csv"), ("answers", "docx"), ("marks", "csv"), ("tasks", "crowdkit")):
         with pytest.raises(InputError):
-            tables.export(site, project, what, format)
+            download.export(site, project, what, format)
 
 
 def test_P12_the_formats_agree_and_each_answer_is_there_once(site: Site) -> None:
@@ -279,10 +282,10 @@ def test_P12_the_formats_agree_and_each_answer_is_there_once(site: Site) -> None
     assert len(found) == 12 == len({(row["task"], row["contributor"]) for row in found})
     exact = lines(site, project, "answers")
     assert [{k: "" if v is None else str(v) for k, v in row.items()} for row in exact] == found
-    plain = b"".join(tables.export(site, get(site, project), "answers"))
-    zipped = b"".join(formats.gzipped(tables.export(site, get(site, project), "answers")))
+    plain = b"".join(download.export(site, get(site, project), "answers"))
+    zipped = b"".join(gzipped(download.export(site, get(site, project), "answers")))
     assert gzip.decompress(zipped) == plain
-    packed = b"".join(tables.export(site, get(site, project), "answers", "parquet"))
+    packed = b"".join(download.export(site, get(site, project), "answers", "parquet"))
     assert packed.startswith(b"PAR1") and packed.endswith(b"PAR1")
 
 
@@ -292,7 +295,7 @@ def test_parquet_is_exact_and_typed(site: Site, tmp_path: Any) -> None:
     (task,) = builders.tasks(site, project, 1)
     builders.answers(site, project, task, [{"said": "=1+1"}])
     file = tmp_path / "answers.parquet"
-    file.write_bytes(b"".join(tables.export(site, get(site, project), "answers", "parquet")))
+    file.write_bytes(b"".join(download.export(site, get(site, project), "answers", "parquet")))
     with duckdb.connect() as connection:
         row = connection.read_parquet(str(file)).project("task, said, seconds_spent").fetchall()
     assert row == [(task, "=1+1", 3.5)]
@@ -307,7 +310,7 @@ def test_crowdkit_has_task_worker_label_of_counted_answers(site: Site) -> None:
     assert [(row["task"], row["label"]) for row in found] == [(str(task), "yes")]
     marking = get(site, builders.project(site, "marking"))
     with pytest.raises(InputError):
-        tables.export(site, marking, "answers", "crowdkit")
+        download.export(site, marking, "answers", "crowdkit")
 
 
 def test_reading_goes_chunk_by_chunk_and_misses_none(site: Site) -> None:
@@ -351,27 +354,37 @@ def test_a_value_in_short(value: Any, short: Any) -> None:
     assert in_short(value) == short
 
 
-DANGER = ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x", "'=1", "''=1"]
+DANGER = [
+    *("=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x", "'=1", "''=1"),
+    *("x;=1+1;y", "a\t@SUM(1)", "b|-2", "c\n+3", "x;'=1"),  # where another separator parts the cell
+]
 
 
 @pytest.mark.parametrize("text", DANGER)
 def test_T07_a_formula_is_defused_and_can_be_had_back(text: str) -> None:
-    assert defuse(text) == "'" + text
-    assert unescape(defuse(text)) == text
+    assert len(escape_formulas(text)) == len(text) + 1
+    assert unescape_formulas(escape_formulas(text)) == text
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")) | st.sampled_from(DANGER), min_size=1, max_size=20))
 def test_T07_no_csv_cell_is_a_formula_and_nothing_is_lost(texts: list[str]) -> None:
     columns = (Column("=id", "string", ""), Column("n", "integer", ""), Column("text", "string", ""))
     body = [(text, -n, text) for n, text in enumerate(texts)]
-    written = b"".join(formats.write_csv(Table(columns, iter(body)))).decode()
+    written = b"".join(write_csv(Table(columns, iter(body)))).decode()
     read = list(csv.reader(io.StringIO(written, newline="")))
     assert read[0] == ["'=id", "n", "text"]
     for (text, number, _), cells in zip(body, read[1:], strict=True):
         assert not re.match("[=+\\-@\t\r\n＝＋－＠]", cells[0])
-        assert [unescape(cells[0]), cells[1], unescape(cells[2])] == [text, str(number), text]
-    exact = b"".join(formats.write_jsonl(Table(columns, iter(body)))).decode()
+        assert [unescape_formulas(cells[0]), cells[1], unescape_formulas(cells[2])] == [
+            text,
+            str(number),
+            text,
+        ]
+    for separator in ";\t|":  # by a spreadsheet of another country
+        other = csv.reader(io.StringIO(written, newline=""), delimiter=separator)
+        assert not any(re.match("[=+\\-@＝＋－＠]", cell) for line in other for cell in line)
+    exact = b"".join(write_jsonl(Table(columns, iter(body)))).decode()
     assert [json.loads(line)["text"] for line in exact.split("\n") if line] == texts
-    raw = b"".join(formats.write_csv(Table(columns, iter(body)), raw=True)).decode()
+    raw = b"".join(write_csv(Table(columns, iter(body)), Dialect(raw=True))).decode()
     assert [cells[2] for cells in csv.reader(io.StringIO(raw, newline=""))][1:] == texts
-    assert not any(DANGEROUS.match(text) for text in ("'tis", "a=1", "", "'"))
+    assert all(escape_formulas(text) == text for text in ("'tis", "a=1", "", "'", "a; b", "1,-2"))

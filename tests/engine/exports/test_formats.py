@@ -20,14 +20,13 @@ from builders import NO, YES, ProjectRow
 from test_export_tables import MARKS, get, reduce
 
 from microtasks.core.errors import InputError
-from microtasks.engine.exports import package, snapshots, tables
-from microtasks.engine.exports.interchange import coco, geojson, labelstudio
+from microtasks.engine.exports import download, package, registry, snapshots
+from microtasks.engine.exports.interchange import coco, geojson, labelstudio, places
 from microtasks.engine.exports.interchange.labels import options_of
 from microtasks.engine.exports.interchange.places import Picture, Placed
+from microtasks.engine.exports.snapshots import View
 from microtasks.engine.site import Site
-from microtasks.engine.tabular import formats
-from microtasks.store.exports import reads
-from microtasks.store.exports import snapshots as export_snapshots
+from microtasks.engine.tabular.archive import zipped
 from microtasks.tasktypes import get as task_type
 
 WIDTH, HEIGHT = 400, 300
@@ -58,7 +57,7 @@ def read(site: Site, project: ProjectRow, format: str, what: str | None = None) 
     row = get(site, project)
     return {
         file.name.removeprefix(f"{row.slug}-"): b"".join(file.chunks).decode()
-        for file in tables.files(site, row, what, format)
+        for file in download.files(site, row, what, format)
     }
 
 
@@ -119,7 +118,7 @@ def test_zooniverse_says_labels_of_every_kind_of_field(site: Site) -> None:
         [("T0", None), ("T1", None), ("T2", None)],
     ]
     first = rows[0]
-    name = table(b"".join(tables.export(site, get(site, project), "answers")).decode())[0]["contributor"]
+    name = table(b"".join(download.export(site, get(site, project), "answers")).decode())[0]["contributor"]
     assert (first["user_name"], first["user_id"]) == (f"not-logged-in-{name}", "")
     assert (first["workflow_version"], first["subject_ids"]) == ("1.1", str(task))
     assert first["created_at"].endswith(" UTC") and len(first["created_at"]) == 23
@@ -328,10 +327,10 @@ def test_coco_of_merged_big_images(site: Site) -> None:
 def test_geojson_without_a_transform_says_what_to_upload(site: Site) -> None:
     project = marked(site)
     with pytest.raises(InputError, match="#world"):
-        tables.files(site, get(site, project), None, "geojson")
+        download.files(site, get(site, project), None, "geojson")
     own_columns(site, project, world="1 2 3")
     with pytest.raises(InputError, match="#world"):
-        tables.files(site, get(site, project), None, "geojson")
+        download.files(site, get(site, project), None, "geojson")
 
 
 def test_geojson_puts_marks_on_the_map(site: Site) -> None:
@@ -380,10 +379,10 @@ def test_a_format_that_does_not_fit_is_refused_in_one_sentence_that_names_what_d
 ) -> None:
     project = get(site, builders.project(site, kind))
     with pytest.raises(InputError) as refused:
-        tables.files(site, project, None, format)
+        download.files(site, project, None, format)
     said = refused.value.message
     assert format in said and kind in said and "zooniverse" in said and "\n" not in said
-    assert format not in [one.name for one in tables.formats(site, project)]
+    assert format not in [one.name for one in registry.formats_of(site, project)]
 
 
 def test_every_format_that_is_offered_can_be_had(site: Site) -> None:
@@ -392,10 +391,10 @@ def test_every_format_that_is_offered_can_be_had(site: Site) -> None:
         (task,) = builders.tasks(site, made, 1)
         builders.answers(site, made, task, [None])
         project = get(site, made)
-        offered = tables.formats(site, project)
+        offered = registry.formats_of(site, project)
         assert {"csv", "jsonl", "zooniverse", "labelstudio"} <= {one.name for one in offered}
         for one in offered:
-            for file in tables.files(site, project, None, one.name):
+            for file in download.files(site, project, None, one.name):
                 assert b"".join(file.chunks)
 
 
@@ -408,24 +407,26 @@ def test_labels_that_other_tools_would_take_for_one_are_told_apart() -> None:
 
 
 def test_files_of_tools_are_made_while_they_are_read(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(formats, "BUFFER", 200)
+    monkeypatch.setattr("microtasks.engine.tabular.table.BUFFER", 200)
+    monkeypatch.setattr("microtasks.engine.tabular.table.BLOCK_ROWS", 5)
+    monkeypatch.setattr(places, "TASKS_AT_ONCE", 2)
     project = builders.project(site, redundancy=50)
     for task in builders.tasks(site, project, 3):
         builders.answers(site, project, task, [YES, NO] * 5)
     for format in ("zooniverse", "labelstudio"):
-        chunks = list(tables.export(site, get(site, project), None, format))
+        chunks = list(download.export(site, get(site, project), None, format))
         assert len(chunks) > 2
-    seen = list(reads.items_with_answers(site.db, export_snapshots.take(site.db, project.id), limit=2))
+    row = get(site, project)
+    seen = list(places.with_answers(View(site, row, snapshots.take(site, row))))
     assert [len(answers) for _, answers in seen] == [10, 10, 10]
 
 
 def test_a_package_describes_every_file_it_holds(site: Site) -> None:
     project = marked(site)
     row = get(site, project)
-    files = package.package(
-        site, row, package.whole(site, row), "CC-BY-4.0", snapshot=snapshots.take(site, row)
-    )
-    with zipfile.ZipFile(io.BytesIO(b"".join(formats.zipped(files)))) as archive:
+    snapshot = snapshots.take(site, row)
+    files = package.package(site, row, package.whole(site, row), "CC-BY-4.0", snapshot=snapshot)
+    with zipfile.ZipFile(io.BytesIO(b"".join(zipped(files, snapshot.cut.at)))) as archive:
         assert archive.testzip() is None
         held = {name: archive.read(name) for name in archive.namelist()}
     described = json.loads(held["datapackage.json"])
@@ -444,7 +445,9 @@ def test_a_package_describes_every_file_it_holds(site: Site) -> None:
     for line in held["SHA256SUMS"].decode().splitlines():
         digest, name = line.split("  ")
         assert hashlib.sha256(held[name]).hexdigest() == digest
-    assert {f"{row.slug}-{what.name}.csv" for what in tables.whats(site, row)} <= set(held)
+    assert {f"{row.slug}-{what.name}.csv" for what in registry.tables_of(View(site, row, snapshot))} <= set(
+        held
+    )
     assert b'license: "CC-BY-4.0"' in held["CITATION.cff"]
     assert described["microtasks"]["snapshot"] in held["README.md"].decode()
 
@@ -455,7 +458,7 @@ def test_a_package_needs_a_licence_that_is_known_or_none(site: Site) -> None:
     with pytest.raises(InputError, match="CC0"):
         package.package(site, row, [], "mine", snapshot=taken)
     named = [file.name for file in package.package(site, row, [], snapshot=taken) if b"".join(file.chunks)]
-    assert named[-4:] == ["datapackage.json", "README.md", "CITATION.cff", "SHA256SUMS"]
+    assert named[-5:] == ["datapackage.json", "croissant.json", "README.md", "CITATION.cff", "SHA256SUMS"]
 
 
 @pytest.mark.parametrize("out", ["all", "all.zip"])

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from test_export_tables import MARKS, get
 
 from microtasks import tasktypes
 from microtasks.core.errors import FileInvalid
-from microtasks.engine.exports import package, project_file, restore, snapshots, tables
+from microtasks.engine.exports import download, package, project_file, registry, restore, snapshots
 from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site
-from microtasks.engine.tabular import formats
+from microtasks.engine.tabular.archive import zipped
 from microtasks.store.assignment import answers
 from microtasks.store.operations import invariants
 from microtasks.store.results import explorer
@@ -39,7 +40,9 @@ NEW = ("project", "task", "contributor", "batch", "expert")
 def packed(site: Site, project: Project, path: Path, *, with_gold: bool = False) -> Path:
     snapshot = snapshots.take(site, project)
     whole = package.whole(site, project, snapshot=snapshot, with_gold=with_gold)
-    path.write_bytes(b"".join(formats.zipped(package.package(site, project, whole, snapshot=snapshot))))
+    path.write_bytes(
+        b"".join(zipped(package.package(site, project, whole, snapshot=snapshot), snapshot.cut.at))
+    )
     return path
 
 
@@ -50,7 +53,7 @@ def broken(site: Site) -> list[str]:
 
 
 def table(site: Site, project: Project, what: str) -> list[dict[str, str]]:
-    text = b"".join(tables.export(site, project, what)).decode()
+    text = b"".join(download.export(site, project, what)).decode()
     rows = csv.DictReader(io.StringIO(text, newline=""))
     new = (*NEW, "decision") if what == "decisions" else NEW
     return [{name: cell for name, cell in row.items() if name not in new} for row in rows]
@@ -134,10 +137,10 @@ def test_a_package_makes_the_same_project_again(site: Site, task_type: str, tmp_
         assert getattr(after, name) == getattr(before, name), name
     kind = tasktypes.get(task_type)
     assert kind.parse_config(after.config) == kind.parse_config(before.config)
-    listed = [what.name for what in tables.whats(site, before)]
-    assert [what.name for what in tables.whats(site, after)] == listed
+    listed = [what.name for what in registry.tables_of(registry.now(site, before))]
+    assert [what.name for what in registry.tables_of(registry.now(site, after))] == listed
     assert listed[-4:] == ["decisions", "reports", "skips", "revisions"]
-    for what in tables.whats(site, before):
+    for what in registry.tables_of(registry.now(site, before)):
         mine, theirs = table(site, after, what.name), table(site, before, what.name)
         if what.name not in ("tasks", "consensus", "sources"):  # in the order of new numbers
             mine, theirs = ([sorted(row.items()) for row in rows] for rows in (mine, theirs))
@@ -201,7 +204,7 @@ def test_a_file_that_was_changed_is_refused_by_line(
 def test_what_is_no_package_is_refused(site: Site, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.csv").write_text("id,text\n")
-    (tmp_path / "x.zip").write_bytes(b"".join(formats.zipped([])))
+    (tmp_path / "x.zip").write_bytes(b"".join(zipped([], datetime(2026, 1, 1, tzinfo=UTC))))
     for name in ("empty", "text.csv", "x.zip"):
         with pytest.raises(FileInvalid):
             restore.restore_package(site, tmp_path / name)

@@ -13,12 +13,16 @@ from builders import NO, YES, ProjectRow
 from test_export_tables import MARKS, get, reduce, rows
 
 from microtasks.core.errors import Unavailable
-from microtasks.engine.exports import snapshots, tables
+from microtasks.engine.exports import answer_tables, download, package, registry, snapshots
+from microtasks.engine.exports.download import Cursor
 from microtasks.engine.exports.snapshots import Bounds, View
 from microtasks.engine.site import Site
-from microtasks.engine.tabular.formats import Table, write_csv, write_jsonl
+from microtasks.engine.tabular.archive import zipped
+from microtasks.engine.tabular.csv_format import Dialect, write_csv
+from microtasks.engine.tabular.json_format import write_jsonl
+from microtasks.engine.tabular.table import Table
 from microtasks.store.assignment import answers
-from microtasks.store.exports import answer_columns, reads
+from microtasks.store.exports import answer_arrays, reads
 from microtasks.store.exports import snapshots as export_snapshots
 
 OTHER = {"marks": [{"x": 200.0, "y": 30.0, "r": 9.0, "class": "fresh"}]}
@@ -30,11 +34,31 @@ VALUES: dict[str, tuple[Any, Any]] = {
 
 
 def everything(site: Site, project: ProjectRow, snapshot: snapshots.Snapshot) -> dict[str, bytes]:
+    """Every table as JSON lines."""
     row = get(site, project)
     return {
-        what.name: b"".join(tables.export(site, row, what.name, "jsonl", snapshot=snapshot))
-        for what in tables.whats(site, row)
+        spec.name: b"".join(download.export(site, row, spec.name, "jsonl", snapshot=snapshot))
+        for spec in registry.tables_of(View(site, row, snapshot))
     }
+
+
+def every_file(site: Site, project: ProjectRow, snapshot: snapshots.Snapshot) -> dict[str, bytes]:
+    """Every file of every format that the project can be had in, the workbook, and the package of all."""
+    row = get(site, project)
+    written = {}
+    for format in registry.formats_of(site, row):
+        for table in format.tables or [spec.name for spec in registry.tables_of(View(site, row, snapshot))]:
+            if table not in ("marks", "sources") or project_has_marks(row):
+                for file in download.files(site, row, table, format.name, snapshot=snapshot):
+                    written[f"{format.name} {table} {file.name}"] = b"".join(file.chunks)
+    written["workbook"] = b"".join(download.workbook(View(site, row, snapshot)).chunks)
+    listed = package.package(site, row, package.whole(site, row, snapshot=snapshot), snapshot=snapshot)
+    written["package"] = b"".join(zipped(listed, snapshot.cut.at))
+    return written
+
+
+def project_has_marks(row: Any) -> bool:
+    return any(part.kind == "marks" for part in registry.parts_of(row))
 
 
 def answer_ids(site: Site, task: int) -> list[int]:
@@ -60,7 +84,20 @@ def test_what_comes_in_during_an_export_changes_none_of_its_tables(site: Site, t
     found = get(site, project)
     snapshot = snapshots.take(site, found)
     before = everything(site, project, snapshot)
+    files_before = every_file(site, project, snapshot)
 
+    builders.tasks(site, project, 2)  # a later upload
+    account = builders.account(site)
+    with site.db.connection() as connection:  # what comes in beside answers
+        for statement in (
+            "INSERT INTO report (project_id, task_id, contributor_id, reason, note)"
+            " VALUES (%(project)s, %(task)s, gen_random_uuid(), 'broken', '')",
+            "INSERT INTO skip (project_id, task_id, contributor_id)"
+            " VALUES (%(project)s, %(task)s, gen_random_uuid())",
+            "INSERT INTO expert_decision (task_id, account_id, choice, note)"
+            " VALUES (%(task)s, %(account)s, 'none', 'x')",
+        ):
+            connection.execute(statement, {"project": project.id, "task": untouched, "account": account})
     with site.db.connection() as connection:  # in one transaction each, as when a volunteer answers
         answers.revise(connection, answer_ids(site, revised)[0], "value", no)
         answers.revise(connection, answer_ids(site, revised)[3], "value", no)
@@ -81,6 +118,9 @@ def test_what_comes_in_during_an_export_changes_none_of_its_tables(site: Site, t
     during = everything(site, project, snapshot)
     for what, text in before.items():
         assert during[what].decode() == text.decode(), what
+    files_during = every_file(site, project, snapshot)
+    assert files_during.keys() == files_before.keys()
+    assert [name for name in files_before if files_before[name] != files_during[name]] == []
     after = everything(site, project, snapshots.take(site, found))
     assert {what for what in before if after[what] == before[what]} <= {"sources"}
     assert b"excluded" in after["answers"] and b'"retired"' in after["tasks"]
@@ -117,7 +157,7 @@ def test_an_export_holds_no_transaction_while_it_is_read(site: Site) -> None:
     found = View(site, get(site, project), snapshots.take(site, get(site, project)))
     for walk in (
         found.walk(reads.answers, "id"),
-        answer_columns.walk(site.db, found.snapshot.cut, []),
+        answer_arrays.walk(site.db, found.snapshot.cut, []),
     ):
         next(iter(walk))
         with site.db.connection() as connection:
@@ -179,7 +219,7 @@ NUMBERS = [0, -5, 7, 0.1, 1e-07, 1.5e20, 123456789012345678, 1000000000000000.5,
 
 
 def test_columns_are_written_to_the_byte_as_rows_are(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer_columns, "CHUNK", 7)
+    monkeypatch.setattr(answer_arrays, "CHUNK", 7)
     project = builders.project(site, config={"fields": FIELDS}, redundancy=100)
     tasks = builders.tasks(site, project, len(AWKWARD))
     choices = ["=a", "b,c", "ü"]
@@ -203,13 +243,12 @@ def test_columns_are_written_to_the_byte_as_rows_are(site: Site, monkeypatch: py
 
     def both() -> tuple[Table, Table]:
         """The plain rows, and the columns."""
-        by_row = tables.answers(View(site, found, view.snapshot, Bounds(None, 10_000)))
-        by_column = tables.answers(view)
-        assert by_row.blocks is None and by_column.blocks is not None
+        by_row = answer_tables.answers(View(site, found, view.snapshot, Bounds(None, 10_000)))
+        by_column = answer_tables.answers(view)
         return by_row, by_column
 
     for raw in (False, True):
-        plain, fast = (b"".join(write_csv(table, raw=raw)) for table in both())
+        plain, fast = (b"".join(write_csv(table, Dialect(raw=raw))) for table in both())
         assert fast == plain
     plain, fast = (b"".join(write_jsonl(table)) for table in both())
     assert fast == plain
@@ -228,8 +267,8 @@ def test_what_a_type_picks_is_what_it_writes(site: Site, task_type: str) -> None
     builders.answers(site, project, task, [*VALUES[task_type], None])
     found = get(site, project)
     snapshot = snapshots.take(site, found)
-    by_row = tables.answers(View(site, found, snapshot, Bounds(None, 10)))
-    assert list(tables.answers(View(site, found, snapshot)).rows) == list(by_row.rows)
+    by_row = answer_tables.answers(View(site, found, snapshot, Bounds(None, 10)))
+    assert list(answer_tables.answers(View(site, found, snapshot)).rows) == list(by_row.rows)
 
 
 def test_pages_of_a_table_are_the_table(site: Site) -> None:
@@ -240,13 +279,13 @@ def test_pages_of_a_table_are_the_table(site: Site) -> None:
     found = get(site, project)
     for what, n in (("answers", 10), ("tasks", 5), ("consensus", 5), ("contributors", 10)):
         seen: list[tuple[Any, ...]] = []
-        after: Any = None
+        cursor = Cursor()
         while True:
-            page = tables.page(site, found, what, after, 3)
+            page = download.page(site, found, what, cursor, 3)
             seen += page.rows
-            after = page.next
-            if after is None:
+            if page.next is None:
                 break
+            cursor = page.next
         assert len(seen) == n
         view = View(site, found, snapshots.take(site, found, same_names=True))
-        assert seen == list(tables.WHATS[what].read(view).rows)
+        assert seen == list(registry.TABLES[what].read(view).rows)

@@ -11,7 +11,7 @@ import pytest
 from builders import NO, YES, answers, contributor, media, project, tasks
 
 from microtasks.core.errors import NotFound
-from microtasks.engine.exports import snapshots, tables
+from microtasks.engine.exports import download, snapshots
 from microtasks.engine.operations import jobs
 from microtasks.engine.operations.invariants import check
 from microtasks.engine.results import review
@@ -165,7 +165,7 @@ def test_an_export_says_whose_answers_weigh_nothing(site: Site) -> None:
         with site.db.session() as session:
             found = projects.by_slug(session, of.slug)
         same = snapshots.take(site, found, same_names=True)
-        text = b"".join(tables.export(site, found, what, "jsonl", snapshot=same)).decode()
+        text = b"".join(download.export(site, found, what, "jsonl", snapshot=same)).decode()
         return [json.loads(line) for line in text.splitlines()]
 
     of, _, _, spam = crowd(site)

@@ -69,6 +69,16 @@ def test_request_schemas_forbid_what_they_do_not_name_and_carry_an_example() -> 
                 operation.body.model_validate(example)
 
 
+def test_a_typed_client_can_send_any_value_and_takes_replies_with_more_fields() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    for name in ("AnswerIn", "RevisionIn"):
+        value = schemas[name]["properties"]["value"]
+        assert set(value["type"]) == {"object", "null"} and value["additionalProperties"] is True
+    for name, schema in schemas.items():
+        if name.endswith("Out"):
+            assert schema.get("additionalProperties", True) is True, name
+
+
 @pytest.mark.parametrize("operation", openapi.OPERATIONS, ids=lambda operation: operation.id)
 def test_each_error_reply_has_the_one_shape(operation: openapi.Operation) -> None:
     replies = DOCUMENT["paths"][operation.path][operation.method]["responses"]

@@ -17,8 +17,8 @@ from flask import Flask
 from people import Person, owner
 from werkzeug.test import TestResponse
 
+from microtasks.engine.exports import download, project_file, restore, snapshots
 from microtasks.engine.exports import package as export_package
-from microtasks.engine.exports import project_file, restore, snapshots, tables
 from microtasks.engine.operations import jobs
 from microtasks.engine.results import aggregate
 from microtasks.engine.site import Site
@@ -96,7 +96,7 @@ def work(site: Site) -> list[str]:
 
 def consensus(site: Site, slug: str) -> bytes:
     """The table without the address and the numbers of tasks."""
-    text = b"".join(tables.export(site, found(site, slug), "consensus")).decode()
+    text = b"".join(download.export(site, found(site, slug), "consensus")).decode()
     return "\n".join(line.split(",", 2)[2] for line in text.splitlines()).encode()
 
 

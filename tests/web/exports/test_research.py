@@ -13,8 +13,8 @@ import pytest
 from builders import NO, YES
 from people import Person
 
-from microtasks.engine.exports import supplements, tables
-from microtasks.engine.exports.tables import FORMATS
+from microtasks.engine.exports import download, registry, supplements
+from microtasks.engine.exports.registry import FORMATS
 from microtasks.engine.site import Site
 from microtasks.store.exports import reads
 from microtasks.store.projects import projects
@@ -25,7 +25,7 @@ def test_every_download_on_the_page_works(ada: Person, site: Site) -> None:
         made = builders.project(site, task_type, account_id=1)
         builders.tasks(site, made, 2)
         page = ada.get(f"/research/{made.slug}").text
-        for what in tables.WHATS:
+        for what in registry.TABLES:
             for format in FORMATS.values():
                 path = f"/research/{made.slug}/export/{what}.{format.name}"
                 if f'href="{path}"' in page:
@@ -45,7 +45,7 @@ def test_a_download_is_what_the_export_gives_also_compressed(ada: Person, site: 
     (task,) = builders.tasks(site, made, 1)
     builders.answers(site, made, task, [YES, NO, None])
     with site.db.session() as session:
-        whole = b"".join(tables.export(site, projects.get(session, made.id), "answers"))
+        whole = b"".join(download.export(site, projects.get(session, made.id), "answers"))
     plain = ada.get(f"/research/{made.slug}/export/answers.csv")
     assert plain.data == whole and len(list(csv.reader(io.StringIO(plain.text)))) == 4
     packed = ada.get(f"/research/{made.slug}/export/answers.csv", headers={"Accept-Encoding": "gzip"})
@@ -63,8 +63,17 @@ def test_all_tables_come_as_one_package(ada: Person, site: Site) -> None:
     assert answer.headers["Content-Type"] == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
         with site.db.session() as session:
-            there = {what.name for what in tables.whats(site, projects.get(session, made.id))}
-        assert {"answers", "consensus", "marks", "tasks", "contributors"} == there  # no tiles, no decisions
+            there = {
+                what.name for what in registry.tables_of(registry.now(site, projects.get(session, made.id)))
+            }
+        assert {
+            "items",
+            "answers",
+            "consensus",
+            "marks",
+            "tasks",
+            "contributors",
+        } == there  # no tiles, no decisions
         assert {f"{made.slug}-{what}.csv" for what in there} <= set(archive.namelist())
         assert json.loads(archive.read("datapackage.json"))["licenses"][0]["name"] == "CC0-1.0"
     assert ada.get(f"/research/{made.slug}/package.zip?licence=none").status_code == 400
@@ -74,7 +83,7 @@ def test_a_download_is_sent_while_it_is_read(
     ada: Person, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reads, "CHUNK", 10)
-    monkeypatch.setattr("microtasks.engine.tabular.formats.BUFFER", 200)
+    monkeypatch.setattr("microtasks.engine.exports.columns.BLOCK_ROWS", 10)
     made = builders.project(site, account_id=1)
     builders.tasks(site, made, 60)
     answer = ada.client.get(f"/research/{made.slug}/export/tasks.csv", buffered=False)
@@ -110,8 +119,8 @@ def test_the_code_book_names_every_column(ada: Person, site: Site) -> None:
     page = ada.get(f"/research/{made.slug}/code-book").text
     file = ada.get(f"/research/{made.slug}/code-book.csv")
     listed = list(csv.DictReader(io.StringIO(file.text)))
-    not_there = {"sources", *(what.name for what in supplements.WHATS)}  # nobody has decided, skipped, ...
-    assert {row["table"] for row in listed} == set(tables.WHATS) - not_there
+    not_there = {"sources", *(what.name for what in supplements.TABLES)}  # nobody has decided, skipped, ...
+    assert {row["table"] for row in listed} == set(registry.TABLES) - not_there
     assert all(row["column"] in page and row["meaning"] for row in listed)
 
 

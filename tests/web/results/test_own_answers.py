@@ -15,7 +15,7 @@ from flask import Flask
 from people import Person, owner
 
 from microtasks.core.errors import AnswerInvalid, Conflict, InputError, NotFound
-from microtasks.engine.exports import tables
+from microtasks.engine.exports import download
 from microtasks.engine.results import aggregate, decisions, explorer
 from microtasks.engine.site import Site
 from microtasks.store.projects import projects
@@ -268,7 +268,7 @@ def test_exports_carry_the_own_answer_as_they_carry_a_consensus(ada: Person, sit
     project = stored(site, of)
 
     def told() -> dict[str, tuple[str, ...]]:
-        text = b"".join(tables.export(site, project, "consensus", "csv")).decode()
+        text = b"".join(download.export(site, project, "consensus", "csv")).decode()
         names = ("value", "decision", "decision_value", "decided_by_role")
         return {row["task"]: tuple(row[it] for it in names) for row in csv.DictReader(io.StringIO(text))}
 
@@ -316,7 +316,7 @@ def test_an_own_answer_is_exported_in_the_form_of_a_consensus(
     builders.answers(site, of, task, [crowd] * 3)
     aggregate.aggregate(site, of.id)
     ada.post(f"{path}/own", form)
-    text = b"".join(tables.export(site, stored(site, of), "consensus", "csv")).decode()
+    text = b"".join(download.export(site, stored(site, of), "consensus", "csv")).decode()
     (row,) = csv.DictReader(io.StringIO(text))
     assert (row["decision"], (row["value"], row["decision_value"])) == ("own", cells)
 

@@ -1,8 +1,26 @@
-"""Exports in the forms of other tools: each module gives `FORMAT`, made of what a task type says it asks."""
+"""Exports in the forms of other tools: each module gives its formats, made of what a task type asks."""
 
 from __future__ import annotations
 
-from microtasks.engine.exports.interchange import coco, geojson, labelstudio, zooniverse
-from microtasks.engine.tabular.formats import Format
+from microtasks.engine.exports.format import Format
+from microtasks.engine.exports.interchange import (
+    camtrap,
+    coco,
+    darwin_core,
+    geojson,
+    image_folder,
+    labelstudio,
+    yolo,
+    zooniverse,
+)
 
-TOOLS: tuple[Format, ...] = (zooniverse.FORMAT, labelstudio.FORMAT, coco.FORMAT, geojson.FORMAT)
+TOOLS: tuple[Format, ...] = (
+    zooniverse.FORMAT,
+    labelstudio.FORMAT,
+    coco.FORMAT,
+    yolo.FORMAT,
+    *image_folder.FORMATS,
+    geojson.FORMAT,
+    camtrap.FORMAT,
+    darwin_core.FORMAT,
+)

@@ -10,15 +10,16 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import microtasks
 from microtasks.core.values import Part
+from microtasks.engine.exports.format import Format, Source
 from microtasks.engine.exports.interchange import places
+from microtasks.engine.exports.interchange.image_files import FOLDER, ImageNames, image_file
 from microtasks.engine.exports.interchange.labels import NO_CLASS, options_of
 from microtasks.engine.exports.interchange.places import Picture, Placed
-from microtasks.engine.tabular.formats import BUFFER, File, Format, Source, json_list, to_json
+from microtasks.engine.tabular.table import BUFFER, File, json_list, to_json
 
 CORNERS = 64
 #: A polygon whose corners lie so many radii away has the circle's area.
@@ -26,9 +27,14 @@ REACH = math.sqrt(2 * math.pi / (CORNERS * math.sin(2 * math.pi / CORNERS)))
 TURNS = [(math.cos(a), math.sin(a)) for a in (2 * math.pi * n / CORNERS for n in range(CORNERS))]
 
 
-def files(source: Source) -> list[File]:
-    """One file."""
-    return [source.file(f"{source.what}.coco.json", "application/json", write(source))]
+def files(source: Source) -> Iterator[File]:
+    """The annotations, and in a folder beside them the images if they are asked for."""
+    yield source.file(f"{source.table}.coco.json", "application/json", write(source))
+    if source.options.images:
+        names = ImageNames()
+        for picture, _ in places.pictures(source):
+            if image := image_file(source.site, picture, FOLDER + names.name(picture)):
+                yield image
 
 
 def write(source: Source) -> Iterator[bytes]:
@@ -36,6 +42,7 @@ def write(source: Source) -> Iterator[bytes]:
     part = places.part_of(source)
     categories = _categories(part)
     ids = {name: number for number, (name, _) in enumerate(options_of(part), start=1)}
+    names = ImageNames()
     with tempfile.TemporaryFile(prefix="microtasks-") as waiting:
 
         def images() -> Iterator[dict[str, Any]]:
@@ -45,7 +52,7 @@ def write(source: Source) -> Iterator[bytes]:
                     category = ids.get(mark.mark_class or NO_CLASS, ids[NO_CLASS])
                     waiting.write(comma + to_json(annotation(picture.id, mark, category)))
                     comma = b",\n"
-                yield _image(picture)
+                yield _image(picture, names.name(picture))
 
         head = {"info": _info(source), "licenses": [], "categories": categories}
         yield from json_list(images(), to_json(head)[:-1] + b',\n"images": [', b'],\n"annotations": [')
@@ -95,10 +102,11 @@ def polygon(x: float, y: float, r: float) -> list[float]:
     return [round(place, 3) for cos, sin in TURNS for place in (x + reach * cos, y + reach * sin)]
 
 
-def _image(picture: Picture) -> dict[str, Any]:
+def _image(picture: Picture, file_name: str) -> dict[str, Any]:
     image = {
         "id": picture.id,
-        "file_name": picture.name,
+        "file_name": file_name,
+        "external_id": picture.name,
         "width": picture.width,
         "height": picture.height,
         "sha256": picture.sha256,
@@ -121,7 +129,7 @@ def _info(source: Source) -> dict[str, Any]:
         "description": source.project.name,
         "version": microtasks.__version__,
         "contributor": f"volunteers of {source.project.name}, by microtasks {microtasks.__version__}",
-        "date_created": datetime.now(UTC),
+        "date_created": source.view.snapshot.cut.at,
     }
 
 
@@ -131,7 +139,8 @@ FORMAT = Format(
     "You train or test a detector: images, boxes and polygons in COCO's JSON, circles also as x, y, r.",
     ".coco.json",
     "application/json",
-    places.WHATS,
+    places.TABLES,
     files=files,
+    takes_images=True,
     fits=places.asks_for_marks,
 )

@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from microtasks.engine.exports.format import Format, Source
 from microtasks.engine.exports.interchange import places
 from microtasks.engine.exports.interchange.coco import TURNS
 from microtasks.engine.exports.interchange.places import Picture, Placed
-from microtasks.engine.tabular.formats import File, Format, Source, json_list, to_json
+from microtasks.engine.tabular.table import File, json_list, to_json
 from microtasks.store.exports import reads
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def transform_of(own: Mapping[str, Any]) -> Transform | None:
 
 def files(source: Source) -> list[File]:
     """One file."""
-    return [source.file(f"{source.what}.geojson", "application/geo+json", write(source))]
+    return [source.file(f"{source.table}.geojson", "application/geo+json", write(source))]
 
 
 def lacks(site: Site, project_id: int) -> str:
@@ -95,7 +96,7 @@ def lacks(site: Site, project_id: int) -> str:
 def write(source: Source) -> Iterator[bytes]:
     """Write a feature a mark. One on an image without a transform has no geometry, and says so."""
     crs = _crs(source)
-    head: dict[str, Any] = {"type": "FeatureCollection", "name": f"{source.project.slug}-{source.what}"}
+    head: dict[str, Any] = {"type": "FeatureCollection", "name": f"{source.project.slug}-{source.table}"}
     if crs:
         head["crs"] = {"type": "name", "properties": {"name": crs}}
     features = (feature(picture, mark) for picture, marks in places.pictures(source) for mark in marks)
@@ -108,6 +109,7 @@ def feature(picture: Picture, mark: Placed) -> dict[str, Any]:
     x, y = picture.x + mark.x, picture.y + mark.y
     properties = {
         "image": picture.name,
+        "file_name": picture.file_name,
         "source": picture.source,
         "class": mark.mark_class,
         "x": mark.x,
@@ -138,7 +140,7 @@ def feature(picture: Picture, mark: Placed) -> dict[str, Any]:
 def _crs(source: Source) -> str | None:
     """The coordinate system that the first task with one names."""
     with source.site.db.connection() as connection:
-        rows = reads.first_items(connection, source.project_id)
+        rows = reads.first_items(connection, source.project.id)
     for row in rows:
         for name, text in places.own_columns(row).items():
             if name.casefold() in CRS and text:
@@ -152,7 +154,7 @@ FORMAT = Format(
     "Your images lie on a map (a column #world or #geotransform), and you look at marks in QGIS or ArcGIS.",
     ".geojson",
     "application/geo+json",
-    places.WHATS,
+    places.TABLES,
     files=files,
     fits=places.asks_for_marks,
     lacks=lacks,

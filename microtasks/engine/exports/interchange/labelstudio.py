@@ -13,8 +13,10 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from microtasks.core.values import Part
+from microtasks.engine.exports.format import Format, Source
+from microtasks.engine.exports.interchange import places
 from microtasks.engine.exports.interchange.labels import NO_CLASS, options_of
-from microtasks.engine.tabular.formats import File, Format, Source, json_list
+from microtasks.engine.tabular.table import File, json_list
 from microtasks.store.exports import reads
 
 #: Tag of the interface, and key of a region's label, for each shape.
@@ -39,7 +41,7 @@ def files(source: Source) -> list[File]:
 
 def _tasks(source: Source) -> Iterator[dict[str, Any]]:
     base = source.site.settings.base_url.rstrip("/")
-    for row, answers in reads.items_with_answers(source.site.db, source.view.snapshot.cut):
+    for row, answers in places.with_answers(source.view):
         payload = row["payload"]
         image = f"{base}/media/{row['derivatives'][-1]['sha256']}.webp" if row["derivatives"] else ""
         task: dict[str, Any] = {
@@ -49,6 +51,7 @@ def _tasks(source: Source) -> Iterator[dict[str, Any]]:
                 "text": payload.get("text") or "",
                 "question": payload.get("question") or "",
                 "external_id": row["external_id"],
+                "file_name": row["file_name"],
             },
             "meta": {
                 **payload.get("metadata", {}),
@@ -74,7 +77,7 @@ def _annotation(source: Source, row: reads.Row, answer: reads.Row) -> dict[str, 
     value = answer["value"]
     return {
         "id": answer["id"],
-        "contributor": source.name(answer["contributor_id"]),
+        "contributor": source.pseudonym(answer["contributor_id"]),
         "created_at": answer["created_at"],
         "updated_at": answer["revised_at"] or answer["created_at"],
         "lead_time": answer["seconds_spent"],
@@ -88,26 +91,26 @@ def results(
     parts: tuple[Part, ...], value: Mapping[str, Any], image: Mapping[str, Any], prefix: str
 ) -> list[dict[str, Any]]:
     """An answer's value as regions and choices. image: `width` and `height` in px."""
-    found: list[dict[str, Any]] = []
+    regions: list[dict[str, Any]] = []
     for part in parts:
-        said = value.get(part.id)
-        if said is None or (part.kind == "marks" and "cells" in value):
+        given = value.get(part.id)
+        if given is None or (part.kind == "marks" and "cells" in value):
             continue
         common = {"from_name": part.id, "to_name": ITEM}
         if part.kind == "marks":
             width, height = image["width"], image["height"]
             if not width or not height:
                 continue  # nothing to take a percentage of
-            for number, mark in enumerate(said, start=1):
+            for number, mark in enumerate(given, start=1):
                 if not all(name in mark for name in MEASURES[part.shape or "point"]):
                     continue  # made when the project asked for another shape
                 region = _region(part, mark, width, height)
                 size = {"original_width": width, "original_height": height, "image_rotation": 0}
-                found.append({"id": f"{prefix}-{number}", **common, **size, **region})
+                regions.append({"id": f"{prefix}-{number}", **common, **size, **region})
         else:
-            kind, key, plain = _plain(part, said)
-            found.append({"id": f"{prefix}-{part.id}", **common, "type": kind, "value": {key: plain}})
-    return found
+            kind, key, plain = _plain(part, given)
+            regions.append({"id": f"{prefix}-{part.id}", **common, "type": kind, "value": {key: plain}})
+    return regions
 
 
 def _plain(part: Part, said: Any) -> tuple[str, str, Any]:
@@ -146,7 +149,7 @@ def _label(part: Part, name: str) -> str:
 def _config(source: Source) -> Iterator[bytes]:
     """The interface as XML."""
     with source.site.db.connection() as connection:
-        first = reads.first_items(connection, source.project_id, 1)
+        first = reads.first_items(connection, source.project.id, 1)
     has_image = any(row["media_ids"] for row in first) or any(part.kind == "marks" for part in source.parts)
     lines = ["<View>"]
     if has_image:
@@ -195,4 +198,6 @@ FORMAT = Format(
     is_archive=True,
     is_packed=True,
     fits=bool,
+    caution="Label Studio's own converter drops circles when it writes COCO, without a word: take COCO "
+    "from here.",
 )

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from microtasks.core.values import Part
-from microtasks.engine.tabular.formats import Source
+from microtasks.engine.exports.format import Source
+from microtasks.engine.exports.snapshots import View
 from microtasks.store.exports import reads
 
-#: Which tables can be told as marks on pictures.
-WHATS = ("consensus", "marks", "sources")
+if TYPE_CHECKING:
+    from microtasks.engine.site import Site
+
+#: Which tables can be written as marks on pictures.
+TABLES = ("consensus", "marks", "sources")
 #: Ids of marks: that of their task, answer or big image, and their number in it (answers hold at most 5,000).
 MARKS_AN_OWNER = 100_000
+#: Tasks that are read together with their answers.
+TASKS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image, tile or big image. x, y: where it begins in `source`, in px. own: the owner's columns."""
+    """An image, tile or big image. x, y: where it begins in `source`, in px. own: the owner's columns.
+
+    name: the owner's id. file_name: of the file as it was uploaded, of a tile the big image's.
+    """
 
     id: int
     name: str
@@ -29,6 +38,8 @@ class Picture:
     source: str | None = None
     x: int = 0
     y: int = 0
+    file_name: str | None = None
+    mime: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,28 +66,62 @@ def part_of(source: Source) -> Part:
 
 def pictures(source: Source) -> Iterator[tuple[Picture, list[Placed]]]:
     """Each picture that was judged, with its marks: also those on which there is nothing."""
-    if source.what == "sources":
+    if source.table == "sources":
         for row in source.view.walk(reads.source_items, "source"):
-            size = row["sha256"], row["width"], row["height"]
-            picture = Picture(row["task_id"], row["source"], *size, own_columns(row))
-            yield picture, _objects(row["task_id"], row["detail"].get("marks", ()))
-    elif source.what == "marks":
-        for row, answers in reads.items_with_answers(source.site.db, source.view.snapshot.cut):
+            picture = Picture(
+                id=row["task_id"],
+                name=row["source"],
+                sha256=row["sha256"],
+                width=row["width"],
+                height=row["height"],
+                own=own_columns(row),
+                file_name=row["file_name"],
+                mime=row["mime"],
+            )
+            yield picture, _consensus_marks(row["task_id"], row["detail"].get("marks", ()))
+    elif source.table == "marks":
+        for row, answers in with_answers(source.view):
             # Who answered by squares drew nothing, and has not said that there is nothing.
-            seen = [it for it in answers if it["value"] is not None and "cells" not in it["value"]]
-            if seen:
-                yield _picture(row), [mark for answer in seen for mark in _given(source, answer)]
+            drawn = [each for each in answers if each["value"] is not None and "cells" not in each["value"]]
+            if drawn:
+                yield picture_of(row), [mark for answer in drawn for mark in _given(source, answer)]
     else:
         for row in source.view.walk(reads.items, "task_id"):
             if row["detail"] is not None:
-                yield _picture(row), _objects(row["task_id"], row["detail"].get("marks", ()))
+                yield picture_of(row), _consensus_marks(row["task_id"], row["detail"].get("marks", ()))
 
 
-def _picture(row: reads.Row) -> Picture:
+def with_answers(view: View) -> Iterator[tuple[reads.Row, list[reads.Row]]]:
+    """Each task with everything about it, and its answers that count, oldest first."""
+    for rows in view.chunks(reads.items, "task_id", TASKS_AT_ONCE):
+        with view.site.db.connection() as connection:
+            given = reads.answers_of(connection, view.snapshot.cut, [row["task_id"] for row in rows])
+        for row in rows:
+            yield row, given[row["task_id"]]
+
+
+def picture_of(row: reads.Row) -> Picture:
+    """The (first) image of a task."""
     return Picture(
-        *(row["task_id"], row["external_id"], row["sha256"], row["width"], row["height"], own_columns(row)),
-        *(row["source"], row["source_x"] or 0, row["source_y"] or 0),
+        id=row["task_id"],
+        name=row["external_id"],
+        sha256=row["sha256"],
+        width=row["width"],
+        height=row["height"],
+        own=own_columns(row),
+        source=row["source"],
+        x=row["source_x"] or 0,
+        y=row["source_y"] or 0,
+        file_name=row["file_name"],
+        mime=row["mime"],
     )
+
+
+def lacks_images(site: Site, project_id: int) -> str:
+    """What the project lacks where a format is about images; "" if it has them."""
+    with site.db.connection() as connection:
+        has_images = any(row["media_ids"] for row in reads.first_items(connection, project_id, 1))
+    return "" if has_images else "This format is about images, and the project's tasks have none."
 
 
 def own_columns(row: reads.Row) -> dict[str, Any]:
@@ -84,20 +129,20 @@ def own_columns(row: reads.Row) -> dict[str, Any]:
     return {**row["payload"].get("metadata", {}), **row["after"], **row["hidden"]}
 
 
-def _objects(owner: int, marks: Iterable[Mapping[str, Any]]) -> list[Placed]:
+def _consensus_marks(owner: int, marks: Iterable[Mapping[str, Any]]) -> list[Placed]:
     """Marks of a consensus; agreement: the share of those who saw the place who marked it."""
-    found = []
+    placed = []
     for number, mark in enumerate(marks, start=1):
         facts = {"agreement": round(mark["n_marked"] / mark["n_saw"], 6) if mark["n_saw"] else None}
         facts |= {key: mark[key] for key in ("probability", "n_marked", "n_saw", "x_sd", "y_sd")}
         facts |= {key: mark[key] for key in ("r_sd", "width_sd", "height_sd", "class_share") if key in mark}
-        found.append(_placed(owner * MARKS_AN_OWNER + number, mark, facts))
-    return found
+        placed.append(_placed(owner * MARKS_AN_OWNER + number, mark, facts))
+    return placed
 
 
 def _given(source: Source, answer: reads.Row) -> Iterator[Placed]:
     """Marks of one volunteer."""
-    facts = {"contributor": source.name(answer["contributor_id"]), "created_at": answer["created_at"]}
+    facts = {"contributor": source.pseudonym(answer["contributor_id"]), "created_at": answer["created_at"]}
     for number, mark in enumerate(answer["value"]["marks"], start=1):
         yield _placed(answer["id"] * MARKS_AN_OWNER + number, mark, {**facts, "mark": number})
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from microtasks import tasktypes
 from microtasks.core.values import Column, Part
+from microtasks.engine.exports.format import Format, Source
 from microtasks.engine.exports.interchange.labels import NO_CLASS, options_of
-from microtasks.engine.tabular.formats import CSV, File, Format, Source, Table, to_json, utc, write_csv
+from microtasks.engine.tabular.csv_format import MIME, Dialect, write_csv
+from microtasks.engine.tabular.table import File, Table, to_json, utc
 from microtasks.store.exports import reads
-from microtasks.store.projects import projects
 
 #: Every version of a config is one major version; there are no minor ones.
 MINOR_VERSION = 1
@@ -47,31 +48,30 @@ def files(source: Source) -> list[File]:
         ("workflows.csv", WORKFLOWS, _workflows(source)),
         ("subjects.csv", SUBJECTS, _subjects(source)),
     )
-    return [source.file(name, CSV, _written(source, columns, rows)) for name, columns, rows in tables]
+    return [source.file(name, MIME, _written(source, columns, rows)) for name, columns, rows in tables]
 
 
 def _written(source: Source, names: str, rows: Iterator[tuple[Any, ...]]) -> Iterator[bytes]:
-    return write_csv(
-        Table(tuple(Column(name, "string", "") for name in names.split(",")), rows), raw=source.raw
-    )
+    columns = tuple(Column(name, "string", "") for name in names.split(","))
+    return write_csv(Table(columns, rows), Dialect(raw=source.options.raw))
 
 
 def _classifications(source: Source) -> Iterator[tuple[Any, ...]]:
     task_type = tasktypes.get(source.project.task_type)
     with source.site.db.connection() as connection:
-        versions = reads.configs(connection, source.project_id)
+        versions = reads.configs(connection, source.project.id)
     parts = {version: task_type.parts(task_type.parse_config(config)) for version, config in versions}
     for row in source.view.walk(reads.classifications, "id"):
         version, task = row["config_version"], row["task_id"]
         asked = parts.get(version, source.parts)
-        name = source.name(row["contributor_id"])
+        name = source.pseudonym(row["contributor_id"])
         subject = {
             "retired": _retired(source, row),
             "filename": row["external_id"],
             **_metadata(row),
         }
         yield (
-            *(row["id"], f"not-logged-in-{name}", None, name, source.project_id, source.project.name),
+            *(row["id"], f"not-logged-in-{name}", None, name, source.project.id, source.project.name),
             *(f"{version}.{MINOR_VERSION}", _stamp(row["created_at"]), None, None),
             to_json(_circumstances(source, row, name)).decode(),
             to_json(_annotations(asked, row["value"])).decode(),
@@ -81,7 +81,7 @@ def _classifications(source: Source) -> Iterator[tuple[Any, ...]]:
 
 
 def _annotations(parts: tuple[Part, ...], value: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    found = []
+    annotations = []
     for number, part in enumerate(parts):
         said = None if value is None else value.get(part.id)
         if value is not None and said is None and part.kind in ("choice", "choices", "scale"):
@@ -91,8 +91,8 @@ def _annotations(parts: tuple[Part, ...], value: Mapping[str, Any] | None) -> li
         if said is None and part.kind not in ("choice", "choices", "scale"):
             continue
         annotation = {"task": f"T{number}", "task_label": part.label, "value": _said(part, said)}
-        found.append(annotation)
-    return found
+        annotations.append(annotation)
+    return annotations
 
 
 def _said(part: Part, said: Any) -> Any:
@@ -148,15 +148,17 @@ def _circumstances(source: Source, row: reads.Row, name: str) -> dict[str, Any]:
 def _workflows(source: Source) -> Iterator[tuple[Any, ...]]:
     task_type = tasktypes.get(source.project.task_type)
     with source.site.db.connection() as connection:
-        versions = reads.configs(connection, source.project_id)
-    with source.site.db.session() as session:
-        progress = projects.progress(session, source.project_id)
+        versions = reads.configs(connection, source.project.id)
+    n_answers = n_retired = 0
+    for task in source.view.walk(reads.states, "task_id"):
+        n_answers += task["n_answers"]
+        n_retired += task["retired_at"] is not None
     for version, config in versions:
         tasks, strings = _tasks(task_type.parts(task_type.parse_config(config)))
         yield (
-            *(source.project_id, source.project.name, version, source.project.state == "published"),
-            *(progress["answers"], False, False, False, source.project.language, "T0", None),
-            *(progress["retired"], to_json(tasks).decode()),
+            *(source.project.id, source.project.name, version, source.project.state == "published"),
+            *(n_answers, False, False, False, source.project.language, "T0", None),
+            *(n_retired, to_json(tasks).decode()),
             to_json(
                 {"criteria": "classification_count", "options": {"count": source.project.redundancy}}
             ).decode(),
@@ -202,7 +204,7 @@ def _subjects(source: Source) -> Iterator[tuple[Any, ...]]:
     for row in source.view.walk(reads.items, "task_id"):
         address = f"{base}/media/{row['derivatives'][-1]['sha256']}.webp" if row["derivatives"] else None
         yield (
-            *(row["task_id"], source.project_id, source.project_id, row["batch_id"]),
+            *(row["task_id"], source.project.id, source.project.id, row["batch_id"]),
             to_json({"filename": row["external_id"], **_metadata(row)}).decode(),
             to_json({"0": address} if address else {}).decode(),
             *(row["n_answers"], row["retired_at"] and _stamp(row["retired_at"])),
@@ -227,7 +229,7 @@ def _retired(source: Source, row: reads.Row) -> dict[str, Any] | None:
         return None
     return {
         "id": row["task_id"],
-        "workflow_id": source.project_id,
+        "workflow_id": source.project.id,
         "classifications_count": row["n_answers"],
         "retired_at": row["retired_at"],
         "subject_id": row["task_id"],

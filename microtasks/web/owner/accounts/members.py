@@ -13,7 +13,7 @@ from microtasks.core.errors import Conflict, Forbidden, InputError, MicrotasksEr
 from microtasks.engine import audit
 from microtasks.engine.accounts import accounts
 from microtasks.engine.accounts import members as engine
-from microtasks.engine.tabular.formats import to_json
+from microtasks.engine.tabular.table import to_json
 from microtasks.store.tables import Project
 from microtasks.web.errors import status_of
 from microtasks.web.letters import absolute

@@ -19,7 +19,8 @@ from microtasks.core.errors import Conflict, InputError, NotFound, TooMany
 from microtasks.core.values import Column
 from microtasks.engine.imports import chunked_upload, importing
 from microtasks.engine.site import Site
-from microtasks.engine.tabular.formats import Table, write_csv
+from microtasks.engine.tabular.csv_format import write_csv
+from microtasks.engine.tabular.table import Table
 from microtasks.store.imports import batches
 from microtasks.store.operations import limits
 from microtasks.store.tables import Batch, BatchFailure, Project, Restoration

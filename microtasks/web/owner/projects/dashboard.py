@@ -16,7 +16,8 @@ from microtasks.core.values import Column
 from microtasks.engine.projects import dashboard as engine
 from microtasks.engine.projects import impact
 from microtasks.engine.projects.dashboard import Dashboard
-from microtasks.engine.tabular.formats import Table, write_csv
+from microtasks.engine.tabular.csv_format import write_csv
+from microtasks.engine.tabular.table import Table
 from microtasks.store.projects.dashboard import BINS
 from microtasks.store.tables import Project
 from microtasks.web.charts import Chart

@@ -14,7 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from microtasks import tasktypes
 from microtasks.core.errors import ConfigInvalid, Conflict, InputError
-from microtasks.engine.exports.codebook import in_short
+from microtasks.engine.exports.columns import in_short
 from microtasks.engine.projects import projects as engine
 from microtasks.engine.projects import trials
 from microtasks.store.exports import reads

@@ -33,12 +33,12 @@ NO_TIME = np.iinfo(np.int64).min
 _WHOLE = "coalesce(a.value, 'null')::text"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answers:
     """A chunk of answers by id, each attribute a column. Times: microseconds of Unix time, or NO_TIME.
 
-    seconds: NaN where not known. contributors: 16 bytes each. picked: a column for each key that was asked
-    for, or one of whole values.
+    seconds: NaN where not known. contributors: 16 bytes each. keys: of an answer's value, a column each in
+    `picked`; None: that is one column of whole values. own_values: what a task type makes of them, once made.
     """
 
     n: int
@@ -53,6 +53,9 @@ class Answers:
     picked: list[list[Any]]
     revised: NDArray[np.int64]
     config_versions: list[int]
+    file_names: list[str | None]
+    keys: Sequence[str] | None
+    own_values: list[Any] | None = None
 
 
 def walk(db: Database, cut: Cut, picks: Sequence[str] | None, limit: int | None = None) -> Iterator[Answers]:
@@ -92,10 +95,11 @@ def _read(
                     ORDER BY id LIMIT %(limit)s),
                 t AS (
                     SELECT string_agg(int8send(c.task_id), '') AS ids,
-                           string_agg(to_json(c.external_id)::text, ',') AS names
+                           string_agg(to_json(c.external_id)::text, ',') AS names,
+                           string_agg(coalesce(to_json(c.file_name)::text, 'null'), ',') AS files
                     FROM task_content c WHERE c.task_id = ANY(ARRAY(SELECT DISTINCT a.task_id FROM a)))
                 SELECT count(*), max(a.id), coalesce(max(a.revised_at) > %(at)s, false),
-                       (SELECT ids FROM t), (SELECT names FROM t),
+                       (SELECT ids FROM t), (SELECT names FROM t), (SELECT files FROM t),
                        string_agg(int8send(a.task_id), ''), string_agg(uuid_send(a.contributor_id), ''),
                        string_agg(a.kind, ','), string_agg(a.status, ','),
                        string_agg(timestamptz_send(a.created_at), ''),
@@ -113,36 +117,41 @@ def _read(
             return after, 0, None, True
         if is_later:
             rows = reads.answers(connection, cut, after, limit)
-            return rows[-1]["id"], 0, partial(_of_rows, rows, picks), len(rows) < limit
-    return last, sum(map(len, values)), partial(_unpacked, n, values, cut), n < limit
+            return rows[-1]["id"], 0, partial(of_rows, rows, picks), len(rows) < limit
+    return last, sum(map(len, values)), partial(_unpacked, n, values, cut, picks), n < limit
 
 
-def _unpacked(n: int, values: Sequence[Any], cut: Cut) -> Answers:
+def _unpacked(n: int, values: Sequence[Any], cut: Cut, picks: Sequence[str] | None) -> Answers:
     """Columns of what the database packed."""
-    names = dict(zip(_numbers(values[0], ">i8").tolist(), orjson.loads(f"[{values[1]}]"), strict=True))
-    tasks = _numbers(values[2], ">i8").tolist()
-    people: bytes = values[3]
-    statuses = values[5].split(",")
+    ids, packed_names, packed_files, packed_tasks, people, *values = values
+    numbers = _numbers(ids, ">i8").tolist()
+    names = dict(zip(numbers, orjson.loads(f"[{packed_names}]"), strict=True))
+    files = dict(zip(numbers, orjson.loads(f"[{packed_files}]"), strict=True))
+    tasks = _numbers(packed_tasks, ">i8").tolist()
+    kinds, statuses, created, seconds, revisions, revised, config_versions, *picked = values
+    statuses = statuses.split(",")
     contributors: list[bytes] = np.frombuffer(people, "V16").tolist()
     if cut.excluded:
-        out = {who.bytes for who in cut.excluded}
+        excluded = {contributor.bytes for contributor in cut.excluded}
         statuses = [
-            "excluded" if status == "counted" and who in out else status
-            for status, who in zip(statuses, contributors, strict=True)
+            "excluded" if status == "counted" and contributor in excluded else status
+            for status, contributor in zip(statuses, contributors, strict=True)
         ]
     return Answers(
         n=n,
         tasks=tasks,
         external_ids=list(map(names.__getitem__, tasks)),
         contributors=contributors,
-        kinds=values[4].split(","),
+        kinds=kinds.split(","),
         statuses=statuses,
-        created=_times(values[6]),
-        seconds=_numbers(values[7], ">f8").astype(np.float64),
-        revisions=_numbers(values[8], ">i2").tolist(),
-        picked=[orjson.loads(f"[{column}]") for column in values[11:]],
-        revised=_times(values[9]),
-        config_versions=_numbers(values[10], ">i4").tolist(),
+        created=_times(created),
+        seconds=_numbers(seconds, ">f8").astype(np.float64),
+        revisions=_numbers(revisions, ">i2").tolist(),
+        picked=[orjson.loads(f"[{column}]") for column in picked],
+        revised=_times(revised),
+        config_versions=_numbers(config_versions, ">i4").tolist(),
+        file_names=list(map(files.__getitem__, tasks)),
+        keys=picks,
     )
 
 
@@ -156,8 +165,8 @@ def _times(packed: bytes) -> NDArray[np.int64]:
     return np.where(since_2000 == NO_TIME, NO_TIME, since_2000 + _EPOCH)
 
 
-def _of_rows(rows: list[reads.Row], picks: Sequence[str] | None) -> Answers:
-    """The same from rows, where an answer has a version later than the cut."""
+def of_rows(rows: list[reads.Row], picks: Sequence[str] | None) -> Answers:
+    """The same from rows: of one page, or where an answer has a version later than the cut."""
 
     def column(name: str) -> list[Any]:
         return [row[name] for row in rows]
@@ -186,6 +195,8 @@ def _of_rows(rows: list[reads.Row], picks: Sequence[str] | None) -> Answers:
         picked=picked,
         revised=times("revised_at"),
         config_versions=column("config_version"),
+        file_names=column("file_name"),
+        keys=picks,
     )
 
 
