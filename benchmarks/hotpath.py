@@ -35,7 +35,7 @@ from microtasks.engine.site import Site
 from microtasks.web import create_app
 
 YES = {"answer": "yes"}
-LEASE = "SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, 0, false)"
+LEASE = "SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, false)"
 
 
 # -- buffers ------------------------------------------------------------------------------------------

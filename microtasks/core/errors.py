@@ -107,6 +107,12 @@ class Conflict(MicrotasksError):
     code = "conflict"
 
 
+class AlreadyAnswered(Conflict):
+    """You have given another answer to this task, and that one stands."""
+
+    code = "already_answered"
+
+
 class ProjectNotReady(Conflict):
     """This project cannot be published yet."""
 

@@ -467,25 +467,28 @@ class TaskGold(SQLModel, table=True):
     task_id: int = _big("task.id", primary=True)
     project_id: int = _big("project.id")
     value: dict[str, Any] = _json()
-    # random, 0..1: the order in which gold is drawn; each contributor begins somewhere else in it
+    # 0..1: not placed in the order of the project's tasks yet; -1: placed (hotpath.sql: hot_place_gold)
     draw: float = Field(
         default=None, sa_column=Column(Float, nullable=False, server_default=text("random()"))
     )
 
 
 class Lease(SQLModel, table=True):
-    """A task handed out to one contributor until `expires_at`: it holds a seat (a gold check does not)."""
+    """A task handed out to one contributor until `expires_at`: it holds a seat."""
 
     __table_args__ = (
         Index(None, "expires_at"),
         Index(None, "task_id"),
+        Index("lease_of_network", "project_id", "network", postgresql_where=text("network IS NOT NULL")),
         # Every row is gone within minutes: the defaults would let the dead ones pile up.
         {"postgresql_with": {"fillfactor": "50", "autovacuum_vacuum_scale_factor": "0.05"}},
     )
     contributor_id: UUID = Field(primary_key=True)
     task_id: int = _big("task.id", primary=True)
     project_id: int = _big()
+    leased_at: datetime | None = _time(now=True)
     expires_at: datetime = _time()
+    # false: of a known task, from before 0.2; its answer is a check
     holds_seat: bool = Field(default=True, sa_column_kwargs={"server_default": text("true")})
     network: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
 
@@ -508,7 +511,8 @@ class Answer(SQLModel, table=True):
     kind: str = _text()
     status: str = _text()  # counted; surplus: came late, no seat free; check: a known task shown again
     value: dict[str, Any] | None = _json(null=True)
-    seconds_spent: float | None = Field(default=None)
+    seconds_spent: float | None = Field(default=None)  # by the client's clock, as it says
+    server_seconds: float | None = Field(default=None)  # the most it can be: hotpath.sql: hot_take
     config_version: int = Field(default=1)
     revision: int = Field(default=1, sa_column=Column(SmallInteger, nullable=False, server_default="1"))
     network: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
@@ -566,8 +570,11 @@ class Cursor(SQLModel, table=True):
         sa_column=Column(BigInteger, nullable=False, server_default=text(str(-END_OF_ORDER - 1))),
     )
     n_served: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    n_gold: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})  # of these, known tasks
-    gold_draw: float | None = Field(default=None)  # how far in the order of gold; None: not begun
+    # leases that ended unanswered, less the answers given since: one task at a time until it is 0
+    n_lapsed: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    # by the server's clock: what was worked until now is accounted for; and an answer a second (hot_take)
+    worked_until: datetime | None = _time(null=True)
+    paced_until: datetime | None = _time(null=True)
     rest_until: datetime | None = _time(null=True)  # no look back before: the last one found nothing
 
 

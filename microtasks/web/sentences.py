@@ -47,6 +47,8 @@ SENTENCES = (
     N_("Only your last %(n)s answers can be changed."),
     N_("An answer that was given cannot be skipped any more."),
     N_("You have not answered this task."),
+    N_("You have given another answer to this task, and that one stands."),
+    N_("You have answered very many tasks in a short time. Please go on in a minute."),
     N_("You were told what is right here, so this answer stays as it is."),
     # a task or a project is not there
     N_("This task was not handed out to you."),

@@ -22,6 +22,9 @@ from microtasks.store.db import Connection
 from microtasks.store.imports import media
 from microtasks.store.volunteers import claims
 
+#: Most tasks handed out, or answers taken, in one request.
+BLOCK_MAX = 20
+
 _TOKEN = struct.Struct(">qqi16s")  # project, task, config version, contributor
 _CACHE_MAX = 1000
 _CONTENTS_MAX = 4000

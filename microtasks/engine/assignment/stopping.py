@@ -46,8 +46,9 @@ def decide(
 ) -> str | None:
     """Say why the task retires, if it does; the task's lock is held. Stores what was decided.
 
-    answers: the counted ones that weigh; n_answers: all counted ones. A known task is never stopped early: it
-    tells how good volunteers are. A task in fifty that is sure goes on all the same, as an audit.
+    answers: the counted ones that weigh; n_answers: all counted ones. A known task stops like
+    all others: one that went on would be told apart. A task in fifty that is sure goes on all the same, as an
+    audit.
 
     The project's redundancy is the most; a task's own is how many it is open for at this moment. It begins
     with the fewest and grows as they are in and not enough: if all seats were free from the start, volunteers
@@ -56,7 +57,7 @@ def decide(
     1. Read the model. 2. Add up the evidence of each scale. 3. Decide; note it. 4. Open one more seat, or all
     of them where all answers are wanted.
     """
-    model, redundancy, is_gold = _model(site, connection, facts)
+    model, redundancy = _model(site, connection, facts)
     answers_max = max(redundancy, facts.redundancy)
     sure = about.type.sure_when(consensus, about.config)
     asked = _asked(connection, facts, about, answers, sure.labels, model) if sure else []
@@ -69,7 +70,7 @@ def decide(
     outcome = outcome_of_all(policy, asked, len(answers), sure.confidences if sure else ())
     is_full = n_answers >= answers_max
     goes_on = outcome == "sure" and not is_full and is_audited(_draw(site, facts.task_id))
-    if outcome is not None and (is_full or not is_gold):
+    if outcome is not None:
         stopping.put_stopping(
             connection,
             facts.task_id,
@@ -81,12 +82,11 @@ def decide(
         )
     if is_full:
         return "redundancy"
-    if outcome == "sure" and not goes_on and not is_gold:
+    if outcome == "sure" and not goes_on:
         return "consensus"
     if n_answers >= facts.redundancy:
-        wants_all = goes_on or is_gold
-        seats = answers_max if wants_all else n_answers + 1
-        stopping.open_seats(connection, facts.task_id, seats, is_soon=not wants_all)
+        seats = answers_max if goes_on else n_answers + 1
+        stopping.open_seats(connection, facts.task_id, seats, is_soon=not goes_on)
     return None
 
 
@@ -162,20 +162,20 @@ def known_tables(
     return cold if tables.is_cold else tables
 
 
-def _model(site: Site, connection: Connection, facts: Facts) -> tuple[dict[str, Any], int, bool]:
-    """The model by field, the project's redundancy, and whether the task is gold."""
+def _model(site: Site, connection: Connection, facts: Facts) -> tuple[dict[str, Any], int]:
+    """The model by field, and the project's redundancy."""
     key = (site.db.url, facts.project_id)
     kept = _models.get(key)
-    found = stopping.model(connection, facts.project_id, facts.task_id, kept[0] if kept else None)
+    found = stopping.model(connection, facts.project_id, kept[0] if kept else None)
     if found.made_at is None:
-        return {}, found.redundancy, found.is_gold
+        return {}, found.redundancy
     if found.fields is None and kept is not None:
-        return kept[1], found.redundancy, found.is_gold
+        return kept[1], found.redundancy
     fields = found.fields or {}
     if len(_models) >= _MODELS_MAX:
         _models.clear()
     _models[key] = (found.made_at, fields)
-    return fields, found.redundancy, found.is_gold
+    return fields, found.redundancy
 
 
 def _draw(site: Site, task_id: int) -> float:

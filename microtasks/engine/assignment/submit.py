@@ -1,4 +1,4 @@
-"""Take what volunteers say: answers, skips, reports, revisions. The rules; the SQL is in store/hotpath."""
+"""Take what volunteers send: answers, skips, reports, revisions. The SQL is in store/assignment."""
 
 from __future__ import annotations
 
@@ -11,28 +11,48 @@ from uuid import UUID
 
 import orjson
 
-from microtasks.core.errors import AnswerInvalid, InputError, LeaseInvalid, MicrotasksError, NotFound
+from microtasks.core.errors import (
+    AlreadyAnswered,
+    AnswerInvalid,
+    InputError,
+    LeaseInvalid,
+    MicrotasksError,
+    NotFound,
+    TooMany,
+)
 from microtasks.core.retirement import Policy, retirement_reason
 from microtasks.core.values import Answer, Consensus, Media
 from microtasks.engine.assignment import leases as assignment_leases
 from microtasks.engine.assignment import serve, stopping
-from microtasks.engine.assignment.leases import Content, Known, Lease, Ticket, known, open_token, shown, token
+from microtasks.engine.assignment.leases import (
+    BLOCK_MAX,
+    Content,
+    Known,
+    Lease,
+    Ticket,
+    known,
+    open_token,
+    shown,
+    token,
+)
 from microtasks.engine.site import Site
 from microtasks.store import jobs
-from microtasks.store.assignment import answers as said
+from microtasks.store.assignment import answers as stored_answers
 from microtasks.store.assignment import hotpath
-from microtasks.store.assignment.hotpath import Due, Facts, Plain, Turn, Written
+from microtasks.store.assignment.hotpath import Decision, Facts, PendingConsensus, Plain, Stored
 from microtasks.store.db import Connection
 from microtasks.store.results import consensus, contributors
 from microtasks.store.volunteers import claims
 
-ANSWERS_MAX = 20
 #: How many of their last answers a volunteer may still correct.
 REVISABLE = 3
 SECONDS_MAX = 86400.0
 TRIES = 5
+HURRIED = "You have answered very many tasks in a short time. Please go on in a minute."
 
 Status = Literal["counted", "surplus", "duplicate", "skipped", "rejected"]
+#: What is stored of an answer or a skip. A known task's check reads as counted.
+StoredStatus = Literal["counted", "surplus", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +67,15 @@ class AnswerIn:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of it. A known task's check reads `counted`: nothing tells gold from the rest."""
+    """What became of it. stored: what the site has of it now, also where nothing changed; None: nothing."""
 
     task: int | None
     status: Status
     error: dict[str, Any] | None = None
+    stored: StoredStatus | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"task": self.task, "status": self.status, "error": self.error}
+        return {"task": self.task, "status": self.status, "stored": self.stored, "error": self.error}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +116,9 @@ def submit(
 ) -> Submitted:
     """Take up to 20 answers, each with its own outcome, and hand out what comes next.
 
-    A lease sent again gives `duplicate` and changes nothing. What is counted here is on the disk.
+    The same answer sent again gives `duplicate`, another one to the same lease is rejected; both change
+    nothing and say what is stored. What is counted here is on the disk. Errors: TooMany, with nothing taken,
+    for who answers faster than anybody can.
 
     1. Open the lease tokens; a bad one is rejected by itself.
     2. One plain answer to a held seat: one message, or two where a consensus is due; no lock held by us.
@@ -103,12 +126,13 @@ def submit(
     4. Ring for what a worker has to reduce.
     5. Lease what comes next, of the project of the last answer.
     """
-    if len(answers) > ANSWERS_MAX:
-        raise InputError(f"At most {ANSWERS_MAX} answers at once.")
-    next_limit = max(0, min(serve.LIMIT_MAX, next_limit))
+    if len(answers) > BLOCK_MAX:
+        raise InputError(f"At most {BLOCK_MAX} answers at once.")
+    next_limit = max(0, min(BLOCK_MAX, next_limit))
     receipts: list[Receipt | None] = [None] * len(answers)
     items: dict[int, _Item] = {}
     first_of: dict[int, int] = {}
+    repeated: dict[int, int] = {}  # to the same task as an earlier one of these
     for i, sent in enumerate(answers):
         try:
             ticket = open_token(site, contributor, sent.lease)
@@ -116,7 +140,7 @@ def submit(
             receipts[i] = Receipt(None, "rejected", _error(error))
             continue
         if ticket.task_id in first_of:
-            receipts[i] = Receipt(ticket.task_id, "duplicate")
+            repeated[i] = first_of[ticket.task_id]
             continue
         first_of[ticket.task_id] = i
         items[i] = _Item(ticket, sent)
@@ -126,7 +150,7 @@ def submit(
     next_served: serve.Served | None = None
     if len(items) == 1:
         ((i, item),) = items.items()
-        # Crossed with a joining of two devices: nothing was changed, and under locks it is tried again.
+        # Deadlock with a concurrent merge of devices: nothing was written; it is tried again under locks.
         with suppress(*hotpath.RETRY):
             receipts[i], slug, next_served = _plain(site, contributor, item, next_limit, network)
     if any(receipts[i] is None for i in items):
@@ -135,6 +159,8 @@ def submit(
             receipts[i] = receipt
         for job in rings:
             site.bell.ring(job)
+    for i, first in repeated.items():
+        receipts[i] = _repeated(answers[i], answers[first], receipts[first])
     if next_limit and next_served is None and slug is not None:
         next_served = serve.lease(site, slug, contributor, limit=next_limit, network=network)
     next_served = next_served or serve.Served()
@@ -171,21 +197,46 @@ def _plain(
         ticket.config_version,
     )
     seconds = site.settings.lease_seconds
-    turn: Turn | None = hotpath.turn(site.db, plain, next_limit, network, seconds, with_due=about.type.inline)
-    if turn and turn.due:
+    result: hotpath.SubmitResult | None = hotpath.submit(
+        site.db, plain, next_limit, network, seconds, with_pending=about.type.inline
+    )
+    if result and result.pending:
         # Made without a lock from what was read; stored if that is still so.
-        due = turn.due
-        now = [*due.said, (contributor.hex, plain.kind, plain.value)]
-        about = known(site, None, ticket.project_id, due.config_version, due.task_type)
-        result = about.type.reduce([Answer(*each) for each in now], about.config)  # type: ignore[arg-type]
-        reason = retirement_reason(_policy(due), due.n_answers + 1, result)
-        turn = hotpath.settle(site.db, plain, next_limit, network, seconds, due, reason, result)
-    if turn is None or turn.status is None:
+        pending = result.pending
+        answers = [*pending.answers, (contributor.hex, plain.kind, plain.value)]
+        about = known(site, None, ticket.project_id, pending.config_version, pending.task_type)
+        reduced = about.type.reduce([Answer(*each) for each in answers], about.config)  # type: ignore[arg-type]
+        reason = retirement_reason(_policy(pending), pending.n_answers + 1, reduced)
+        result = hotpath.settle(site.db, plain, next_limit, network, seconds, pending, reason, reduced)
+    if result is None or result.status is None:
         return None, None, None
-    next_served = None
-    if turn.leased and not turn.leased.is_undecided:
-        next_served = serve.served(site, contributor, turn.slug, turn.leased, [])
-    return Receipt(ticket.task_id, turn.status), turn.slug, next_served
+    if result.status == "hurried":
+        raise TooMany(HURRIED)
+    next_served = serve.served(site, contributor, result.slug, result.leased) if result.leased else None
+    receipt = (
+        _again(ticket.task_id, result.stored)
+        if result.stored
+        else Receipt(ticket.task_id, "counted", stored="counted")
+    )
+    return receipt, result.slug, next_served
+
+
+def _again(task_id: int, stored: Stored) -> Receipt:
+    """The receipt of an answer to a task that was answered before."""
+    if stored.is_same:
+        return Receipt(task_id, "duplicate", stored=stored.status)
+    error = AlreadyAnswered(stored={"status": stored.status, "kind": stored.kind, "value": stored.value})
+    return Receipt(task_id, "rejected", _error(error), stored.status)
+
+
+def _repeated(again: AnswerIn, first: AnswerIn, receipt: Receipt | None) -> Receipt | None:
+    """The receipt of an answer to the same task as an earlier one of the same request."""
+    if receipt is None or receipt.status == "rejected":
+        return receipt
+    if (again.kind, again.value) == (first.kind, first.value):
+        return replace(receipt, status="duplicate")
+    stored = {"status": receipt.stored, "kind": first.kind, "value": first.value}
+    return replace(receipt, status="rejected", error=_error(AlreadyAnswered(stored=stored)))
 
 
 def _locked(
@@ -211,7 +262,7 @@ def _locked(
 
 
 class _Joined(Exception):
-    """The device was joined to a person meanwhile: the lease is theirs. Begin anew, or locks would cross."""
+    """The device was merged into a person's meanwhile. Begin again, or locks would cross."""
 
     def __init__(self, person: UUID) -> None:
         self.person = person
@@ -222,15 +273,17 @@ def _settle(
 ) -> tuple[list[Receipt], str | None, list[int]]:
     receipts: list[Receipt] = []
     counted: list[tuple[Facts, Known, _Item]] = []
-    writes: dict[int, Written] = {}
+    decisions: dict[int, Decision] = {}
     slug = None
     all_facts = hotpath.facts(
         connection, contributor, [item.ticket.task_id for item in items], network, lock=True
     )
-    if any(one.holds_seat is None and one.answer_status is None for one in all_facts.values()):
+    if any(one.holds_seat is None and not one.is_answered for one in all_facts.values()):
         person = claims.person(connection, contributor)
         if person != contributor:
             raise _Joined(person)
+    if any(one.is_hurried for one in all_facts.values()):
+        raise TooMany(HURRIED)
     for item in items:
         task_id = item.ticket.task_id
         facts = all_facts.get(task_id)
@@ -240,16 +293,24 @@ def _settle(
         slug = facts.slug
         try:
             about = _known(site, connection, item.ticket, facts)
-            if facts.answer_status is None and item.kind is None:
+            if item.kind is None:
                 _read(item, facts, about)
         except MicrotasksError as error:
-            receipts.append(Receipt(task_id, "rejected", _error(error)))
+            if not facts.is_answered:
+                receipts.append(Receipt(task_id, "rejected", _error(error)))
+                continue
+        if facts.is_answered:
+            stored = hotpath.stored(connection, contributor, task_id, item.kind or "", item.value)
+            assert stored is not None  # noqa: S101  (under its lock)
+            receipts.append(_again(task_id, stored))
             continue
         status = decide_status(facts, is_skip=item.sent.kind == "skip")
-        receipts.append(Receipt(task_id, "counted" if status == "check" else status))
         if status == "duplicate":
+            receipts.append(Receipt(task_id, status, stored="skipped"))
             continue
-        writes[task_id] = Written(
+        shown_status: StoredStatus = "counted" if status == "check" else status
+        receipts.append(Receipt(task_id, shown_status, stored=shown_status))
+        decisions[task_id] = Decision(
             task_id,
             status,
             item.kind,
@@ -261,31 +322,29 @@ def _settle(
             counted.append((facts, about, item))
     rings: list[int] = []
     read = [f.task_id for f, about, _ in counted if about.type.inline or f.stop_rule != "redundancy"]
-    before = said.counted(connection, read)
+    before = stored_answers.counted(connection, read)
     for facts, _, item in counted:
-        now = before.get(facts.task_id, [])
+        answers = before.get(facts.task_id, [])
         if not contributors.is_excluded(connection, facts.project_id, contributor):
-            now.append((contributor, item.kind or "", item.value))
-        reason, job = _reduce(site, connection, facts, facts.n_answers + 1, now)
+            answers.append((contributor, item.kind or "", item.value))
+        reason, job = _reduce(site, connection, facts, facts.n_answers + 1, answers)
         rings += job
         if reason and facts.retirement_reason is None:
-            writes[facts.task_id] = replace(writes[facts.task_id], retire=reason)
-    if writes:
-        hotpath.write(connection, contributor, network, list(writes.values()))
+            decisions[facts.task_id] = replace(decisions[facts.task_id], retire=reason)
+    if decisions:
+        hotpath.write(connection, contributor, network, list(decisions.values()))
     return receipts, slug, rings
 
 
 def decide_status(
     facts: Facts, *, is_skip: bool
 ) -> Literal["duplicate", "skipped", "counted", "surplus", "check"]:
-    """Say what an answer or a skip is, given what is known under the task's lock.
+    """Say what a first answer or a skip to a task is, given what is known under the task's lock.
 
     A held seat is a promise: it counts, also when the task was retired or the project paused meanwhile; only
     a withdrawn task takes none. Without a seat (the lease ended, or a crash forgot it) a free one is taken,
     if the contributor's network may have one.
     """
-    if facts.answer_status is not None:
-        return "duplicate"
     if is_skip:
         return "duplicate" if facts.is_skipped else "skipped"
     if facts.holds_seat is False:
@@ -316,7 +375,7 @@ def revise(site: Site, contributor: UUID, lease: str, kind: str, value: Any = No
     rings: list[int] = []
     with site.db.connection() as connection:
         facts = _facts(connection, contributor, ticket, None, lock=True)
-        mine = said.mine(connection, contributor, ticket.task_id, ticket.project_id, REVISABLE)
+        mine = stored_answers.mine(connection, contributor, ticket.task_id, ticket.project_id, REVISABLE)
         if facts is None or mine is None:
             raise NotFound("You have not answered this task.")
         if not mine.is_recent:
@@ -325,19 +384,19 @@ def revise(site: Site, contributor: UUID, lease: str, kind: str, value: Any = No
             raise AnswerInvalid("An answer that was given cannot be skipped any more.")
         shown_as = replace(ticket, config_version=mine.config_version)
         _read(item, facts, _known(site, connection, shown_as, facts))
-        status: Status = "surplus" if mine.status == "surplus" else "counted"
+        status: Literal["counted", "surplus"] = "surplus" if mine.status == "surplus" else "counted"
         if (item.kind, item.value) == (mine.kind, mine.value):
-            return Receipt(ticket.task_id, status)
-        if not said.revise(connection, mine.answer_id, item.kind or "", item.value):
+            return Receipt(ticket.task_id, status, stored=status)
+        if not stored_answers.revise(connection, mine.answer_id, item.kind or "", item.value):
             raise AnswerInvalid("You were told what is right here, so this answer stays as it is.")
         if mine.status == "counted" and facts.n_answers >= min(facts.answers_min, facts.redundancy):
-            now = said.counted(connection, [ticket.task_id])[ticket.task_id]
-            reason, rings = _reduce(site, connection, facts, facts.n_answers, now)
+            answers = stored_answers.counted(connection, [ticket.task_id])[ticket.task_id]
+            reason, rings = _reduce(site, connection, facts, facts.n_answers, answers)
             if reason and facts.retirement_reason is None:
                 hotpath.retire(connection, ticket.task_id, reason)
     for job in rings:
         site.bell.ring(job)
-    return Receipt(ticket.task_id, status)
+    return Receipt(ticket.task_id, status, stored=status)
 
 
 def report(site: Site, contributor: UUID, lease: str, reason: str, note: str = "") -> None:
@@ -349,7 +408,9 @@ def report(site: Site, contributor: UUID, lease: str, reason: str, note: str = "
     if not 0 < len(reason) <= 40 or len(note) > 1000 or not _is_storable([reason, note]):
         raise InputError("Please give a reason, and a note of at most 1000 characters.")
     with site.db.connection() as connection:
-        if not said.report(connection, contributor, ticket.task_id, ticket.project_id, reason, note):
+        if not stored_answers.report(
+            connection, contributor, ticket.task_id, ticket.project_id, reason, note
+        ):
             raise NotFound("This task no longer exists.")
 
 
@@ -359,7 +420,7 @@ def recent(site: Site, contributor: UUID, slug: str, limit: int = REVISABLE) -> 
     task as in a lease; lease: the token to revise it with. Errors: NotFound.
     """
     with site.db.connection() as connection:
-        rows = said.recent(connection, contributor, slug, max(1, min(limit, 100)))
+        rows = stored_answers.recent(connection, contributor, slug, max(1, min(limit, 100)))
         if rows is None:
             raise NotFound(f"There is no project called {slug!r}.")
         return [
@@ -420,11 +481,11 @@ def _is_storable(value: Any) -> bool:
 
 
 def _reduce(
-    site: Site, connection: Connection, facts: Facts, n_answers: int, counted: Sequence[said.Said]
+    site: Site, connection: Connection, facts: Facts, n_answers: int, counted: Sequence[stored_answers.Said]
 ) -> tuple[str | None, list[int]]:
     """Make the consensus, or the job that will; return why the task retires, if it does, and jobs to ring.
 
-    n_answers: all counted ones; counted: those that weigh.
+    n_answers: all counted ones; counted: those whose contributors are not excluded.
     """
     about = known(site, connection, facts.project_id, facts.config_version, facts.task_type)
     policy = _policy(facts)
@@ -441,13 +502,13 @@ def _reduce(
 
 
 def reduce_again(
-    site: Site, connection: Connection, facts: Facts, counted: Sequence[said.Said]
+    site: Site, connection: Connection, facts: Facts, counted: Sequence[stored_answers.Said]
 ) -> tuple[str | None, list[int]]:
     """Make the consensus of a task that lost a counted answer, under its lock; as `_reduce` does."""
     return _reduce(site, connection, facts, facts.n_answers, counted)
 
 
-def _policy(task: Facts | Due) -> Policy:
+def _policy(task: Facts | PendingConsensus) -> Policy:
     return Policy(
         task.redundancy, min(task.answers_min, task.redundancy), task.stop_rule, task.stop_threshold
     )

@@ -23,6 +23,10 @@ def sweep(site: Site) -> int:
 
 
 def advance_heads(site: Site) -> int:
-    """Let new contributors start at each project's first open task; return how many projects moved."""
+    """Let new contributors start at each project's first open task, and place new known tasks in the order.
+
+    Return how many projects' heads moved.
+    """
     with site.db.connection() as connection:
+        hotpath.place_gold(connection)
         return hotpath.advance_heads(connection)

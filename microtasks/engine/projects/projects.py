@@ -20,6 +20,7 @@ from microtasks.engine import audit
 from microtasks.engine.assignment import leases
 from microtasks.engine.site import Site
 from microtasks.store import jobs
+from microtasks.store.assignment import hotpath
 from microtasks.store.db import Connection, now, raw
 from microtasks.store.projects import projects, translations, trials
 from microtasks.store.tables import Project
@@ -154,6 +155,8 @@ def update(site: Site, project_id: int, form: ProjectIn, *, by: int | None = Non
         if project.redundancy != redundancy_before:
             projects.change_redundancy(session, project_id, redundancy_before, project.redundancy)
         projects.change_stopping(session, project, rule_before)
+        if "gold_share" in changes:
+            hotpath.displace_gold(raw(session), project_id)
         if changes:
             audit.note(raw(session), by, project_id, "project.update", **changes)
         job = None

@@ -17,15 +17,13 @@ Said = tuple[UUID, str, dict[str, Any] | None]
 def counted(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[Said]]:
     """The counted answers of each of these tasks, in no order; every task has a list.
 
-    Without those of contributors who were left out: their answers weigh nothing.
+    Without those of excluded contributors.
     """
     found: dict[int, list[Said]] = {task_id: [] for task_id in task_ids}
     if task_ids:
         for task_id, *said in connection.execute(
-            "SELECT a.task_id, a.contributor_id, a.kind, a.value FROM answer a"
-            " LEFT JOIN contributor_record r"
-            " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
-            " WHERE a.task_id = ANY(%s) AND a.status = 'counted' AND r.is_excluded IS NOT TRUE",
+            "SELECT task_id, contributor_id, kind, value FROM counted_answer"
+            " WHERE task_id = ANY(%s) AND NOT is_excluded",
             (list(task_ids),),
         ):
             found[task_id].append((said[0], said[1], said[2]))

@@ -19,8 +19,6 @@ from microtasks.core.values import Consensus
 from microtasks.store.db import Connection, Database, Statement
 from microtasks.store.tables import END_OF_ORDER
 
-#: A project with so few open tasks is ending; two thirds of it where they may have a consensus (hot_lease).
-LAST = 24
 #: The whole transaction may be tried again after one of these.
 RETRY = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 
@@ -30,18 +28,13 @@ set_json_loads(orjson.loads)
 class Leased(NamedTuple):
     """What `hot_lease` says (hotpath.sql). project_id None: there is no such project.
 
-    leases: [task id, expiry in seconds since 1970, payload, [[width, height, derivatives], ...], is drawn].
+    leases: [task id, expiry in seconds since 1970, payload, [[width, height, derivatives], ...]].
     """
 
     project_id: int | None
     task_type: str
     config_version: int
     state: str
-    gold_share: float
-    n_served: int
-    n_gold: int
-    n_held: int
-    is_undecided: bool
     reason: str | None
     retry_after_s: int | None
     leases: list[list[Any]]
@@ -49,10 +42,10 @@ class Leased(NamedTuple):
 
 _LEASE = Statement(
     b"hot_lease",
-    b"SELECT row_to_json(l) FROM hot_lease($1, $2, $3, decode($4, 'hex'), $5, $6, false) AS l",
+    b"SELECT row_to_json(l) FROM hot_lease($1, $2, $3, decode($4, 'hex'), $5, false) AS l",
 )
-_TURN = Statement(
-    b"hot_turn", b"SELECT hot_turn($1, $2, $3, $4, $5, $6, $7, $8, decode($9, 'hex'), $10, $11)"
+_SUBMIT = Statement(
+    b"hot_submit", b"SELECT hot_submit($1, $2, $3, $4, $5, $6, $7, $8, decode($9, 'hex'), $10, $11)"
 )
 _SETTLE = Statement(
     b"hot_settle",
@@ -62,17 +55,10 @@ _CONTENT = Statement(b"hot_content", b"SELECT hot_content($1)")
 
 
 def lease(
-    db: Database,
-    slug: str,
-    contributor: UUID,
-    wanted: int,
-    network: bytes | None,
-    lease_seconds: int,
-    n_gold: int | None,
+    db: Database, slug: str, contributor: UUID, wanted: int, network: bytes | None, lease_seconds: int
 ) -> Leased:
-    """Hand out tasks until the contributor holds `wanted`, held ones first; `n_gold` of the new ones gold.
+    """Hand out tasks until the contributor holds `wanted`, held ones first.
 
-    n_gold None: where the project has a gold share nothing is handed out and `is_undecided` is True.
     Not durable: a crash may forget the lease, row and counter together.
     """
     raw = db.call(
@@ -82,13 +68,12 @@ def lease(
         b"%d" % wanted,
         network.hex().encode() if network else None,
         b"%d" % lease_seconds,
-        None if n_gold is None else b"%d" % n_gold,
     )
     return Leased(*orjson.loads(raw or b"").values())
 
 
 class Plain(NamedTuple):
-    """An answer as `turn` takes it. value: None for `cant_tell`."""
+    """An answer as `submit` takes it. value: None for `cant_tell`."""
 
     contributor: UUID
     project_id: int
@@ -99,8 +84,8 @@ class Plain(NamedTuple):
     config_version: int
 
 
-class Due(NamedTuple):
-    """What making a due consensus needs (hot_due). said: [contributor, kind, value] of those that weigh."""
+class PendingConsensus(NamedTuple):
+    """What making a consensus that is due needs (hot_pending). answers: of contributors not excluded."""
 
     redundancy: int
     n_answers: int
@@ -110,28 +95,45 @@ class Due(NamedTuple):
     task_type: str
     config_version: int
     version: int
-    said: list[tuple[str, str, dict[str, Any] | None]]
+    answers: list[tuple[str, str, dict[str, Any] | None]]
 
 
-class Turn(NamedTuple):
+class Stored(NamedTuple):
+    """A contributor's answer as it is stored (hot_stored). is_same: as what they send now, in any version."""
+
+    status: Literal["counted", "surplus"]
+    is_same: bool
+    kind: str
+    value: dict[str, Any] | None
+
+
+class SubmitResult(NamedTuple):
     """What became of a plain answer. leased: None when no task was wanted, or nothing was taken.
 
-    status: counted or duplicate; None: nothing was changed, it is not that plain. due: because a consensus is
-    due, and nothing else: make it and `settle`; None: engine/assignment/submit.py decides under locks.
+    status: counted; stored: there is an answer already, and which; hurried: too many at once; None: nothing
+    was changed, it is not that plain. pending: because a consensus is due, and nothing else: make it and
+    `settle`; None: engine/assignment/submit.py decides under locks.
     """
 
-    status: Literal["counted", "duplicate"] | None
+    status: Literal["counted", "stored", "hurried"] | None
     slug: str
     leased: Leased | None
-    due: Due | None
+    pending: PendingConsensus | None
+    stored: Stored | None
 
 
-def turn(
-    db: Database, plain: Plain, wanted: int, network: bytes | None, lease_seconds: int, *, with_due: bool
-) -> Turn:
-    """Store a plain answer to a held lease, durably, then do as `lease` with n_gold None. One message."""
-    raw = db.call(_TURN, *_turn_values(plain, wanted, network, lease_seconds), b"t" if with_due else b"f")
-    return _turn(raw or b"")
+def submit(
+    db: Database,
+    plain: Plain,
+    wanted: int,
+    network: bytes | None,
+    lease_seconds: int,
+    *,
+    with_pending: bool,
+) -> SubmitResult:
+    """Store a plain answer to a held lease, durably, then do as `lease`. One message."""
+    values = _submit_values(plain, wanted, network, lease_seconds)
+    return _submit_result(db.call(_SUBMIT, *values, b"t" if with_pending else b"f") or b"")
 
 
 def settle(
@@ -140,25 +142,25 @@ def settle(
     wanted: int,
     network: bytes | None,
     lease_seconds: int,
-    due: Due,
+    pending: PendingConsensus,
     retire_reason: str | None,
     consensus: Consensus,
-) -> Turn | None:
-    """Store an answer with the consensus that it made due, then as `turn`. One message.
+) -> SubmitResult | None:
+    """Store an answer with the consensus that it made due, then as `submit`. One message.
 
-    None, with nothing changed: the task is no longer as `due` says.
+    None, with nothing changed: the task is no longer as `pending` says.
     """
     raw = db.call(
         _SETTLE,
-        *_turn_values(plain, wanted, network, lease_seconds),
-        b"%d" % due.version,
+        *_submit_values(plain, wanted, network, lease_seconds),
+        b"%d" % pending.version,
         None if retire_reason is None else retire_reason.encode(),
         orjson.dumps(consensus),
     )
-    return None if raw is None else _turn(raw)
+    return None if raw is None else _submit_result(raw)
 
 
-def _turn_values(
+def _submit_values(
     plain: Plain, wanted: int, network: bytes | None, lease_seconds: int
 ) -> tuple[bytes | None, ...]:
     return (
@@ -175,9 +177,15 @@ def _turn_values(
     )
 
 
-def _turn(raw: bytes) -> Turn:
-    status, slug, leased, due = orjson.loads(raw)
-    return Turn(status, slug, Leased(*leased.values()) if leased else None, Due(*due) if due else None)
+def _submit_result(raw: bytes) -> SubmitResult:
+    status, slug, leased, pending, stored = orjson.loads(raw)
+    return SubmitResult(
+        status,
+        slug,
+        Leased(*leased.values()) if leased else None,
+        PendingConsensus(*pending) if pending else None,
+        Stored(*stored) if stored else None,
+    )
 
 
 def content(db: Database, task_id: int) -> tuple[str, dict[str, Any], list[list[int]]] | None:
@@ -189,7 +197,7 @@ def content(db: Database, task_id: int) -> tuple[str, dict[str, Any], list[list[
 class Facts(NamedTuple):
     """What is known of a task and of one contributor's part in it.
 
-    holds_seat: of their lease; None: they hold none. answer_status: of their answer; None: they gave none.
+    holds_seat: of their lease; None: they hold none. is_hurried: they answer faster than anybody can.
     has_room: their network may have one more seat of it. sizes: [[width, height], ...] of its images.
     """
 
@@ -205,13 +213,13 @@ class Facts(NamedTuple):
     answers_min: int
     stop_rule: str
     stop_threshold: float
-    gold_share: float
     payload: dict[str, Any]
     sizes: list[tuple[int, int]]
     holds_seat: bool | None
     has_room: bool
-    answer_status: str | None
+    is_answered: bool
     is_skipped: bool
+    is_hurried: bool
 
 
 def facts(
@@ -228,9 +236,23 @@ def facts(
     return {row[0]: Facts._make(row) for row in rows}
 
 
+def stored(
+    connection: Connection, contributor: UUID, task_id: int, kind: str, value: dict[str, Any] | None
+) -> Stored | None:
+    """What is stored of the contributor's answer to the task, beside what they send now; None: no answer."""
+    row = connection.execute(
+        "SELECT hot_stored(%s, %s, %s, %s::jsonb)",
+        (contributor, task_id, kind, None if value is None else orjson.dumps(value).decode()),
+    ).fetchone()
+    return Stored(*row[0]) if row and row[0] else None
+
+
 @dataclass(frozen=True, slots=True)
-class Written:
-    """One decided answer or skip. status: counted, surplus, check, skipped. retire: why the task ends."""
+class Decision:
+    """What was decided of one answer or skip.
+
+    status: counted, surplus, check, skipped. retire: why the task ends.
+    """
 
     task: int
     status: str
@@ -241,10 +263,12 @@ class Written:
     retire: str | None = None
 
 
-def write(connection: Connection, contributor: UUID, network: bytes | None, items: Sequence[Written]) -> None:
+def write(
+    connection: Connection, contributor: UUID, network: bytes | None, decisions: Sequence[Decision]
+) -> None:
     """Write what was decided under the locks of `facts`: rows, counters, retirement, freed seats."""
     connection.execute(
-        "SELECT hot_write(%s, %s, %s::jsonb)", (contributor, network, orjson.dumps(list(items)).decode())
+        "SELECT hot_write(%s, %s, %s::jsonb)", (contributor, network, orjson.dumps(list(decisions)).decode())
     )
 
 
@@ -259,7 +283,9 @@ def retire(connection: Connection, task_id: int, reason: str) -> None:
 def sweep(connection: Connection, limit: int = 500) -> int:
     """Take back up to `limit` expired leases; return how many. Several at once are safe: none waits.
 
-    A task that was full goes to the end of the order, so that every contributor's walk meets it again.
+    A task that was full goes to the end of the order, so that every contributor's walk meets it again. Whose
+    leases they were gets one task at a time for a while (hot_lease); a cursor that is in use is passed by,
+    since cursors are locked before tasks.
     """
     connection.execute("SET LOCAL synchronous_commit = off")
     connection.execute("SET LOCAL enable_seqscan = off")
@@ -278,7 +304,14 @@ def sweep(connection: Connection, limit: int = 500) -> int:
     row = connection.execute(
         """WITH gone AS (
                DELETE FROM lease WHERE task_id = ANY(%(tasks)s) AND expires_at < clock_timestamp()
-               RETURNING task_id, holds_seat),
+               RETURNING task_id, project_id, contributor_id, holds_seat),
+           lapsed AS (
+               UPDATE cursor c SET n_lapsed = c.n_lapsed + l.n
+               FROM (SELECT k.contributor_id, k.project_id, n.n
+                     FROM (SELECT contributor_id, project_id, count(*) AS n FROM gone GROUP BY 1, 2) AS n
+                     JOIN cursor k USING (contributor_id, project_id)
+                     FOR NO KEY UPDATE OF k SKIP LOCKED) AS l
+               WHERE c.contributor_id = l.contributor_id AND c.project_id = l.project_id),
            seats AS (SELECT task_id, count(*) AS n FROM gone WHERE holds_seat GROUP BY task_id),
            freed AS (
                UPDATE task SET n_leases = n_leases - seats.n,
@@ -315,14 +348,32 @@ def advance_heads(connection: Connection) -> int:
     connection.execute(
         """UPDATE project SET is_ending = left_over.is_few
            FROM project AS p, LATERAL (
-               SELECT count(*) <= CASE WHEN p.stop_rule = 'redundancy' AND p.answers_min = p.redundancy
-                                       THEN %(last)s ELSE %(last)s * 2 / 3 END AS is_few
-               FROM (SELECT 1 FROM task WHERE project_id = p.id AND open AND (pos > p.head_pos OR pos < 0)
-                     LIMIT %(last)s + 1) AS found) AS left_over
+               SELECT (SELECT count(*)
+                       FROM (SELECT 1 FROM task
+                             WHERE project_id = p.id AND open AND (pos > p.head_pos OR pos < 0)
+                             LIMIT last.n + 1) AS one) <= last.n AS is_few
+               FROM (SELECT hot_last(p.stop_rule <> 'redundancy' OR p.answers_min < p.redundancy) AS n)
+                    AS last) AS left_over
            WHERE project.id = p.id AND p.id = ANY(%(ids)s) AND p.is_ending <> left_over.is_few""",
-        {"ids": ids, "last": LAST},
+        {"ids": ids},
     )
     return moved
+
+
+def place_gold(connection: Connection) -> int:
+    """Place new known tasks in the order of their projects (hot_place_gold); return of how many projects."""
+    rows = connection.execute(
+        """SELECT hot_place_gold(p.id) FROM (
+               SELECT id FROM project WHERE gold_share > 0 AND state <> 'archived'
+               AND EXISTS (SELECT 1 FROM task_gold WHERE project_id = project.id AND draw >= 0)
+               ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) AS p"""
+    ).fetchall()
+    return len(rows)
+
+
+def displace_gold(connection: Connection, project_id: int) -> None:
+    """Let `place_gold` place the project's known tasks anew."""
+    connection.execute("UPDATE task_gold SET draw = random() WHERE project_id = %s", (project_id,))
 
 
 def lower_head(connection: Connection, project_id: int) -> None:

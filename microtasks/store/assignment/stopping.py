@@ -17,18 +17,16 @@ class Model(NamedTuple):
     made_at: datetime | None
     fields: dict[str, Any] | None
     redundancy: int
-    is_gold: bool
 
 
-def model(connection: Connection, project_id: int, task_id: int, known: datetime | None) -> Model:
-    """The project's model, without its tables if they are those of the review `known`; is the task gold?"""
+def model(connection: Connection, project_id: int, known: datetime | None) -> Model:
+    """The project's model, without its tables if they are those of the review `known`."""
     row = connection.execute(
-        """SELECT q.made_at, CASE WHEN q.made_at IS DISTINCT FROM %(known)s THEN q.model END, p.redundancy,
-                  EXISTS (SELECT 1 FROM task_gold WHERE task_id = %(task)s)
+        """SELECT q.made_at, CASE WHEN q.made_at IS DISTINCT FROM %(known)s THEN q.model END, p.redundancy
            FROM project p LEFT JOIN project_quality q ON q.project_id = p.id WHERE p.id = %(project)s""",
-        {"known": known, "task": task_id, "project": project_id},
+        {"known": known, "project": project_id},
     ).fetchone()
-    return Model(*row) if row else Model(None, None, 0, False)
+    return Model(*row) if row else Model(None, None, 0)
 
 
 def open_seats(connection: Connection, task_id: int, redundancy: int, *, is_soon: bool) -> None:
@@ -99,8 +97,7 @@ def reopen(connection: Connection, project_id: int, tasks: Mapping[int, int]) ->
                FROM project p, unnest(%(ids)s::bigint[], %(versions)s::bigint[]) AS u (id, version)
                WHERE t.id = u.id AND p.id = %(project)s AND t.project_id = p.id
                  AND t.retirement_reason = 'consensus' AND t.n_answers < p.redundancy
-                 AND u.version = (SELECT coalesce(sum(a.revision), 0) FROM answer a
-                                  WHERE a.task_id = t.id AND a.status = 'counted')
+                 AND u.version = answers_version(t.id)
                RETURNING t.id)
            UPDATE stopping s SET outcome = 'disputed', n_reopened = s.n_reopened + 1, decided_at = now()
            FROM again WHERE s.task_id = again.id""",

@@ -58,7 +58,8 @@ def tasks(connection: Connection, project_id: int, batch_id: int, rows: Sequence
     packed = orjson.dumps([{**row, "nth": nth} for nth, row in enumerate(rows)]).decode()
     parameters = {"rows": packed, "project": project_id, "batch": batch_id}
     try:
-        connection.execute(_TASKS, parameters)
+        ids = [row[0] for row in connection.execute(_TASKS, parameters)]
+        connection.execute(_ANSWERS, {"rows": packed, "project": project_id, "ids": ids})
     except UniqueViolation:
         raise FileInvalid("Two tasks of this package have the same id.") from None
     except DataError as error:
@@ -68,7 +69,7 @@ def tasks(connection: Connection, project_id: int, batch_id: int, rows: Sequence
     connection.execute("UPDATE batch SET n_tasks = n_tasks + %s WHERE id = %s", (len(rows), batch_id))
 
 
-#: Tasks and answers get their numbers first, so that all is written by one statement.
+#: Tasks get their numbers first, so that all but their answers is written by one statement.
 _TASKS = """
 WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g(
@@ -78,12 +79,6 @@ WITH given AS MATERIALIZED (
         answers jsonb, decisions jsonb, reports jsonb, skips jsonb)),
 numbered AS MATERIALIZED (
     SELECT g.*, nextval(pg_get_serial_sequence('task', 'id')) AS id FROM given g ORDER BY nth),
-said AS MATERIALIZED (
-    SELECT o.*, nextval(pg_get_serial_sequence('answer', 'id')) AS id FROM (
-        SELECT n.id AS task_id, a.* FROM numbered n, LATERAL jsonb_to_recordset(n.answers) AS a(
-            contributor uuid, kind text, status text, value jsonb, seconds_spent float8, revision int,
-            created_at timestamptz, revised_at timestamptz, config_version int, earlier jsonb)
-        ORDER BY n.id, a.created_at) AS o),
 made AS (
     INSERT INTO task (id, project_id, pos, redundancy, n_answers, retired_at, retirement_reason)
     SELECT id, %(project)s, pos, redundancy, n_answers, retired_at, retirement_reason
@@ -121,16 +116,28 @@ reported AS (
 skipped AS (
     INSERT INTO skip (contributor_id, task_id, project_id, created_at)
     SELECT s.contributor, n.id, %(project)s, s.created_at
-    FROM numbered n, LATERAL jsonb_to_recordset(n.skips) AS s(contributor uuid, created_at timestamptz)),
-answered AS (
-    INSERT INTO answer (id, project_id, task_id, contributor_id, kind, status, value, seconds_spent,
-                        revision, created_at, revised_at, config_version)
-    SELECT id, %(project)s, task_id, contributor, kind, status, nullif(value, 'null'), seconds_spent,
-           revision, created_at, revised_at, config_version
-    FROM said ORDER BY id)
+    FROM numbered n, LATERAL jsonb_to_recordset(n.skips) AS s(contributor uuid, created_at timestamptz))
+SELECT id, nth FROM numbered ORDER BY nth
+"""
+
+#: Answers get their numbers first, so that earlier versions can name them.
+_ANSWERS = """
+WITH said AS MATERIALIZED (
+    SELECT o.*, nextval(pg_get_serial_sequence('answer', 'id')) AS id FROM (
+        SELECT t.id AS task_id, a.* FROM jsonb_to_recordset(%(rows)s::jsonb) AS g(nth int, answers jsonb)
+        JOIN unnest(%(ids)s::bigint[]) WITH ORDINALITY AS t(id, nth) ON t.nth = g.nth + 1,
+        LATERAL jsonb_to_recordset(g.answers) AS a(
+            contributor uuid, kind text, status text, value jsonb, seconds_spent float8, revision int,
+            created_at timestamptz, revised_at timestamptz, config_version int, earlier jsonb)
+        ORDER BY t.id, a.created_at) AS o),
+stored AS MATERIALIZED (
+    SELECT s.id, s.earlier, answer_put(
+        s.id, %(project)s, s.task_id, s.contributor, s.kind, s.status, nullif(s.value, 'null'),
+        s.seconds_spent, NULL, s.config_version, NULL, s.revision, s.created_at, s.revised_at)
+    FROM said s ORDER BY s.id)
 INSERT INTO answer_revision (answer_id, revision, kind, value, created_at)
 SELECT a.id, v.revision, v.kind, nullif(v.value, 'null'), v.created_at
-FROM said a, LATERAL jsonb_to_recordset(a.earlier) AS v(
+FROM stored a, LATERAL jsonb_to_recordset(a.earlier) AS v(
     revision int, kind text, value jsonb, created_at timestamptz)
 """
 

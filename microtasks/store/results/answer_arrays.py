@@ -33,7 +33,7 @@ _READ = """
     SELECT string_agg(
         int8send(a.task_id) || uuid_send(a.contributor_id) || int2send(a.revision)
         || uuid_send(md5(a.kind || coalesce(a.value::text, ''))::uuid)
-        || float8send(coalesce(a.seconds_spent, 'NaN')),
+        || float8send(coalesce(least(a.seconds_spent, a.server_seconds), 'NaN')),
         NULL ORDER BY a.task_id, a.contributor_id)
     FROM answer a WHERE a.task_id = ANY(%s) AND a.status = 'counted'
 """

@@ -6,10 +6,10 @@ Writes leave alone what has had a new answer since it was read.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
-from psycopg.types.json import Jsonb
 
 from microtasks.core.values import Consensus
 from microtasks.store.db import Connection, Database
@@ -22,17 +22,6 @@ if TYPE_CHECKING:
 _VALUES = 10_000
 
 
-_PUT = """
-    INSERT INTO consensus (task_id, project_id, value, agreement, confidence, n_answers, is_tied, detail,
-                           method, reducer, parameters)
-    {rows}
-    ON CONFLICT (task_id) DO UPDATE SET
-        value = EXCLUDED.value, agreement = EXCLUDED.agreement, confidence = EXCLUDED.confidence,
-        n_answers = EXCLUDED.n_answers, is_tied = EXCLUDED.is_tied, detail = EXCLUDED.detail,
-        method = EXCLUDED.method, reducer = EXCLUDED.reducer, parameters = EXCLUDED.parameters,
-        updated_at = now()
-"""
-_PUT_ONE = _PUT.format(rows="VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)")
 #: Consensus to store, as text: filled by COPY, empty again when the transaction ends.
 _NEW = """
     CREATE TEMP TABLE IF NOT EXISTS consensus_new (
@@ -42,42 +31,20 @@ _NEW = """
 _COPY_NEW = "COPY pg_temp.consensus_new FROM STDIN"
 _NO_SCANS = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"]
 #: Of what was answered since it was read, another reduction is under way or due.
-_DROP_OLD = """
-    DELETE FROM pg_temp.consensus_new u
-    WHERE u.version <> (SELECT coalesce(sum(a.revision), 0) FROM answer a
-                        WHERE a.task_id = u.task_id AND a.status = 'counted')
+_DROP_OLD = "DELETE FROM pg_temp.consensus_new u WHERE u.version <> answers_version(u.task_id)"
+_PUT_NEW = """
+    SELECT consensus_put(%(project)s, %(method)s, array_agg(ROW(
+        task_id, value, agreement, confidence, n_answers, is_tied, detail, reducer, parameters)
+        ::consensus_row))
+    FROM pg_temp.consensus_new
 """
-#: What is stored already is left as it is: a pass over a project that has not changed writes nothing.
-_PUT_MANY = _PUT.format(
-    rows="""SELECT u.task_id, %(project)s, u.value, u.agreement, u.confidence, u.n_answers, u.is_tied,
-                   u.detail, %(method)s, u.reducer, u.parameters
-            FROM pg_temp.consensus_new u LEFT JOIN consensus c ON c.task_id = u.task_id
-            WHERE c.task_id IS NULL
-               OR (c.value, c.agreement, c.confidence, c.n_answers, c.is_tied, c.detail, c.method, c.reducer,
-                   c.parameters)
-                  IS DISTINCT FROM (u.value, u.agreement, u.confidence, u.n_answers, u.is_tied, u.detail,
-                                    %(method)s, u.reducer, u.parameters)
-            ORDER BY u.task_id"""
-)
 
 
 def put(connection: Connection, task_id: int, project_id: int, consensus: Consensus, method: str) -> None:
     """Store a task's consensus in place of an earlier one, in the caller's transaction: one statement."""
     connection.execute(
-        _PUT_ONE,
-        (
-            task_id,
-            project_id,
-            None if consensus.value is None else Jsonb(consensus.value),
-            consensus.agreement,
-            consensus.confidence,
-            consensus.n_answers,
-            consensus.is_tied,
-            Jsonb(consensus.detail),
-            method,
-            consensus.reducer,
-            Jsonb(consensus.parameters),
-        ),
+        "SELECT consensus_put(%s, %s, ARRAY[jsonb_populate_record(NULL::consensus_row, %s::jsonb)])",
+        (project_id, method, orjson.dumps({"task_id": task_id, **asdict(consensus)}).decode()),
     )
 
 
@@ -126,7 +93,7 @@ def put_many(connection: Connection, project_id: int, reduced: Sequence[Reduced]
     # The rows of these tasks by their keys: without statistics a plan may read a whole table each time.
     connection.execute("SELECT set_config(x, 'off', true) FROM unnest(%s::text[]) AS x", (_NO_SCANS,))
     n_left = connection.execute(_DROP_OLD).rowcount
-    connection.execute(_PUT_MANY, {"project": project_id, "method": method})
+    connection.execute(_PUT_NEW, {"project": project_id, "method": method})
     return len(reduced) - n_left
 
 

@@ -60,14 +60,11 @@ def sample(connection: Connection, project_id: int, n: int) -> list[int]:
 
 
 def in_order(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[PlainAnswer]]:
-    """Counted answers of these tasks that weigh, each task's in the order in which they came."""
+    """Counted answers of these tasks, but those of excluded contributors, in the order in which they came."""
     answers_by_task: dict[int, list[PlainAnswer]] = {}
     for task_id, contributor, kind, value in connection.execute(
-        "SELECT a.task_id, a.contributor_id, a.kind, a.value FROM answer a"
-        " LEFT JOIN contributor_record r"
-        " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
-        " WHERE a.task_id = ANY(%s) AND a.status = 'counted' AND r.is_excluded IS NOT TRUE"
-        " ORDER BY a.task_id, a.id",
+        "SELECT task_id, contributor_id, kind, value FROM counted_answer"
+        " WHERE task_id = ANY(%s) AND NOT is_excluded ORDER BY task_id, id",
         (list(task_ids),),
     ):
         answers_by_task.setdefault(task_id, []).append((contributor.hex, kind, value))
@@ -83,15 +80,13 @@ def of_task(connection: Connection, task_id: int) -> TaskAnswers:
 def _by_task(connection: Connection, ids: Sequence[int]) -> list[TaskAnswers]:
     """Counted answers of these tasks, by task; tasks without any are left out.
 
-    Those of contributors who were left out count for the version, but are not among what was said.
+    Those of excluded contributors count for the version (SQL's answers_version), but are not given.
     """
     tasks: dict[int, TaskAnswers] = {}
     if ids:
         for task_id, contributor, kind, value, revision, is_excluded in connection.execute(
-            "SELECT a.task_id, a.contributor_id, a.kind, a.value, a.revision, r.is_excluded FROM answer a"
-            " LEFT JOIN contributor_record r"
-            " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
-            " WHERE a.task_id = ANY(%s) AND a.status = 'counted' ORDER BY a.task_id, a.contributor_id",
+            "SELECT task_id, contributor_id, kind, value, revision, is_excluded FROM counted_answer"
+            " WHERE task_id = ANY(%s) ORDER BY task_id, contributor_id",
             (list(ids),),
         ):
             task = tasks.setdefault(task_id, TaskAnswers(task_id, [], 0))
@@ -104,7 +99,8 @@ def _by_task(connection: Connection, ids: Sequence[int]) -> list[TaskAnswers]:
 class TimedAnswer(NamedTuple):
     """One counted answer with its time. task_value: the task's consensus, None where there is none.
 
-    is_excluded: of a contributor who was left out.
+    is_excluded: of an excluded contributor. seconds: as the client said, at most what the server's clock
+    allows for.
     """
 
     task_id: int
@@ -130,12 +126,10 @@ def each_timed_answer(db: Database, project_id: int, chunk: int = CHUNK) -> Iter
                 )
             ]
             rows = connection.execute(
-                "SELECT a.task_id, a.contributor_id, a.kind, a.value, a.seconds_spent, s.value,"
-                " coalesce(r.is_excluded, false) FROM answer a"
+                "SELECT a.task_id, a.contributor_id, a.kind, a.value,"
+                " least(a.seconds_spent, a.server_seconds), s.value, a.is_excluded FROM counted_answer a"
                 " LEFT JOIN consensus s ON s.task_id = a.task_id"
-                " LEFT JOIN contributor_record r"
-                " ON r.project_id = a.project_id AND r.contributor_id = a.contributor_id"
-                " WHERE a.task_id = ANY(%s) AND a.status = 'counted' ORDER BY a.task_id, a.contributor_id",
+                " WHERE a.task_id = ANY(%s) ORDER BY a.task_id, a.contributor_id",
                 (ids,),
             ).fetchall()
         for task_id, contributor, kind, value, seconds, task_value, is_excluded in rows:

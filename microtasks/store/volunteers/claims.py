@@ -144,8 +144,8 @@ def join(connection: Connection, old: UUID, new: UUID, *, keep_alias: bool = Tru
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (JOINING,))
     # A cursor that does not exist cannot be locked, and whoever makes it would then hold what we wait for.
     connection.execute(
-        """INSERT INTO cursor (contributor_id, project_id, pos, gold_draw)
-           SELECT %(new)s, project_id, pos, gold_draw FROM cursor WHERE contributor_id = %(old)s
+        """INSERT INTO cursor (contributor_id, project_id, pos)
+           SELECT %(new)s, project_id, pos FROM cursor WHERE contributor_id = %(old)s
            ORDER BY project_id ON CONFLICT DO NOTHING""",
         ids,
     )
@@ -235,7 +235,9 @@ _MOVES = (
            SELECT 1 FROM answer a WHERE a.task_id = s.task_id AND a.contributor_id = %(new)s)""",
     """UPDATE report r SET contributor_id = %(new)s WHERE contributor_id = %(old)s AND NOT EXISTS (
            SELECT 1 FROM report q WHERE q.task_id = r.task_id AND q.contributor_id = %(new)s)""",
-    """UPDATE cursor n SET n_served = n.n_served + o.n_served, n_gold = n.n_gold + o.n_gold, rest_until = NULL
+    """UPDATE cursor n SET n_served = n.n_served + o.n_served, n_lapsed = n.n_lapsed + o.n_lapsed,
+           worked_until = greatest(n.worked_until, o.worked_until),
+           paced_until = greatest(n.paced_until, o.paced_until), rest_until = NULL
        FROM cursor o WHERE n.contributor_id = %(new)s AND o.contributor_id = %(old)s
          AND o.project_id = n.project_id""",
     "DELETE FROM cursor WHERE contributor_id = %(old)s",

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from microtasks.engine.assignment.leases import BLOCK_MAX
+
 Reason = Literal["complete", "none_for_you", "paused"]
 ReportReason = Literal["broken", "unclear", "offensive", "other"]
 
@@ -14,8 +16,7 @@ ReportReason = Literal["broken", "unclear", "offensive", "other"]
 #: generated that can send none but an empty one.
 ANY_OBJECT: dict[str, Any] = {"type": ["object", "null"], "additionalProperties": True}
 
-MAX_LEASES = 20
-MAX_ANSWERS = 20
+MAX_LEASES = MAX_ANSWERS = BLOCK_MAX
 
 LeaseToken = Annotated[
     str, Field(min_length=1, max_length=4096, description="The token that came with the task, unchanged.")
@@ -221,6 +222,10 @@ class ReceiptOut(Out):
     status: Literal["counted", "surplus", "duplicate", "skipped", "rejected"] = Field(
         description="counted: thank you. surplus: came after the lease ended and no seat was free; kept, not "
         "counted. duplicate: it is here already, nothing changed. skipped. rejected: see error."
+    )
+    stored: Literal["counted", "surplus", "skipped"] | None = Field(
+        description="What the site has of it now, also where this one changed nothing; null: nothing. "
+        "The same answer sent again is a duplicate; another to the same lease is rejected (already_answered)."
     )
     error: ErrorOut | None
 

@@ -110,14 +110,12 @@ def test_poor_volunteers_need_company(site: Site) -> None:
     assert told(site, task)[0] is None
 
 
-def test_a_known_task_is_never_stopped_early(site: Site) -> None:
+def test_T33_a_known_task_stops_exactly_as_all_others_do(site: Site) -> None:
     of = adaptive(site, redundancy=4)
-    (task,) = tasks(site, of, gold=YES)
-    for _ in range(3):
+    known, other = tasks(site, of, 2, gold=[YES, None])
+    for _ in range(6):
         say(site, of.slug, YES)
-    assert told(site, task)[0] is None
-    say(site, of.slug, YES)
-    assert told(site, task)[:3] == ("redundancy", 4, "sure")
+    assert told(site, known) == told(site, other) and told(site, known)[0] == "consensus"
 
 
 def test_every_required_field_must_be_sure(site: Site) -> None:

@@ -14,9 +14,11 @@ from microtasks.engine.assignment.submit import AnswerIn
 from microtasks.engine.operations import invariants
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.store.assignment import hotpath
 
 BAND = 1 << 52  # positions of one priority: store/imports/tasks.py
+
+#: Open tasks that are handed out by need (hotpath.sql: hot_last).
+LAST = 24
 
 
 def first(site: Site, project: b.ProjectRow, who: uuid.UUID | None = None) -> int | None:
@@ -105,7 +107,7 @@ def test_the_owners_order_goes_before_all_that(site: Site) -> None:
 
 def test_with_many_tasks_left_the_walk_goes_on_as_ever(site: Site) -> None:
     project = b.project(site, redundancy=4)
-    made = b.tasks(site, project, hotpath.LAST + 1)
+    made = b.tasks(site, project, LAST + 1)
     b.answers(site, project, made[7], [b.YES] * 3)
     sweep.advance_heads(site)
     assert first(site, project) == made[0]
@@ -114,7 +116,7 @@ def test_with_many_tasks_left_the_walk_goes_on_as_ever(site: Site) -> None:
 def test_who_has_met_the_last_tasks_still_gets_what_was_added_since(site: Site) -> None:
     project = b.project(site, redundancy=4)
     cy = b.contributor()
-    for task in b.tasks(site, project, hotpath.LAST):
+    for task in b.tasks(site, project, LAST):
         b.answers(site, project, task, [b.YES], contributors=[cy])
     sweep.advance_heads(site)
     assert (first(site, project, cy), serve.lease(site, project.slug, cy).reason) == (None, "none_for_you")
@@ -233,7 +235,7 @@ def pages(site: Site, project: b.ProjectRow, who: uuid.UUID) -> int:
     """Pages that one `next` touches."""
     with site.db.connection() as connection:
         row = connection.execute(
-            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, 0, false)",
+            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, false)",
             (project.slug, who),
         ).fetchone()
     assert row is not None
@@ -254,7 +256,7 @@ def test_near_the_end_too_nobody_costs_five_times_a_normal_next(listening: Site,
     normal = sorted(cost(site, project))[4]
     cy = b.contributor()
     with site.db.connection() as connection:
-        n = hotpath.LAST if rule == "redundancy" else hotpath.LAST * 2 // 3
+        n = LAST if rule == "redundancy" else LAST * 2 // 3
         connection.execute(
             "UPDATE task SET retired_at = now(), retirement_reason = 'withdrawn' WHERE id NOT IN"
             " (SELECT id FROM task WHERE n_leases = 0 ORDER BY pos LIMIT %s)",

@@ -6,7 +6,6 @@ import json
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from random import Random
 
 import builders as b
 import pytest
@@ -179,36 +178,6 @@ def test_looking_back_over_much_is_paced(site: Site) -> None:
 # -- gold ---------------------------------------------------------------------------------------------
 
 
-def served_gold(site: Site) -> list[tuple[int, int]]:
-    """(served, of these gold) of each contributor."""
-    with site.db.connection() as connection:
-        return connection.execute("SELECT n_served, n_gold FROM cursor").fetchall()
-
-
-def test_gold_is_served_by_the_share_also_when_its_seats_are_all_taken(site: Site) -> None:
-    project = b.project(site, redundancy=2, answers_min=2, gold_share=0.2)
-    gold = set(b.tasks(site, project, 12, gold=b.YES))
-    b.tasks(site, project, 200)
-    rng = Random(7)
-    statuses: Counter[str] = Counter()
-    seen: dict[uuid.UUID, list[int]] = {b.contributor(): [] for _ in range(6)}
-    for who, met in seen.items():
-        for _ in range(30):
-            served = serve.lease(site, project.slug, who, rng=rng)
-            met += ids(served)
-            statuses.update(answer_all(site, who, served))
-    assert set(statuses) == {"counted"}
-    for met in seen.values():
-        assert len(met) == len(set(met)) == 30
-        assert 5 <= len(gold & set(met)) <= 12
-    assert all(n == 30 and 5 <= n_gold <= 12 for n, n_gold in served_gold(site))
-    assert invariants.check(site) == []
-    with site.db.connection() as connection:
-        kinds = dict(connection.execute("SELECT status, count(*) FROM answer GROUP BY status").fetchall())
-        over = connection.execute("SELECT count(*) FROM task WHERE n_answers > redundancy").fetchone()
-    assert kinds["check"] > 0 and kinds["counted"] + kinds["check"] == 180 and over == (0,)
-
-
 def test_when_all_gold_was_seen_the_walk_goes_on(site: Site) -> None:
     project = b.project(site, gold_share=0.5)
     b.tasks(site, project, 3, gold=b.YES)
@@ -220,18 +189,6 @@ def test_when_all_gold_was_seen_the_walk_goes_on(site: Site) -> None:
         met += ids(served)
         answer_all(site, cy, served)
     assert len(set(met)) == 23
-
-
-def test_contributors_begin_at_different_gold(site: Site) -> None:
-    project = b.project(site, gold_share=0.5, redundancy=100, answers_min=100)
-    gold = set(b.tasks(site, project, 30, gold=b.YES))
-    b.tasks(site, project, 30)
-    firsts = []
-    for _ in range(20):
-        who = b.contributor()
-        met = [task for task in ids(serve.lease(site, project.slug, who, limit=10)) if task in gold]
-        firsts.append(tuple(met))
-    assert len(set(firsts)) > 10
 
 
 def test_T33_nothing_that_is_sent_tells_gold_from_the_rest(site: Site) -> None:

@@ -83,14 +83,18 @@ def test_P04_the_same_lease_again_is_a_duplicate_and_changes_nothing(site: Site,
     cy = b.contributor()
     lease = one(site, project, cy)
     assert send(site, cy, lease) == "counted"
+    again = submit.submit(site, cy, [AnswerIn(lease.token, "value", b.YES)]).receipts[0]
+    assert (again.status, again.stored, again.error) == ("duplicate", "counted", None)
     for kind, value in (
-        ("value", b.YES),
         ("value", b.NO),
         ("cant_tell", None),
         ("skip", None),
         ("value", {"x": 1}),
     ):
-        assert send(site, cy, lease, value, kind) == "duplicate"
+        (receipt,) = submit.submit(site, cy, [AnswerIn(lease.token, kind, value)]).receipts
+        assert (receipt.status, receipt.stored) == ("rejected", "counted")
+        assert receipt.error is not None and receipt.error["error"] == "already_answered"
+        assert receipt.error["details"]["stored"] == {"status": "counted", "kind": "value", "value": b.YES}
     assert rows(site, "SELECT value FROM answer") == [(b.YES,)]
     assert rows(site, "SELECT count(*) FROM skip") == [(0,)]
     assert invariants.check(site) == []
@@ -101,8 +105,33 @@ def test_the_same_lease_twice_in_one_list_counts_once(site: Site) -> None:
     b.tasks(site, project, 1)
     cy = b.contributor()
     lease = one(site, project, cy)
-    answers = [AnswerIn(lease.token, "value", b.YES), AnswerIn(lease.token, "value", b.NO)]
-    assert [r.status for r in submit.submit(site, cy, answers).receipts] == ["counted", "duplicate"]
+    answers = [AnswerIn(lease.token, "value", value) for value in (b.YES, b.NO, b.YES)]
+    receipts = submit.submit(site, cy, answers).receipts
+    assert [r.status for r in receipts] == ["counted", "rejected", "duplicate"]
+    assert [r.stored for r in receipts] == ["counted"] * 3
+
+
+def test_P04_a_lost_receipt_is_told_again_whatever_it_said(site: Site) -> None:
+    project = b.project(site, redundancy=1)
+    b.tasks(site, project, 1)
+    cy, other = b.contributor(), b.contributor()
+    lease = one(site, project, cy)
+    let_time_run_out(site)
+    send(site, other, one(site, project, other))
+    for said in ("surplus", "duplicate", "duplicate"):
+        (receipt,) = submit.submit(site, cy, [AnswerIn(lease.token, "value", b.NO)]).receipts
+        assert (receipt.status, receipt.stored) == (said, "surplus")
+
+
+def test_P04_the_first_version_sent_again_after_a_correction_is_a_duplicate(site: Site) -> None:
+    project = b.project(site)
+    b.tasks(site, project, 1)
+    cy = b.contributor()
+    lease = one(site, project, cy)
+    send(site, cy, lease, b.YES)
+    submit.revise(site, cy, lease.token, "value", b.NO)
+    assert send(site, cy, lease, b.YES) == send(site, cy, lease, b.NO) == "duplicate"
+    assert send(site, cy, lease, None, "cant_tell") == "rejected"
 
 
 def test_a_late_answer_takes_a_free_seat_and_without_one_is_surplus(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,10 +22,13 @@ from microtasks.engine.assignment.submit import AnswerIn
 from microtasks.engine.operations import invariants
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
+from microtasks.store import tables
 from microtasks.store.assignment import hotpath
 from microtasks.store.db import Connection, Statement
+from microtasks.store.results import counted_answers
 
-LEASE = "SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, 0, false)"
+TAKE = "SELECT hot_take(%s, %s, %s, 'value', 'counted', '{}', 1, 1, NULL, NULL, true)"
+LEASE = "SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, false)"
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def test_nothing_is_scanned_and_the_walk_uses_its_index(site: Site) -> None:
         row = connection.execute(LEASE, (project.slug, who)).fetchone()
         assert row is not None
         task = row[-1][0][0]
-        connection.execute("SELECT hot_answer(%s, %s, %s, 'value', '{}', 1, 1, 3)", (who, task, project.id))
+        connection.execute(TAKE, (who, task, project.id))
         connection.execute("SELECT * FROM hot_facts(%s, %s, NULL, true)", (who, [task]))
         scans = dict(
             connection.execute(
@@ -220,8 +224,8 @@ def test_a_consensus_made_from_what_changed_meanwhile_is_not_stored(site: Site, 
     serve.lease(site, project.slug, who)
     late = serve.lease(site, project.slug, other).leases[0]
     plain = hotpath.Plain(who, project.id, task, "value", b.NO, 1.0, 1)
-    due = hotpath.turn(site.db, plain, 0, None, 600, with_due=True).due
-    assert due is not None and [said[1:] for said in due.said] == [["value", b.YES]]
+    due = hotpath.submit(site.db, plain, 0, None, 600, with_pending=True).pending
+    assert due is not None and [said[1:] for said in due.answers] == [["value", b.YES]]
     if meanwhile == "answer":
         submit.submit(site, other, [AnswerIn(late.token, "value", b.YES)])
     else:
@@ -248,14 +252,12 @@ def test_an_answer_waits_for_the_disk_and_a_lease_does_not(site: Site) -> None:
         assert connection.execute("SHOW synchronous_commit").fetchone() == ("off",)
     with site.db.connection() as connection:
         assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
-        connection.execute("SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, 0, true)", (project.slug, who))
-        connection.execute("SELECT hot_answer(%s, 1, %s, 'value', '{}', 1, 1, 3)", (who, project.id))
+        connection.execute("SELECT * FROM hot_lease(%s, %s, 1, NULL, 600, true)", (project.slug, who))
+        connection.execute(TAKE, (who, 1, project.id))
         assert connection.execute("SHOW synchronous_commit").fetchone() == ("on",)
 
 
 def test_the_functions_can_be_installed_again(site: Site) -> None:
-    from microtasks.store import tables
-
     project = b.project(site)
     b.tasks(site, project, 2)
     serve.lease(site, project.slug, b.contributor())
@@ -272,7 +274,8 @@ BREAKING = (
     "UPDATE task SET retired_at = now()",
     "UPDATE answer SET status = 'perhaps'",
     "UPDATE answer SET value = NULL",
-    "INSERT INTO lease SELECT contributor_id, task_id, project_id, expires_at FROM lease",
+    "INSERT INTO lease (contributor_id, task_id, project_id, expires_at)"
+    " SELECT contributor_id, task_id, project_id, expires_at FROM lease",
 )
 
 
@@ -346,3 +349,33 @@ def test_what_is_remembered_of_tasks_is_bounded(site: Site, monkeypatch: pytest.
     b.tasks(site, project, 20)
     serve.lease(site, project.slug, b.contributor(), limit=20)
     assert len(assignment_leases._contents) == 5
+
+
+def test_the_end_of_the_order_is_one_number_in_sql_and_python() -> None:
+    sql = tables.HOTPATH.read_text()
+    huge = {abs(int(number)) for number in re.findall(r"\d{15,}", sql)} - {2**63 - 1}
+    assert huge == {tables.END_OF_ORDER - 1, tables.END_OF_ORDER, tables.END_OF_ORDER + 1}
+
+
+def test_each_rule_of_the_hot_path_stands_once() -> None:
+    """Storing an answer, storing a consensus, which answers count less the excluded ones, their version."""
+    code = [
+        path.read_text() for path in tables.HOTPATH.parents[1].rglob("*") if path.suffix in (".py", ".sql")
+    ]
+    for rule in (
+        r"INSERT INTO answer\s*\(",
+        r"INSERT INTO consensus\s*\(",
+        r"sum\((?:\w+\.)?revision\)",
+        r"LEFT JOIN contributor_record r\b",
+    ):
+        assert sum(len(re.findall(rule, text)) for text in code) == 1, rule
+
+
+def test_the_version_read_with_the_answers_is_the_one_that_sql_compares(site: Site) -> None:
+    project = b.project(site)
+    (task,) = b.tasks(site, project, 1)
+    b.answers(site, project, task, [b.YES, b.NO])
+    with site.db.connection() as connection:
+        connection.execute("UPDATE answer SET revision = 3 WHERE value = %s::jsonb", (json.dumps(b.NO),))
+        row = connection.execute("SELECT answers_version(%s)", (task,)).fetchone()
+        assert row == (counted_answers.of_task(connection, task).version,) == (4,)

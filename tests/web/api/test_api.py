@@ -138,7 +138,9 @@ def test_the_cookie_is_the_contributor(site: Site, project: builders.ProjectRow,
 def test_an_answer_brings_a_receipt_and_the_next_task(project: builders.ProjectRow, cy: Volunteer) -> None:
     [lease] = cy.lease(project.slug)
     reply = cy.answer(value(lease, seconds_spent=3.2), next=2)
-    assert reply["receipts"] == [{"task": lease["task"]["id"], "status": "counted", "error": None}]
+    assert reply["receipts"] == [
+        {"task": lease["task"]["id"], "status": "counted", "stored": "counted", "error": None}
+    ]
     assert len(reply["leases"]) == 2
     assert lease["task"]["id"] not in {item["task"]["id"] for item in reply["leases"]}
 
@@ -149,9 +151,13 @@ def test_P04_the_same_answer_sent_again_is_a_duplicate_and_changes_nothing(
     [lease] = cy.lease(project.slug)
     cy.answer(value(lease))
     before = rows(site, "SELECT * FROM answer")
-    for other in (YES, NO):
-        [receipt] = cy.answer(value(lease, other))["receipts"]
-        assert receipt == {"task": lease["task"]["id"], "status": "duplicate", "error": None}
+    [receipt] = cy.answer(value(lease, YES))["receipts"]
+    task = lease["task"]["id"]
+    assert receipt == {"task": task, "status": "duplicate", "stored": "counted", "error": None}
+    [receipt] = cy.answer(value(lease, NO))["receipts"]
+    assert (receipt["status"], receipt["stored"]) == ("rejected", "counted")
+    assert receipt["error"]["error"] == "already_answered"
+    assert receipt["error"]["details"] == {"stored": {"status": "counted", "kind": "value", "value": YES}}
     assert rows(site, "SELECT * FROM answer") == before
 
 

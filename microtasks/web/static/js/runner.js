@@ -294,6 +294,7 @@ function received(receipt, sent) {
       import(form.dataset.feedback).then(it => it.tell(form, $("told"), sent.lease)).catch(() => {});
     return;
   }
+  if (receipt.error?.error === "already_answered") return toast(receipt.error.message);
   // The answer did not fit after all: back to that task, with what was said and why it cannot be taken.
   gone.delete(sent.task.task.id);
   if (sent.kind !== "skip") done--;
