@@ -55,9 +55,9 @@ class Engine(RuleBasedStateMachine):
             gold_share=gold_share,
         )
         self.people = [uuid.UUID(int=n << 112 | 0xC << 60) for n in range(1, PEOPLE + 1)]
-        serve._RNG.seed(1)
         self.held: dict[tuple[int, int], str] = {}  # (person, task): token; kept after the lease has ended
         self.said: dict[tuple[int, int], str] = {}  # (person, task): first receipt that was not a rejection
+        self.versions: dict[tuple[int, int], set[str]] = {}  # what was answered, in every version
         self.skipped: set[tuple[int, int]] = set()
         self.state = "published"
 
@@ -106,6 +106,7 @@ class Engine(RuleBasedStateMachine):
                 kind,
                 {"answer": value} if value else None,
             )
+            self.versions[person, task].add(how)
         except submit.AnswerInvalid:
             assert sum(key[0] == person for key in self.said) > submit.REVISABLE
 
@@ -215,15 +216,21 @@ class Engine(RuleBasedStateMachine):
             network=network,
         )
         for key, receipt in zip(keys, said.receipts, strict=True):
-            assert receipt.task == key[1] and receipt.status != "rejected"
-            if key in self.said or (kind == "skip" and key in self.skipped):
-                assert receipt.status == "duplicate"
+            assert receipt.task == key[1]
+            if key in self.said:
+                is_same = how in self.versions[key]
+                assert receipt.status == ("duplicate" if is_same else "rejected")
+                assert receipt.stored == self.said[key]
+            elif kind == "skip" and key in self.skipped:
+                assert (receipt.status, receipt.stored) == ("duplicate", "skipped")
             elif kind == "skip":
                 assert receipt.status == "skipped"
                 self.skipped.add(key)
             else:
                 assert receipt.status in ("counted", "surplus")
+                assert receipt.stored == receipt.status
                 self.said[key] = receipt.status
+                self.versions[key] = {how}
                 self.skipped.discard(key)
         self.take(person, said.leases)
 
