@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from microtasks.core.formulas import escape_formulas
 from microtasks.engine.tabular.table import Table, flat, utc
 from microtasks.engine.tabular.vectors import csv_block
 
 MIME = "text/csv; charset=utf-8"
-
-#: Where a spreadsheet would begin a formula (OWASP, CSV injection), full-width forms included: at the start
-#: of a text, and inside it behind a line end or a separator that another country's spreadsheet parts at.
-#: The quotes in front keep it reversible: one more is put before a text that has some already.
-_FORMULA = "'*[=+\\-@＝＋－＠]"
-_FIRST = "'*[=+\\-@\t\r\n\x00＝＋－＠]"
-_SITE = re.compile(f"^(?={_FIRST})|(?<=[;|\t\r\n])(?={_FORMULA})")
-_ESCAPED_SITE = re.compile(f"^'(?={_FIRST})|(?<=[;|\t\r\n])'(?={_FORMULA})")
 
 #: Languages whose countries write 0,5 and part cells by semicolons.
 COMMA_LANGUAGES = frozenset(
@@ -107,16 +99,6 @@ def excel(language: str) -> Dialect:
     is_comma = tag.split("-")[0] in COMMA_LANGUAGES and tag not in POINT_COUNTRIES
     separator, decimal = (";", ",") if is_comma else (",", ".")
     return Dialect(separator, decimal, has_mark=True, dates="%Y-%m-%d %H:%M:%S")
-
-
-def escape_formulas(text: str) -> str:
-    """Put ' wherever a spreadsheet, of whatever separator, would take the text for a formula."""
-    return _SITE.sub("'", text)
-
-
-def unescape_formulas(cell: str) -> str:
-    """Undo `escape_formulas`."""
-    return _ESCAPED_SITE.sub("", cell) if "'" in cell else cell
 
 
 def write_csv(table: Table, dialect: Dialect = PROGRAMS) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from microtasks.core import spelling
 from microtasks.core.consensus import numbers, text, voting
 from microtasks.core.consensus.voting import Verdict
 from microtasks.core.errors import AnswerInvalid
+from microtasks.core.lists import join_list, split_list
 from microtasks.core.tasktype import TaskType
 from microtasks.core.values import (
     DECIDED_BY,
@@ -329,7 +330,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
     def gold_from_columns(self, columns: Mapping[str, str], config: QuestionConfig) -> dict[str, Any]:
         """Read columns named by field id; several choices are joined by `|`."""
         form = {
-            item.id: columns[item.id].split("|") if item.kind == "choices" else [columns[item.id]]
+            item.id: split_list(columns[item.id]) if item.kind == "choices" else [columns[item.id]]
             for item in config.fields
             if item.id in columns
         }
@@ -391,7 +392,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
             first += [_cell(detail.get("value")), detail.get("agreement"), detail.get("confidence")]
             second += [
                 detail.get("votes"),
-                "|".join(str(tied) for tied in detail.get("tied", ())),
+                join_list(detail.get("tied", ())),
                 _cell(detail.get("vote")),
                 _cell(detail.get("model")),
                 detail.get("model_confidence"),
@@ -473,7 +474,7 @@ def _plain(verdict: Verdict) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> Any:
-    return "|".join(value) if isinstance(value, list) else value
+    return join_list(value) if isinstance(value, list) else value
 
 
 def _column(item: QuestionField, name: str, meaning: str) -> Column:

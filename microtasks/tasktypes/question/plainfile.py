@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from microtasks.core.errors import AnswerInvalid, FileInvalid
+from microtasks.core.lists import join_list, split_list
 from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows
 from microtasks.core.spelling import clean
 
@@ -73,7 +74,7 @@ class QuestionFile(AnswerFile):
             return {"answer": clean(given[0])}
         columns = [self.config.fields[0].id] if self.single else [field.id for field in self.config.fields]
         form = {
-            name: cell.split("|") if field.kind == "choices" else [cell]
+            name: split_list(cell) if field.kind == "choices" else [cell]
             for name, field, cell in zip(columns, self.config.fields, given, strict=True)
         }
         try:
@@ -120,7 +121,7 @@ class QuestionFile(AnswerFile):
             yield from super().rows_of(task, result, method)
             return
         detail = result.detail["fields"][cast(str, self.field)]
-        tied = "|".join(str(value) for value in detail["tied"])
+        tied = join_list(detail["tied"])
         name, value = self.names[task], detail["value"]
         if self.single == "text":
             yield (

@@ -12,6 +12,7 @@ from pydantic import Field, StrictStr, model_validator
 
 from microtasks.core.consensus import voting
 from microtasks.core.errors import AnswerInvalid
+from microtasks.core.lists import join_list, split_list
 from microtasks.core.spelling import clean
 from microtasks.core.tasktype import TaskType
 from microtasks.core.values import (
@@ -288,7 +289,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
         """Read the column `gold_tags`, tags joined by `|`."""
         if set(columns) != {"tags"}:
             raise AnswerInvalid("Gold for tagging is given in the column `gold_tags`, tags joined by |.")
-        return {"tags": [tag.strip() for tag in columns["tags"].split("|") if tag.strip()]}
+        return {"tags": [tag.strip() for tag in split_list(columns["tags"]) if tag.strip()]}
 
     def answer_columns(self, config: TaggingConfig) -> tuple[Column, ...]:
         """One column."""
@@ -296,7 +297,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
 
     def answer_row(self, value: Mapping[str, Any] | None, config: TaggingConfig) -> tuple[Any, ...]:
         """Tags joined by `|`; None for "I can't tell"."""
-        return (None if value is None else "|".join(value["tags"]),)
+        return (None if value is None else join_list(value["tags"]),)
 
     def picks(self, config: TaggingConfig) -> tuple[str, ...]:
         """The tags."""

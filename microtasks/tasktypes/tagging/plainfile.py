@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from microtasks.core.lists import split_list
 from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class TaggingFile(AnswerFile):
             if kind is not None and row[kind] == "cant_tell":
                 self.add(row[task], row[worker], 0)
                 continue
-            given = frozenset(tag.strip() for tag in row[tags].split("|") if tag.strip())
+            given = frozenset(tag.strip() for tag in split_list(row[tags]) if tag.strip())
             if given not in known:
                 known[given] = len(self.values)
                 self.values.append({"tags": sorted(given)})

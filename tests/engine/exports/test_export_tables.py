@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from microtasks import tasktypes
 from microtasks.core.errors import InputError
+from microtasks.core.formulas import escape_formulas, unescape_formulas
 from microtasks.core.values import Answer, Column
 from microtasks.engine.exports import download, registry
 from microtasks.engine.exports.columns import in_short
 from microtasks.engine.site import Site
 from microtasks.engine.tabular.archive import gzipped
-from microtasks.engine.tabular.csv_format import Dialect, escape_formulas, unescape_formulas, write_csv
+from microtasks.engine.tabular.csv_format import Dialect, write_csv
 from microtasks.engine.tabular.json_format import write_jsonl
 from microtasks.engine.tabular.table import Table
 from microtasks.store.exports import reads, snapshots
