@@ -230,8 +230,13 @@ class Folders:
             shutil.rmtree(folder)
 
     def fetch(self, name: str) -> Path:
-        """The folder of that name, with its files, on this host. Errors: FileNotFoundError."""
+        """The folder of that name, with its files, on this host.
+
+        Errors: FileNotFoundError; Unavailable when no folder is there at all: a disk that is not mounted.
+        """
         folder = self.path(name)
+        if not self.bucket and not self.root.is_dir():
+            raise Unavailable(f"The folder {self.root} is not there: is its disk mounted?")
         if self.bucket:
             shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
             for each in sorted(each for each, _ in self.bucket.names(f"{self.root.name}/{name}/")):
@@ -246,6 +251,12 @@ class Folders:
         if self.bucket:
             return self.bucket.stream(f"{self.root.name}/{name}/{file}")
         return _pieces((self.path(name) / file).open("rb"))
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a folder of that name."""
+        if self.bucket:
+            return next(self.bucket.names(f"{self.root.name}/{name}/"), None) is not None
+        return self.path(name).is_dir()
 
     def has(self, name: str, file: str) -> bool:
         """Whether the folder has that file."""

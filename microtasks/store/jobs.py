@@ -8,6 +8,7 @@ and each transaction of a job begins with `advance`, which fails for an attempt 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg.errors import UniqueViolation
 
@@ -15,6 +16,22 @@ from microtasks.store.db import Connection
 
 #: What a worker may run. A job names one of these, never a function.
 NAMES = ("import", "look", "reduce", "aggregate", "mail", "export", "restore", "backup")
+
+
+#: How long a job pauses, the first time and then, while a server that it needs is away; and how often in
+#: all: three days.
+PAUSES_S = (15, 30, 60, 120, 300, 600, 900, 1800)
+PAUSES_MAX = 150
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a person is told of a job that does not get on: it is queued, or failed."""
+
+    job_id: int
+    state: str
+    error: str
+    due_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +75,9 @@ def claim(connection: Connection, job_id: int, stale_seconds: int) -> Claim | No
     """Take a job that waits, or that runs without a heartbeat for so long; None if there is nothing to do."""
     row = connection.execute(
         """UPDATE job SET state = 'running', attempt = attempt + 1, n_tries = n_tries + 1,
-               heartbeat_at = now()
-           WHERE id = %s AND (state = 'queued' OR (state = 'running'
-                                  AND heartbeat_at < now() - make_interval(secs => %s)))
+               heartbeat_at = now(), due_at = NULL
+           WHERE id = %s AND (state = 'queued' AND (due_at IS NULL OR due_at <= now())
+                              OR state = 'running' AND heartbeat_at < now() - make_interval(secs => %s))
            RETURNING id, name, target_id, attempt, n_tries""",
         (job_id, stale_seconds),
     ).fetchone()
@@ -69,7 +86,7 @@ def claim(connection: Connection, job_id: int, stale_seconds: int) -> Claim | No
 
 def advance(connection: Connection, claim: Claim) -> bool:
     """Hold the job's row until the transaction ends, and note that it got on. False: it is no longer ours."""
-    return _write(connection, claim, "heartbeat_at = now(), n_tries = 0")
+    return _write(connection, claim, "heartbeat_at = now(), n_tries = 0, n_pauses = 0")
 
 
 def beat(connection: Connection, claim: Claim) -> bool:
@@ -105,6 +122,56 @@ def give_back(connection: Connection, claim: Claim, *, error: str | None = None)
         return finish(connection, claim)
 
 
+def pause(connection: Connection, claim: Claim, error: str) -> int | None:
+    """Let the job wait while a server that it needs is away; return for how many seconds.
+
+    It counts as no try. None when it is no longer ours, or has waited for days and is to be given up.
+    """
+    row = connection.execute("SELECT n_pauses FROM job WHERE id = %s", (claim.id,)).fetchone()
+    n_pauses = int(row[0]) if row else 0
+    if n_pauses >= PAUSES_MAX:
+        return None
+    seconds = PAUSES_S[min(n_pauses, len(PAUSES_S) - 1)]
+    try:
+        with connection.transaction():
+            is_ours = _write(
+                connection,
+                claim,
+                f"""state = 'queued', heartbeat_at = NULL, error = %(error)s, n_pauses = n_pauses + 1,
+                    n_tries = greatest(n_tries - 1, 0),
+                    due_at = now() + make_interval(secs => {seconds})""",
+                error,
+            )
+    except UniqueViolation:
+        return 0 if finish(connection, claim) else None
+    return seconds if is_ours else None
+
+
+def trouble(connection: Connection, name: str, target_id: int) -> Trouble | None:
+    """Why the latest such job waits for another try, or was given up; None if neither is so."""
+    row = connection.execute(
+        """SELECT id, state, error, due_at FROM job WHERE name = %s AND target_id = %s
+           ORDER BY id DESC LIMIT 1""",
+        (name, target_id),
+    ).fetchone()
+    return Trouble(*row) if row and row[1] in ("queued", "failed") and row[2] else None
+
+
+def again(connection: Connection, job_id: int) -> tuple[str, int] | None:
+    """Let a job that pauses or was given up run at once; return its name and target. None: neither is so."""
+    try:
+        with connection.transaction():
+            row = connection.execute(
+                """UPDATE job SET state = 'queued', due_at = NULL, n_tries = 0, n_pauses = 0, error = NULL,
+                       heartbeat_at = NULL, finished_at = NULL
+                   WHERE id = %s AND (state = 'failed' OR state = 'queued') RETURNING name, target_id""",
+                (job_id,),
+            ).fetchone()
+    except UniqueViolation:  # the same waits already
+        return None
+    return (str(row[0]), int(row[1])) if row else None
+
+
 def _write(connection: Connection, claim: Claim, assignments: str, error: str | None = None) -> bool:
     written = connection.execute(
         f"""UPDATE job SET {assignments}
@@ -119,7 +186,8 @@ def waiting(connection: Connection, stale_seconds: int, limit: int = 1000) -> li
     rows = connection.execute(
         """SELECT id FROM job
            WHERE state IN ('queued', 'running')
-             AND (state = 'queued' OR heartbeat_at < now() - make_interval(secs => %s))
+             AND (state = 'queued' AND (due_at IS NULL OR due_at <= now())
+                  OR heartbeat_at < now() - make_interval(secs => %s))
            ORDER BY id LIMIT %s""",
         (stale_seconds, limit),
     )

@@ -820,6 +820,8 @@ class Job(SQLModel, table=True):
     attempt: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     n_tries: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})  # since it last got on
     heartbeat_at: datetime | None = _time(null=True)
+    due_at: datetime | None = _time(null=True)  # not before, while a server that it needs is away
+    n_pauses: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})  # since it last got on
     error: str | None = _text(null=True)
     created_at: datetime | None = _time(now=True)
     finished_at: datetime | None = _time(null=True)

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Final, Self
 
+from microtasks.core import faults
 from microtasks.core.errors import FileInvalid, RowInvalid
 from microtasks.core.rows import TABLE_ENDINGS
 from microtasks.settings import Settings
@@ -85,7 +86,8 @@ class Member:
             raise RowInvalid(self.problem)
         try:
             return self._open()
-        except DAMAGE:
+        except DAMAGE as error:
+            faults.raise_if_fault(error)
             raise RowInvalid("This file is damaged inside the ZIP.") from None
 
     def read(self, at_most: int) -> bytes:
@@ -95,7 +97,8 @@ class Member:
         try:
             with self.open() as stream:
                 content = stream.read(self.n_bytes + 1)
-        except DAMAGE:
+        except DAMAGE as error:
+            faults.raise_if_fault(error)
             raise RowInvalid("This file is damaged inside the ZIP.") from None
         if len(content) != self.n_bytes:
             raise RowInvalid("This file is damaged: its length is not what the ZIP says.")
@@ -144,7 +147,8 @@ class Contents:
         check_directory_size(path)
         try:
             archive = self._stack.enter_context(zipfile.ZipFile(path))
-        except (*DAMAGE, UnicodeError):
+        except (*DAMAGE, UnicodeError) as error:
+            faults.raise_if_fault(error)
             raise FileInvalid("This ZIP file is damaged, or it is not a ZIP file.") from None
         entries = archive.infolist()
         check_entries(entries, archive.start_dir, path.stat().st_size, self._settings)

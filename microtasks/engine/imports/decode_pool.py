@@ -22,7 +22,8 @@ from typing import Any, Final, Self
 
 from PIL import Image
 
-from microtasks.core.errors import InputError, RowInvalid
+from microtasks.core import faults
+from microtasks.core.errors import InputError, RowInvalid, Unavailable
 from microtasks.engine.imports.decode import Derived, derive
 from microtasks.store.files import Files
 
@@ -58,7 +59,7 @@ class Pool:
         *,
         is_look: bool = False,
     ) -> list[Derived]:
-        """The image and then its tiles, as `images.derive`. Raises RowInvalid.
+        """The image and then its tiles, as `images.derive`. Raises RowInvalid; Unavailable for a full disk.
 
         A child that dies or hangs is replaced, and the image tried once more before it is listed.
         """
@@ -77,7 +78,7 @@ class Pool:
             child = child or _Child()
             try:
                 found = list(child.ask(order, content, self._seconds))
-            except RowInvalid:
+            except (RowInvalid, Unavailable):
                 self._put_back(child)
                 raise
             except TimeoutError:
@@ -116,6 +117,8 @@ class _Child:
         self._process.stdin.write(content)
         self._process.stdin.flush()
         while (said := json.loads(self._line(seconds))) != {}:
+            if "fault" in said:
+                raise Unavailable(said["fault"])
             if "reason" in said:
                 raise RowInvalid(said["reason"])
             yield Derived(**said)
@@ -156,6 +159,11 @@ def _answers(order: dict[str, Any], content: bytes) -> Iterator[dict[str, Any]]:
         yield {"reason": error.message}
     except MemoryError:
         yield {"reason": UNREADABLE}
+    except OSError as error:  # of the disk: the image is as good as it was
+        sentence = faults.reason(error)
+        if sentence is None:
+            raise
+        yield {"fault": sentence}
     else:
         yield {}
 

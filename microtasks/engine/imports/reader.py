@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from io import TextIOWrapper
 from typing import Final
 
-from microtasks.core import rows
+from microtasks.core import faults, rows
 from microtasks.core.columns import Columns, suggested
 from microtasks.core.errors import FileInvalid, RowInvalid
 from microtasks.core.rows import JSON, NOTHING, TABLE_ENDINGS, Failed, Item, Table
@@ -61,7 +61,8 @@ class Reading:
         try:
             with member.open() as stream:
                 survey = rows.survey(stream)
-        except (RowInvalid, *DAMAGE):
+        except (RowInvalid, *DAMAGE) as error:
+            faults.raise_if_fault(error)
             raise FileInvalid(
                 f"The table {member.name} is damaged, or cannot be read from the ZIP."
             ) from None

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from microtasks import tasktypes
+from microtasks.core import faults
 from microtasks.core.errors import AnswerInvalid, InputError, RowInvalid
 from microtasks.core.rows import Failed, Item
 from microtasks.core.values import Media
@@ -33,7 +34,7 @@ class Maker:
         self._config = self._type.parse_config(order.config)
 
     def make(self, row: Item | Failed) -> Sequence[NewTask] | Failed:
-        """The tasks of one row; or why there is none. Never raises."""
+        """The tasks of one row; or why there is none. Raises nothing but Unavailable."""
         if isinstance(row, Failed):
             return row
         try:
@@ -41,7 +42,8 @@ class Maker:
         except InputError as error:
             problems = error.details.get("problems", ())
             reason = " ".join([error.message, *(f"{item['where']}: {item['what']}." for item in problems)])
-        except Exception:
+        except Exception as error:
+            faults.raise_if_fault(error)
             log.exception("row_fault", extra={"batch": self._batch_id, "row": row.line})
             reason = "This row could not be read, because of a fault in the program. Please report it."
         return failed(row, reason)

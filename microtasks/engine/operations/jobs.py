@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from microtasks.core import faults
+from microtasks.core.errors import Conflict
 from microtasks.engine.accounts import mail
 from microtasks.engine.exports import requests, restore
 from microtasks.engine.imports import importing, preview
@@ -16,6 +18,7 @@ from microtasks.engine.results import aggregate, review
 from microtasks.engine.site import Site
 from microtasks.store import jobs
 from microtasks.store.exports import requests as store_requests
+from microtasks.store.exports import restorations
 from microtasks.store.imports import batches
 
 log = logging.getLogger(__name__)
@@ -26,7 +29,8 @@ def run(site: Site, job_id: int, *, should_stop: Callable[[], bool] = lambda: Fa
 
     1. Claim it: whoever comes second finds nothing to do.
     2. Work, with a heartbeat. The work itself commits in steps, each guarded by the claim.
-    3. Finish; or after a fault let it wait for another try, `job_attempts` in all without getting on.
+    3. Finish; or after a fault let it wait for another try, `job_attempts` in all without getting on. While
+       a server that it needs is away, or the disk is full, it pauses instead, longer each time, up to days.
     """
     with site.db.connection() as connection:
         claim = jobs.claim(connection, job_id, site.settings.job_stale_seconds)
@@ -50,6 +54,8 @@ def run(site: Site, job_id: int, *, should_stop: Callable[[], bool] = lambda: Fa
         site.bell.ring(claim.id)
         return "queued"
     except Exception as error:
+        if sentence := faults.reason(error):
+            return _pause(site, claim, sentence)
         log.exception("job_fault", extra=facts)
         reason = f"{type(error).__name__}: {error}"[:1000]
         if claim.n_tries >= site.settings.job_attempts:
@@ -85,6 +91,38 @@ def _work(site: Site, job: Running) -> None:
             backups.run(site)
         case name:
             raise LookupError(f"There is no job called {name!r}.")
+
+
+def _pause(site: Site, claim: jobs.Claim, sentence: str) -> str:
+    """Let the job wait for what is away: that is no verdict on what it works on."""
+    with site.db.connection() as connection:
+        seconds = jobs.pause(connection, claim, sentence)
+    log.warning("job_paused", extra={"job": claim.id, "reason": sentence, "seconds": seconds})
+    if seconds is None:
+        return _give_up(site, claim, sentence)
+    return "queued"
+
+
+def try_again(site: Site, job_id: int) -> None:
+    """Run a job that pauses, or was given up, once more. Errors: Conflict when there is nothing to try again.
+
+    1. Queue it. 2. What it works on waits again too; an upload must still be there. 3. Ring.
+    """
+    with site.db.connection() as connection:
+        again = jobs.again(connection, job_id)
+        if again is None:
+            raise Conflict("This is done, or waits already.")
+        name, target = again
+        upload = None
+        if name == "import":
+            upload = batches.wait_again(connection, target)
+        elif name == "export":
+            store_requests.wait_again(connection, target)
+        elif name == "restore":
+            upload = restorations.wait_again(connection, target)
+        if upload is not None and not site.uploads.exists(upload):
+            raise Conflict("The uploaded files are gone. Please upload them again.")
+    site.bell.ring(job_id)
 
 
 def _give_up(site: Site, claim: jobs.Claim, reason: str) -> str:

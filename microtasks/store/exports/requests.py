@@ -95,6 +95,15 @@ def old(connection: Connection, days: int) -> list[tuple[int, str]]:
     ).fetchall()
 
 
+def wait_again(connection: Connection, export_id: int) -> None:
+    """Let an export that was given up wait again."""
+    connection.execute(
+        """UPDATE export SET state = 'queued', error = NULL, finished_at = NULL
+           WHERE id = %s AND state = 'failed'""",
+        (export_id,),
+    )
+
+
 def stored(connection: Connection) -> list[tuple[int, str, str]]:
     """(id, folder, name) of the exports whose file is kept."""
     return connection.execute("SELECT id, folder, name FROM export WHERE state = 'done'").fetchall()

@@ -114,6 +114,16 @@ def fail(connection: Connection, restoration_id: int, error: str) -> int | None:
     return row[0] if row else None
 
 
+def wait_again(connection: Connection, restoration_id: int) -> str | None:
+    """Let a package that was given up be brought anew; return its upload, None if it was not."""
+    row = connection.execute(
+        """UPDATE restoration SET state = 'queued', error = NULL, finished_at = NULL, rows_done = 0
+           WHERE id = %s AND state = 'failed' RETURNING upload""",
+        (restoration_id,),
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
 def drop_old(connection: Connection) -> None:
     """Forget packages that are over; their folders go with the other orphans."""
     connection.execute(

@@ -136,6 +136,16 @@ def fail(connection: Connection, batch_id: int, reason: str) -> None:
     )
 
 
+def wait_again(connection: Connection, batch_id: int) -> str | None:
+    """Let a batch whose import was given up wait for it again; return its upload, None if it is not so."""
+    row = connection.execute(
+        """UPDATE batch SET state = 'queued', error = NULL, finished_at = NULL
+           WHERE id = %s AND state = 'failed' RETURNING upload""",
+        (batch_id,),
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
 def add_failures(connection: Connection, batch_id: int, failed: Iterable[Failed]) -> None:
     """List rows that did not become tasks."""
     with (
@@ -147,12 +157,13 @@ def add_failures(connection: Connection, batch_id: int, failed: Iterable[Failed]
 
 
 def uploads_in_use(connection: Connection) -> set[str]:
-    """Names of the upload folders that an import still needs."""
+    """Names of the upload folders that an import still needs; one that was given up may be tried again."""
     rows = connection.execute(
         """SELECT upload FROM batch WHERE state IN ('queued', 'running')
-           OR state = 'staged' AND created_at > now() - make_interval(days => %s)
+           OR state IN ('staged', 'failed') AND created_at > now() - make_interval(days => %s)
            UNION ALL SELECT id FROM upload
-           UNION ALL SELECT upload FROM restoration WHERE state IN ('staged', 'queued', 'running')""",
+           UNION ALL SELECT upload FROM restoration
+                     WHERE state IN ('staged', 'queued', 'running', 'failed')""",
         (STAGED_DAYS,),
     )
     return {row[0] for row in rows}

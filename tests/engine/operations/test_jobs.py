@@ -14,7 +14,7 @@ from microtasks.engine.imports import importing, preview, reader
 from microtasks.engine.imports.importing import Upload
 from microtasks.engine.imports.task_writer import Writer
 from microtasks.engine.job_handle import JobLost, JobStopped, Running
-from microtasks.engine.operations import jobs
+from microtasks.engine.operations import backups, jobs
 from microtasks.engine.results import aggregate, review
 from microtasks.engine.site import Site
 from microtasks.store import jobs as stored
@@ -268,6 +268,7 @@ def test_each_name_on_the_list_does_its_work(site: Site, monkeypatch: pytest.Mon
     monkeypatch.setattr(mail, "send", lambda site, target: done.append(("mail", target)))
     monkeypatch.setattr(aggregate, "reduce_task", lambda site, target: done.append(("reduce", target)))
     monkeypatch.setattr(review, "review", lambda site, target: done.append(("aggregate", target)))
+    monkeypatch.setattr(backups, "run", lambda site: done.append(("backup", 7)))
     for name in stored.NAMES:
         assert jobs.run(site, add(site, name, 7)) == "done"
     assert done == [(name, 7) for name in stored.NAMES]

@@ -18,9 +18,11 @@ from microtasks.core.columns import ROLES
 from microtasks.core.errors import Conflict, InputError, NotFound, TooMany
 from microtasks.core.values import Column
 from microtasks.engine.imports import chunked_upload, importing
+from microtasks.engine.operations import jobs as job_runner
 from microtasks.engine.site import Site
 from microtasks.engine.tabular.csv_format import write_csv
 from microtasks.engine.tabular.table import Table
+from microtasks.store import jobs
 from microtasks.store.imports import batches
 from microtasks.store.operations import limits
 from microtasks.store.tables import Batch, BatchFailure, Project, Restoration
@@ -81,12 +83,15 @@ def batch(slug: str, batch_id: int) -> ResponseReturnValue:
         return _look_page(project, found)
     with current_site().db.session() as session:
         rows = batches.failures(session, batch_id, after(), PAGE + 1)
+    with current_site().db.connection() as connection:
+        trouble = jobs.trouble(connection, "import", batch_id)
     shown = rows[:PAGE]
     return render_template(
         "owner/batch.html",
         project=project,
         batch=found,
         failures=shown,
+        trouble=trouble,
         left=format_timedelta(timedelta(seconds=left)) if (left := seconds_left(found)) else "",
         next_after=shown[-1].id if len(rows) > PAGE else None,
     )
@@ -97,10 +102,14 @@ def batch(slug: str, batch_id: int) -> ResponseReturnValue:
 def batch_progress(slug: str, batch_id: int) -> ResponseReturnValue:
     """How far the upload is; 304 while nothing changed."""
     found = _batch(mine(slug, "researcher"), batch_id)
+    with current_site().db.connection() as connection:
+        trouble = jobs.trouble(connection, "import", batch_id)
     names = ("state", "phase", "n_rows", "rows_done", "n_tasks", "n_failed", "error")
     facts = {name: getattr(found, name) for name in names}
     response = jsonify(
-        facts | {"is_looked_through": found.look is not None, "seconds_left": seconds_left(found)}
+        facts
+        | {"is_looked_through": found.look is not None, "seconds_left": seconds_left(found)}
+        | {"trouble": trouble.error if trouble else None}
     )
     response.add_etag()
     response.headers["Cache-Control"] = "private, no-cache"
@@ -129,6 +138,24 @@ def decide_batch(slug: str, batch_id: int) -> ResponseReturnValue:
             case _:
                 raise InputError(_("There is no such step."))
     except (InputError, Conflict) as error:
+        flash(error.message, "warn")
+    return redirect(url_for("owner.batch", slug=slug, batch_id=batch_id), 303)
+
+
+@blueprint.post("/projects/<slug>/batches/<int:batch_id>/again")
+@owner_required
+def import_again(slug: str, batch_id: int) -> ResponseReturnValue:
+    """Try an import again that pauses, or was given up."""
+    project = mine(slug, "collaborator")
+    _batch(project, batch_id)
+    site = current_site()
+    with site.db.connection() as connection:
+        trouble = jobs.trouble(connection, "import", batch_id)
+    try:
+        if trouble is None:
+            raise Conflict(_("There is nothing to try again."))
+        job_runner.try_again(site, trouble.job_id)
+    except Conflict as error:
         flash(error.message, "warn")
     return redirect(url_for("owner.batch", slug=slug, batch_id=batch_id), 303)
 

@@ -254,6 +254,7 @@ for (const section of document.querySelectorAll("[data-watch]")) {
     const isOver =
       facts.state === "done" ||
       facts.state === "failed" ||
+      (facts.trouble ?? "") !== (section.dataset.trouble ?? "") ||
       (facts.state === "staged" && facts.is_looked_through);
     if (isOver) location.reload();
     const left = section.querySelector("[data-left]");
