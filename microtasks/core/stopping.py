@@ -20,6 +20,8 @@ Outcome = Literal["sure", "disputed", "full"]
 COLD_ANSWERS, COLD_TASKS = 200, 20
 COLD_ACCURACY = 0.7
 COLD_LEAD = 3
+#: From this level on the winner leads by two votes: one slip must not decide.
+CAREFUL_FROM = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,14 @@ class Adaptive:
     sure: float = 0.95
     lead_min: int = 2
     correlation: float = 0.03
+
+    @classmethod
+    def at_level(cls, answers_min: int, answers_max: int, sure: float) -> Adaptive:
+        """The policy of a project that stops when this sure.
+
+        Who asks for less than CAREFUL_FROM wants to save answers: two against one is enough.
+        """
+        return cls(answers_min, answers_max, sure, lead_min=2 if sure >= CAREFUL_FROM else 1)
 
 
 @dataclass(frozen=True, slots=True)

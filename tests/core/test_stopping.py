@@ -145,3 +145,8 @@ def test_a_task_with_several_fields_stops_when_all_are_sure(
     fields: list[ScaleEvidence], n_answers: int, confidences: tuple[float, ...], outcome: str | None
 ) -> None:
     assert outcome_of_all(Adaptive(), fields, n_answers, confidences) == outcome
+
+
+@pytest.mark.parametrize(("sure", "lead"), [(0.95, 2), (0.9, 2), (0.8, 1)])
+def test_two_against_one_is_enough_for_those_who_want_to_save_answers(sure, lead):
+    assert Adaptive.at_level(2, 10, sure).lead_min == lead

@@ -61,7 +61,7 @@ def decide(
     answers_max = max(redundancy, facts.redundancy)
     sure = about.type.sure_when(consensus, about.config)
     asked = _asked(connection, facts, about, answers, sure.labels, model) if sure else []
-    policy = Adaptive(
+    policy = Adaptive.at_level(
         answers_min=min(facts.answers_min, answers_max),
         # Seats of those who weigh nothing are taken all the same.
         answers_max=max(1, answers_max - (n_answers - len(answers))),

@@ -165,7 +165,7 @@ def _needed(
             rest = sure.confidences if sure else ()
             for item in list(undecided):
                 k, each, level = item
-                policy = Adaptive(each.answers_min, each.redundancy, level)
+                policy = Adaptive.at_level(each.answers_min, each.redundancy, level)
                 if n >= each.answers_min and outcome_of_all(policy, outcomes, n, rest) is not None:
                     needed[k][task] = n
                     undecided.remove(item)
