@@ -14,7 +14,7 @@ import click
 from microtasks.cli import Command, Failure, main, open_cli_site
 
 if TYPE_CHECKING:
-    from microtasks.core.values import Method
+    from microtasks.core.values import Consensus, Method
 
 METHODS = click.Choice(["majority", "model", "committee"])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -92,9 +92,14 @@ def consensus(
         writer = csv.writer(target, lineterminator="\n")
         writer.writerow(plain.header(method))
         decided_by: dict[str, str] = {}
+        n_tasks = n_differ = 0
         for task, result in reduced:
+            n_tasks += 1
+            n_differ += _differs(result)
             decided_by |= result.detail.get("decided_by", {})
             writer.writerows([_cell(value) for value in row] for row in plain.rows_of(task, result, method))
+    if method != "majority":
+        click.echo(_changed(method, n_differ, n_tasks), err=True)
     by_vote = [name for name, word in decided_by.items() if word == "vote"]
     if by_vote and method != "majority":
         click.echo(
@@ -125,6 +130,18 @@ def aggregate(slug: str, method: str | None) -> None:
     click.echo(f"{done.n_tasks - done.n_left} tasks, method {method or project.method}.", err=True)
     if done.n_sources:
         click.echo(f"{done.n_sources} tiled images merged.", err=True)
+
+
+def _differs(result: Consensus) -> bool:
+    """Does a field or a tag of this task have another value by the model than by the vote?"""
+    parts = [*result.detail.get("fields", {}).values(), *result.detail.get("tags", {}).values()]
+    return any(part.get("differs") for part in parts)
+
+
+def _changed(method: str, n_differ: int, n_tasks: int) -> str:
+    if not n_differ:
+        return f"Method {method} changes nothing here: every result is what the plain vote says."
+    return f"Method {method} differs from the plain vote in {n_differ} of {n_tasks} tasks."
 
 
 def _open(path: Path) -> TextIO:

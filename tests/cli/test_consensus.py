@@ -172,6 +172,38 @@ def test_where_there_is_too_little_to_learn_from_the_vote_decides_and_the_comman
     assert "The vote decides" not in enough.stderr
 
 
+NUMBERS = [(t, f"w{w}", v) for t in range(8) for w, v in enumerate((10 * t, 10 * t + 1, 10 * t + 2, 900))]
+
+
+def test_numbers_come_out_with_their_interval(tmp_path: Path):
+    found = rows(run("--type", "question", write(tmp_path / "in.csv", "task,worker,value", NUMBERS)))
+    assert found[3] | {"agreement": "", "confidence": ""} == {
+        "task": "3",
+        "value": "31.5",
+        "agreement": "",
+        "confidence": "",
+        "n_answers": "4",
+        "interval_low": "30",
+        "interval_high": "900",
+    }
+
+
+def test_the_model_leaves_junk_numbers_aside_and_says_where_it_differs(tmp_path: Path):
+    path = write(tmp_path / "in.csv", "task,worker,value", NUMBERS)
+    result = run("--type", "question", "--method", "model", path)
+    found = rows(result)
+    assert abs(float(found[3]["value"]) - 31) < 0.2
+    assert (found[3]["vote"], found[3]["differs"]) == ("31.5", "true")
+    assert "differs from the plain vote in 8 of 8 tasks" in result.stderr
+
+
+def test_a_model_that_changes_nothing_says_so(tmp_path: Path):
+    lines = [(t, w, "same text") for t in range(3) for w in "abc"]
+    path = write(tmp_path / "in.csv", "task,worker,text", lines)
+    result = run("--type", "question", "--method", "model", path)
+    assert "changes nothing here" in result.stderr
+
+
 def test_gold_teaches_the_model_who_is_right(tmp_path: Path):
     # Three against two: the crowd looks right, but gold says that it is not.
     lines = [(t, w, "a" if w in "xyz" else "b") for t in range(40) for w in "pqxyz"]

@@ -156,7 +156,6 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         """Fold all tasks at once; a model knows each volunteer's record (core.skill).
 
         What the vote and the model say is in each field's detail as `vote` and `model`, with `differs`.
-        Numbers are not weighed: their median needs no record.
         """
         if method == "majority" and not compare:
             return super().reduce_project(tasks, config)
@@ -521,7 +520,7 @@ _AGREEMENT: dict[Kind, str] = {
     "choice": _SHARE,
     "scale": _SHARE,
     "choices": "Share of the answers that agree about the least agreed choice; 'I can't tell' is against.",
-    "number": "Share of the answers within the tolerance (or a tenth) of the median.",
+    "number": "Share of the answers within the tolerance (or a tenth) of the value.",
     "text": "Share of the answers that are the same text, compared as the owner chose for the field.",
 }
 _VOTE_SURE = (
@@ -531,7 +530,7 @@ _CONFIDENCE: dict[Kind, str] = {
     "choice": _VOTE_SURE,
     "scale": _VOTE_SURE,
     "choices": _VOTE_SURE,
-    "number": "Probability that a large crowd's median is within the tolerance of this one.",
+    "number": "Probability that a large crowd's median (by the model: mean) is within the tolerance of it.",
     "text": _VOTE_SURE,
 }
 

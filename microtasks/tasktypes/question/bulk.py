@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from microtasks.core.columnar import CHUNK, Columns, Ints
-from microtasks.core.consensus import skill, text
+from microtasks.core.consensus import numbers, precision, skill, text
 from microtasks.core.consensus.voting import Verdict
 from microtasks.core.spelling import key
 from microtasks.core.values import Answer, Consensus, Method
-from microtasks.tasktypes.question.fields import BLANK, QuestionField, is_asked
+from microtasks.tasktypes.question.fields import BLANK, QuestionField, is_asked, whole
 
 if TYPE_CHECKING:
     from microtasks.tasktypes.question import Question, QuestionConfig
@@ -113,13 +113,11 @@ def _model(
     method: Method,
     gold: Mapping[int, Mapping[str, Any]],
 ) -> _Fitted | None:
-    """Fit the model of one field; None where none is fitted (numbers, nothing said)."""
-    if item.kind == "number":
-        return None
+    """Fit the model of one field; None where nothing was said."""
     was_asked = np.array(
         [one.value is not None and is_asked(item, one.value, config) for one in answers.spoken], bool
     )
-    if item.kind in ("choices", "text"):  # a blank names nothing to learn from
+    if item.kind in ("choices", "text", "number"):  # a blank names nothing to learn from
         was_asked &= np.array([_given(item, one) != BLANK for one in answers.spoken], bool)
     rows = was_asked[answers.said] if len(answers.said) else np.zeros(0, bool)
     if not rows.any() and item.kind != "text":
@@ -129,6 +127,8 @@ def _model(
     column = _Field(item, answers, answers.task[rows], answers.person[rows], answers.said[rows], right)
     if item.kind == "text":
         return _Fitted(_text_model(column))
+    if item.kind == "number":
+        return _Fitted(_number_model(column))
     return _choices_model(column) if item.kind == "choices" else _choice_model(column, method)
 
 
@@ -263,6 +263,33 @@ def _text_model(column: _Field) -> Model:
         same = sum(key(t, comparison) == key(shown, comparison) for _, t in texts)
         n_all = sum(1 for answer in pattern.answers if answer.value is None or name in answer.value)
         return verdict.value, verdict.confidence, verdict.tied, same / n_all
+
+    return say
+
+
+def _number_model(column: _Field) -> Model:
+    item, answers = column.item, column.answers
+    spoken = [_given(item, one) for one in answers.spoken]
+    values = np.array([v if isinstance(v, int | float) else np.nan for v in spoken], float)[column.said]
+    rows = np.isfinite(values)  # an answer from when the field was of another kind is no number
+    gold = np.full(answers.n_tasks, np.nan)
+    for number, value in column.gold.items():
+        gold[number] = value
+    fitted = precision.fit(
+        column.task[rows], column.person[rows], values[rows], answers.n_tasks, len(answers.people), gold
+    )
+
+    def say(number: int, pattern: _Pattern) -> Said:
+        vote = pattern.verdicts[item.id]
+        if vote.value in (None, BLANK):
+            return vote.value, vote.confidence, vote.tied, vote.agreement
+        value = whole(fitted.rounded(number))
+        near = abs(value) * numbers.RELATIVE_TOLERANCE if item.tolerance is None else item.tolerance
+        said = [answer.value.get(item.id) for answer in pattern.answers if answer.value]
+        n_near = sum(isinstance(v, int | float) and abs(v - value) <= near for v in said)
+        n_all = sum(1 for answer in pattern.answers if answer.value is None or item.id in answer.value)
+        sure = round(fitted.confidence(number, near), 6) if near else vote.confidence
+        return value, sure, (), n_near / n_all
 
     return say
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from microtasks.core.errors import AnswerInvalid, FileInvalid
 from microtasks.core.lists import join_list, split_list
-from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows
+from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows, number
 from microtasks.core.spelling import clean
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ from microtasks.tasktypes.question.fields import Kind, as_offered
 COLUMNS = (
     ("task,worker,label", "question with one field of choices"),
     ("task,worker,text", "question with one short text"),
+    ("task,worker,value", "question with one number"),
 )
+#: The columns of a file with one field, and what they hold.
+KINDS: dict[str, Kind] = {"label": "choice", "text": "text", "value": "number"}
 A_COLUMN_A_FIELD = "With --config it may have a column a field of the question."
 
 
@@ -30,18 +33,23 @@ def read(task_type: TaskType[Any, Any, Any], settings: Any, rows: Rows, options:
 
 
 class QuestionFile(AnswerFile):
-    """One field in the column `label` or `text`; or a column a field of the config."""
+    """One field in the column `label`, `text` or `value`; or a column a field of the config."""
 
     def __init__(self, task_type: TaskType[Any, Any, Any], settings: Any, rows: Rows) -> None:
         super().__init__(task_type, rows)
-        self.single = next((name for name in ("label", "text") if name in rows.header), None)
+        self.single = next((name for name in KINDS if name in rows.header), None)
         self.config = task_type.parse_config(settings) if settings is not None else None
         if self.config is None and self.single is None:
-            rows.column("label", "text", advice=A_COLUMN_A_FIELD)
+            rows.column(*KINDS, advice=A_COLUMN_A_FIELD)
+        if self.config is not None and len(self.config.fields) > 1 and self.single in self._field_ids():
+            self.single = None  # it is a field of the config
         if self.config is not None and self.single is not None and len(self.config.fields) > 1:
             raise FileInvalid(f"The config has several fields: {rows.name} needs a column for each.")
         self._read()
         self.sort()
+
+    def _field_ids(self) -> tuple[str, ...]:
+        return tuple(field.id for field in self.config.fields)
 
     def _read(self) -> None:
         rows = self.rows
@@ -66,12 +74,12 @@ class QuestionFile(AnswerFile):
                 self.values.append(self._value(given))
             self.add(row[task], row[worker], said)
         if self.config is None:
-            self.config = self._found_config(sorted(value["answer"] for value in self.values if value))
+            self.config = self._found_config(sorted(str(value["answer"]) for value in self.values if value))
         self.field = self.config.fields[0].id if self.single else None
 
     def _value(self, given: tuple[str, ...]) -> Mapping[str, Any]:
         if self.config is None:
-            return {"answer": clean(given[0])}
+            return {"answer": number(self.rows, given[0]) if self.single == "value" else clean(given[0])}
         columns = [self.config.fields[0].id] if self.single else [field.id for field in self.config.fields]
         form = {
             name: split_list(cell) if field.kind == "choices" else [cell]
@@ -90,18 +98,18 @@ class QuestionFile(AnswerFile):
         choices = (
             tuple(Choice.model_construct(id=label) for label in labels) if self.single == "label" else ()
         )
-        kind: Kind = "choice" if self.single == "label" else "text"
+        kind = KINDS[cast(str, self.single)]
         field = QuestionField.model_construct(id="answer", kind=kind, choices=choices)
         return QuestionConfig.model_construct(fields=(field,))
 
     def read_gold(self, rows: Rows) -> dict[int, dict[str, Any]]:
         task = rows.column("task")
-        label = rows.column("label", *([self.field] if self.field else []), advice=A_COLUMN_A_FIELD)
+        label = rows.column(*KINDS, *([self.field] if self.field else []), advice=A_COLUMN_A_FIELD)
         place = {name: number for number, name in enumerate(self.names)}
         field = self.config.fields[0]
         right: dict[int, dict[str, Any]] = {}
         for row in rows:
-            known = as_offered(row[label], field)
+            known = number(rows, row[label]) if field.kind == "number" else as_offered(row[label], field)
             if field.kind == "choice" and known not in field.choice_ids:
                 continue  # a truth that nobody named: nothing to learn from
             if row[task] in place:
@@ -114,6 +122,10 @@ class QuestionFile(AnswerFile):
             return ["task", "label", "agreement", "confidence", "n_answers", "tied", *beside]
         if self.single == "text":
             return ["task", "text", "agreement", "n_answers", "confidence", "basis", "tied"]
+        if self.single == "value":
+            beside = [] if method == "majority" else ["vote", "differs"]
+            interval = ("interval_low", "interval_high")
+            return ["task", "value", "agreement", "confidence", "n_answers", *interval, *beside]
         return super().header(method)
 
     def rows_of(self, task: int, result: Consensus, method: str) -> Iterable[Sequence[Any]]:
@@ -128,6 +140,12 @@ class QuestionFile(AnswerFile):
                 *(name, value, detail["agreement"], result.n_answers),
                 *(detail["confidence"], detail.get("basis"), tied),
             )
+            return
+        if self.single == "value":
+            votes = detail.get("votes") or {}
+            interval = (votes.get("interval_low"), votes.get("interval_high"))
+            first = (name, value, detail["agreement"], detail["confidence"], result.n_answers, *interval)
+            yield first if method == "majority" else (*first, detail.get("vote"), detail.get("differs"))
             return
         beside = (
             () if method == "majority" else (detail.get("vote"), detail.get("model"), detail.get("differs"))
