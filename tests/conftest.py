@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -22,6 +21,7 @@ import psycopg
 import pytest
 import redis
 from click.testing import CliRunner, Result
+from databases import TEMPLATE, Databases, database_url
 from processes import wait_until
 
 from microtasks.engine.site import Site, open_site
@@ -30,11 +30,6 @@ from microtasks.settings import Settings
 from microtasks.store import tables
 from microtasks.store.db import Database
 from microtasks.store.operations import migrate
-
-
-def database_url(url: str, name: str) -> str:
-    """The same server, another database."""
-    return re.sub(r"^(\w+://[^/]*)/[^?]*", rf"\1/{name}", url)
 
 
 def find_chromium() -> str | None:
@@ -79,9 +74,9 @@ def servers(servers_folder: Path) -> Iterator[tuple[str, str]]:
             process, queue = local.start_valkey(servers_folder / "vk", for_tests=True)
             stack.callback(local.stop, process)
         with psycopg.connect(database, autocommit=True) as connection:
-            connection.execute("DROP DATABASE IF EXISTS template_microtasks")
-            connection.execute("CREATE DATABASE template_microtasks")
-        template = Database(database_url(database, "template_microtasks"))
+            connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
+            connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        template = Database(database_url(database, TEMPLATE))
         # From the tables in code; test_migrations.py shows that migrations make exactly the same.
         tables.metadata.create_all(template.engine)
         template.close()
@@ -89,15 +84,20 @@ def servers(servers_folder: Path) -> Iterator[tuple[str, str]]:
         yield database, queue
 
 
+@pytest.fixture(scope="session")
+def databases(servers: tuple[str, str]) -> Iterator[Databases]:
+    """Where empty databases come from."""
+    databases = Databases(servers[0])
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def db_url(servers: tuple[str, str]) -> Iterator[str]:
+def db_url(databases: Databases) -> Iterator[str]:
     """The URL of an empty database of this test's own, with the schema."""
-    name = f"t_{uuid.uuid4().hex}"
-    with psycopg.connect(servers[0], autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_microtasks")
-    yield database_url(servers[0], name)
-    with psycopg.connect(servers[0], autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    name = databases.take()
+    yield database_url(databases.url, name)
+    databases.give_back(name)
 
 
 @pytest.fixture

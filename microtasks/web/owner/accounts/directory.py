@@ -9,8 +9,9 @@ from flask_babel import gettext as _
 
 from microtasks.core.errors import Conflict, Forbidden, InputError
 from microtasks.engine.accounts import accounts
-from microtasks.web import letters
+from microtasks.web.addresses import absolute
 from microtasks.web.errors import status_of
+from microtasks.web.owner.accounts import letters
 from microtasks.web.owner.frame import blueprint, operator_only
 from microtasks.web.request import current_site, owner_required
 
@@ -36,7 +37,7 @@ def add_account() -> ResponseReturnValue:
         token = accounts.invite(site, email, letters.welcome, is_operator=bool(http.form.get("operator")))
     except (InputError, Conflict) as error:
         return _page(wrong=error.message, email=email), status_of(error)
-    return _page(link=letters.absolute(url_for("owner.link", token=token)), link_for=email.strip())
+    return _page(link=absolute(url_for("owner.link", token=token)), link_for=email.strip())
 
 
 @blueprint.post("/accounts/<int:account_id>")
@@ -58,7 +59,7 @@ def change_account(account_id: int) -> ResponseReturnValue:
             flash(_("%(who)s may sign in again.", who=email), "ok")
         elif step == "reset":
             token = accounts.give(site, email).token
-            return _page(link=letters.absolute(url_for("owner.link", token=token)), link_for=email)
+            return _page(link=absolute(url_for("owner.link", token=token)), link_for=email)
         elif step == "delete":
             if http.form.get("address", "").strip().lower() != email.lower():
                 raise InputError(_("Type the address of the account that is to be deleted."))

@@ -15,8 +15,8 @@ from microtasks.engine.accounts import accounts
 from microtasks.engine.accounts import members as engine
 from microtasks.engine.tabular.table import to_json
 from microtasks.store.tables import Project
+from microtasks.web.addresses import absolute
 from microtasks.web.errors import status_of
-from microtasks.web.letters import absolute
 from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.request import account, current_site, owner_required, set_owner_cookie
 

@@ -10,8 +10,8 @@ from flask_babel import ngettext
 
 from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
 from microtasks.engine.accounts import accounts, tokens
-from microtasks.web import letters
 from microtasks.web.errors import status_of
+from microtasks.web.owner.accounts import letters
 from microtasks.web.owner.frame import blueprint, owner, safe_next
 from microtasks.web.request import (
     account,

@@ -11,7 +11,8 @@ from flask_babel import gettext as _
 from microtasks.core.errors import Conflict, InputError, NotFound, TooMany
 from microtasks.engine.volunteers import certificates, claims
 from microtasks.engine.volunteers.certificates import Certificate, Sheet
-from microtasks.web import letters, texts
+from microtasks.web import texts
+from microtasks.web.addresses import absolute
 from microtasks.web.errors import status_of
 from microtasks.web.request import contributor, current_site, known_person
 from microtasks.web.sentences import translated
@@ -46,7 +47,7 @@ def certificate(certificate_id: str) -> ResponseReturnValue:
         "volunteer/certificate.html",
         it=certificate,
         is_mine=is_mine,
-        address=letters.absolute(url_for("me.certificate", certificate_id=certificate.id)),
+        address=absolute(url_for("me.certificate", certificate_id=certificate.id)),
         has_pdf=certificates.is_printable(_sheet(certificate)),
     )
 
@@ -109,7 +110,7 @@ def _sheet(it: Certificate) -> Sheet:
                 counted_how(),
             ],
             link_text=_("Whoever has this address can check the certificate:"),
-            link=letters.absolute(url_for("me.certificate", certificate_id=it.id)),
+            link=absolute(url_for("me.certificate", certificate_id=it.id)),
             made_at=it.created_at,
         )
 

@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from microtasks.core.errors import Forbidden, InputError, NotFound, TooMany
 from microtasks.engine.volunteers import claims, teams
 from microtasks.store.tables import Project
-from microtasks.web import letters
+from microtasks.web.addresses import absolute
 from microtasks.web.errors import status_of
 from microtasks.web.request import account, contributor, current_site, known_person
 from microtasks.web.sentences import translated
@@ -59,7 +59,7 @@ def find_team() -> ResponseReturnValue:
 def team(code: str) -> ResponseReturnValue:
     """A team's totals, and to join or leave it."""
     team = teams.team_page(current_site(), code, known_person())
-    address = letters.absolute(url_for("me.team", code=team.team.code))
+    address = absolute(url_for("me.team", code=team.team.code))
     return render_template("volunteer/team.html", it=team, address=address)
 
 

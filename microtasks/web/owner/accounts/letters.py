@@ -1,18 +1,12 @@
-"""Letters to owners in the reader's language, and addresses that work from outside this site."""
+"""Letters about owners' accounts, in the language of who asks for them."""
 
 from __future__ import annotations
 
-from flask import request as http
 from flask import url_for
 from flask_babel import gettext as _
 
+from microtasks.web.addresses import absolute
 from microtasks.web.request import current_site
-
-
-def absolute(path: str) -> str:
-    """An address that works from outside. Never made from what a request says its host is, in public."""
-    base = current_site().settings.base_url or http.host_url
-    return base.rstrip("/") + path
 
 
 def forgotten(token: str) -> tuple[str, str]:
