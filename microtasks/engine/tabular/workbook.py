@@ -153,7 +153,7 @@ _CELLS: dict[type, Callable[[Any], str]] = {
 
 def _free_name(name: str, taken: list[str]) -> str:
     """A sheet's name: without the characters that Excel refuses, short, and another than those before."""
-    plain = re.sub(r"[\[\]:*?/\\\x00-\x1f]", " ", name).strip().strip("'") or "Sheet"
+    plain = " ".join(re.sub(r"[\[\]:*?/\\\x00-\x1f]", " ", name).split()).strip("'") or "Sheet"
     lowered = {each.casefold() for each in taken}
     free, nth = plain[:NAME_MAX], 2
     while free.casefold() in lowered:

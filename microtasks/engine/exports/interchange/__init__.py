@@ -8,8 +8,10 @@ from microtasks.engine.exports.interchange import (
     coco,
     darwin_core,
     geojson,
+    iiif,
     image_folder,
     labelstudio,
+    tei,
     yolo,
     zooniverse,
 )
@@ -21,6 +23,8 @@ TOOLS: tuple[Format, ...] = (
     yolo.FORMAT,
     *image_folder.FORMATS,
     geojson.FORMAT,
+    tei.FORMAT,
+    iiif.FORMAT,
     camtrap.FORMAT,
     darwin_core.FORMAT,
 )

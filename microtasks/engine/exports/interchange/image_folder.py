@@ -19,6 +19,9 @@ from microtasks.engine.tabular.csv_format import MIME, Dialect, write_csv
 from microtasks.engine.tabular.table import File, Table
 from microtasks.store.exports import reads
 
+#: Where the images lie: what trains finds them there.
+TRAIN = "train/"
+
 
 def labelled(source: Source) -> Iterator[tuple[Picture, str, dict[str, Any]]]:
     """Each image with its name in the export and its row: result, agreement and confidence."""
@@ -52,17 +55,17 @@ def folder_files(source: Source) -> Iterator[File]:
     yield _labels_file(source, "labels.csv")
     for picture, name, row in labelled(source):
         label = _label(part, row)
-        if label and (image := image_file(source.site, picture, f"train/{_folder(label)}/{name}")):
+        if label and (image := image_file(source.site, picture, f"{TRAIN}{_folder(label)}/{name}")):
             yield image
 
 
 def label_files(source: Source) -> Iterator[File]:
     """The table of labels, with the images beside it where they are asked for."""
     with_images = source.options.images
-    yield _labels_file(source, "metadata.csv" if with_images else f"{source.project.slug}-labels.csv")
+    yield _labels_file(source, f"{TRAIN}metadata.csv" if with_images else f"{source.project.slug}-labels.csv")
     if with_images:
         for picture, name, _ in labelled(source):
-            if image := image_file(source.site, picture, name):
+            if image := image_file(source.site, picture, TRAIN + name):
                 yield image
 
 

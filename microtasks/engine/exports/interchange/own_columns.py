@@ -11,6 +11,8 @@ from microtasks.store.exports import reads
 if TYPE_CHECKING:
     from microtasks.engine.site import Site
 
+#: What the id of a IIIF canvas may be called.
+CANVAS = ("canvas", "canvas_id", "iiif_canvas", "iiif_canvas_id")
 #: A taxon behind its everyday name: "Red fox (Vulpes vulpes)".
 _IN_BRACKETS = re.compile(r"\(([^()]+)\)\s*$")
 
