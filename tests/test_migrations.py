@@ -164,3 +164,10 @@ def test_an_old_program_on_a_newer_schema_says_so_and_changes_nothing(empty_url:
         migrate.upgrade(empty_url)
     assert str(refusal.value.message) == migrate.problem(empty_url)
     assert schema(empty_url) == before
+
+
+def test_each_migration_follows_the_one_before_and_has_its_number():
+    """Two that were written side by side must not both be the next."""
+    names = sorted(path.name for path in (migrate.FOLDER / "versions").glob("[0-9]*.py"))
+    assert [name[:4] for name in names] == [f"{n:04d}" for n in range(1, len(names) + 1)]
+    assert [name[:4] for name in reversed(names)] == migrate.revisions()
