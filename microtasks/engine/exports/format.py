@@ -86,6 +86,11 @@ class Format:
     lacks: Callable[[Site, int], str] = lambda site, project_id: ""
     caution: str = ""
 
+    @property
+    def short_label(self) -> str:
+        """Its name for a button, without whom it is for."""
+        return self.label.partition(":")[0]
+
     def in_zip(self, options: Options) -> bool:
         """Is it several files, so that a person gets a ZIP?"""
         return self.is_archive or (self.takes_images and options.images)
