@@ -26,8 +26,8 @@ PRIVATE_NETWORKS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,
 KNOWN_SECRETS = ("secret", "changeme", "change-me", "password", "example", "microtasks", "foobar", "default")
 
 
-def _is_private(host: str) -> bool:
-    """Is it an address of this machine or its own network?"""
+def is_private(host: str) -> bool:
+    """Is it an address of this machine or its own network? host: a name or an address, without a port."""
     try:
         return ip_address(host).is_private
     except ValueError:
@@ -79,7 +79,9 @@ class Settings(BaseSettings):
     secret_key: SecretStr = Field(
         SecretStr(""), description="At least 32 random characters; signs cookies, leases and network hashes."
     )
-    trusted_proxies: int = Field(0, ge=0, le=9, description="How many reverse proxies stand in front.")
+    trusted_proxies: int = Field(
+        0, ge=0, le=9, description="How many reverse proxies stand in front. Production must say it."
+    )
     exempt_networks: Annotated[list[Network], NoDecode] = Field(
         default=PRIVATE_NETWORKS,
         validate_default=True,
@@ -91,23 +93,35 @@ class Settings(BaseSettings):
     )
 
     # limits
-    max_answer_bytes: int = Field(1 << 20, description="Largest body of an answer request.")
-    max_form_bytes: int = Field(1 << 20, description="Largest body of an ordinary form.")
-    max_upload_bytes: int = Field(2 << 30, description="Largest upload of a batch.")
-    max_piece_bytes: int = Field(8 << 20, description="Largest piece of an upload that is sent in pieces.")
-    max_unpacked_bytes: int = Field(8 << 30, description="Largest total size of the files inside a ZIP.")
-    max_batch_files: int = Field(20_000, description="Most files in one batch.")
-    max_batch_rows: int = Field(1_000_000, description="Most rows in one batch.")
-    max_image_pixels: int = Field(50_000_000, description="Largest image, width times height.")
+    max_answer_bytes: int = Field(1 << 20, ge=1024, description="Largest body of an answer request.")
+    max_form_bytes: int = Field(1 << 20, ge=1024, description="Largest body of an ordinary form.")
+    max_upload_bytes: int = Field(2 << 30, ge=1024, description="Largest upload of a batch.")
+    max_piece_bytes: int = Field(
+        8 << 20, ge=1024, description="Largest piece of an upload that is sent in pieces."
+    )
+    max_unpacked_bytes: int = Field(
+        8 << 30, ge=1024, description="Largest total size of the files inside a ZIP."
+    )
+    max_batch_files: int = Field(20_000, ge=1, description="Most files in one batch.")
+    max_batch_rows: int = Field(1_000_000, ge=1, description="Most rows in one batch.")
+    max_image_pixels: int = Field(
+        50_000_000, ge=10_000, le=500_000_000, description="Largest image, width times height."
+    )
 
     # pace
-    lease_seconds: int = Field(600, ge=5, description="How long a task handed out is kept for its volunteer.")
-    sweep_seconds: float = Field(1.0, description="How often expired leases are taken back.")
-    job_attempts: int = Field(3, description="How often a failing job is tried.")
-    job_stale_seconds: int = Field(60, description="A job without a heartbeat for so long is started again.")
-    export_days: int = Field(14, ge=1, description="How long the file of an export is kept.")
-    session_days: int = Field(30, description="How long an owner stays signed in.")
-    signin_link_minutes: int = Field(60, description="How long a one-time sign-in link works.")
+    lease_seconds: int = Field(
+        600, ge=5, le=604_800, description="How long a task handed out is kept for its volunteer."
+    )
+    sweep_seconds: float = Field(1.0, gt=0, le=3600, description="How often expired leases are taken back.")
+    job_attempts: int = Field(3, ge=1, le=100, description="How often a failing job is tried.")
+    job_stale_seconds: int = Field(
+        60, ge=1, le=86_400, description="A job without a heartbeat for so long is started again."
+    )
+    export_days: int = Field(14, ge=1, le=3650, description="How long the file of an export is kept.")
+    session_days: int = Field(30, ge=1, le=400, description="How long an owner stays signed in.")
+    signin_link_minutes: int = Field(
+        60, ge=1, le=10_080, description="How long a one-time sign-in link works."
+    )
 
     # backups
     backup_every: float = Field(0, ge=0, description="Hours between two backups by the clock; 0: none.")
@@ -152,7 +166,10 @@ class Settings(BaseSettings):
         }
         found |= self._mail_problems()
         if self.production:
-            is_open = any(network.prefixlen == 0 for network in self.exempt_networks)
+            is_open = any(
+                not network.is_private and network.prefixlen < (16 if network.version == 4 else 32)
+                for network in self.exempt_networks
+            )
             found |= {
                 "MICROTASKS_SECRET_KEY is too short: it needs at least 32 characters.": 0 < len(secret) < 32,
                 "MICROTASKS_SECRET_KEY is easy to guess: make a random one.": len(secret) >= 32
@@ -167,7 +184,18 @@ class Settings(BaseSettings):
                     and not redis.password
                 ),
                 "FLASK_DEBUG is on: production must not show its insides.": self.flask_debug,
-                "MICROTASKS_EXEMPT_NETWORKS holds the whole internet: nothing would be limited.": is_open,
+                "MICROTASKS_EXEMPT_NETWORKS holds so much of the internet that hardly anything is limited.": (
+                    is_open
+                ),
+                "MICROTASKS_TRUSTED_PROXIES is not set: say how many reverse proxies stand in front of the "
+                "site, or every visitor seems to come from the last one, and no limit holds.": (
+                    "trusted_proxies" not in self.model_fields_set
+                ),
+                "MICROTASKS_TRUSTED_PROXIES is 0, but an https address means that a proxy stands in front.": (
+                    "trusted_proxies" in self.model_fields_set
+                    and not self.trusted_proxies
+                    and base.scheme == "https"
+                ),
             }
         return [sentence for sentence, is_so in found.items() if is_so]
 
@@ -181,7 +209,7 @@ class Settings(BaseSettings):
             is_address = is_address and server.port != 0
         except ValueError:
             is_address = False
-        is_near = is_address and (_is_private(server.hostname or ""))
+        is_near = is_address and (is_private(server.hostname or ""))
         sender = parseaddr(self.mail_from)[1]
         return {
             "MICROTASKS_SMTP_URL must be an address such as smtp://user:password@mail.example.org:587.": (
@@ -215,7 +243,7 @@ class Settings(BaseSettings):
     def trusted_hosts(self) -> list[str]:
         """Host names that requests may carry; empty: any (no public address is set)."""
         name = urlsplit(self.base_url).hostname
-        return [name, "127.0.0.1", "localhost"] if name else []
+        return [name.rstrip("."), "127.0.0.1", "localhost", "::1"] if name else []
 
 
 def read(**values: Any) -> Settings:

@@ -21,6 +21,7 @@ GOOD = {
     "base_url": "https://tasks.example.org",
     "database_url": "postgresql://u:p@db.example.org/microtasks",
     "redis_url": "redis://:p@redis.example.org:6379/0",
+    "trusted_proxies": 1,
 }
 
 
@@ -44,7 +45,10 @@ def test_T36_a_good_production_starts():
         ({"redis_url": "http://redis"}, "REDIS_URL must begin"),
         ({"redis_url": "redis://redis.example.org"}, "needs a password"),
         ({"flask_debug": True}, "FLASK_DEBUG"),
-        ({"exempt_networks": "0.0.0.0/0"}, "whole internet"),
+        ({"exempt_networks": "0.0.0.0/0"}, "so much of the internet"),
+        ({"exempt_networks": "0.0.0.0/1,128.0.0.0/1"}, "so much of the internet"),
+        ({"exempt_networks": "10.0.0.0/8,2000::/3"}, "so much of the internet"),
+        ({"trusted_proxies": 0}, "TRUSTED_PROXIES is 0"),
     ],
 )
 def test_T36_an_unsafe_production_is_refused_with_a_plain_sentence(change: dict[str, object], word: str):
@@ -93,3 +97,31 @@ def test_every_setting_has_its_line_in_the_documentation():
         "run: python -m microtasks.settings, and put the table into docs/settings.md"
     )
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_T24_production_must_say_how_many_proxies_stand_in_front():
+    unsaid = {name: value for name, value in GOOD.items() if name != "trusted_proxies"}
+    with pytest.raises(SettingsInvalid, match="TRUSTED_PROXIES is not set"):
+        Settings(**unsaid).check()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MAX_ANSWER_BYTES", "-1"),
+        ("MAX_FORM_BYTES", "0"),
+        ("MAX_UPLOAD_BYTES", "-5"),
+        ("SESSION_DAYS", "0"),
+        ("SIGNIN_LINK_MINUTES", "-1"),
+        ("SWEEP_SECONDS", "0"),
+        ("JOB_ATTEMPTS", "0"),
+        ("EXEMPT_NETWORKS", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "-1"),
+    ],
+)
+def test_T36_a_number_that_makes_no_sense_is_refused_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+):
+    monkeypatch.setenv(f"MICROTASKS_{variable}", value)
+    with pytest.raises(SettingsInvalid, match=f"MICROTASKS_{variable}"):
+        module.read()

@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.web import assets, converters, errors, request, texts
+from microtasks.web import assets, converters, errors, guards, request, texts
 from microtasks.web.api import fastlane
 
 #: One module per audience; each has a `blueprint`.
@@ -42,7 +42,6 @@ def create_app(settings: Settings | None = None, site: Site | None = None) -> Fl
         SESSION_COOKIE_SECURE=settings.is_https,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        TRUSTED_HOSTS=settings.trusted_hosts or None,
         TEMPLATES_AUTO_RELOAD=False,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -50,13 +49,13 @@ def create_app(settings: Settings | None = None, site: Site | None = None) -> Fl
     app.extensions["microtasks"] = site
     converters.init_app(app)
     fastlane.init_app(app)
+    guards.init_app(app)
     request.init_app(app)
     errors.init_app(app)
     texts.init_app(app)
     assets.init_app(app)
     for name in BLUEPRINTS:
         app.register_blueprint(importlib.import_module(f"{__name__}.{name}").blueprint)
-    if settings.trusted_proxies:
-        n = settings.trusted_proxies
+    if n := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
     return app

@@ -8,17 +8,18 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from flask import Flask, Request, Response, current_app, g
 from flask import request as http
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
+from microtasks.core import jsonstrict
 from microtasks.core.errors import Forbidden, SignInRequired, TooMany
 from microtasks.core.tokens import seal, unseal
 from microtasks.engine.site import Site
 from microtasks.store.operations import limits
+from microtasks.web.guards import SAFE_METHODS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -29,7 +30,6 @@ CONTRIBUTOR_SECONDS = 400 * 86400  # the longest that browsers keep a cookie
 CSRF_SALT_BYTES = 9
 GZIP_FROM_BYTES = 1_000
 HSTS = "max-age=31536000"
-SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
@@ -210,6 +210,11 @@ def _is_api() -> bool:
     return http.path.startswith("/api/")
 
 
+def read_json() -> Any:
+    """The request's JSON body, read strictly. Errors: 413, JsonInvalid."""
+    return jsonstrict.loads(http.get_data(cache=False))
+
+
 # -- forgery ------------------------------------------------------------------------------------------
 
 
@@ -222,12 +227,9 @@ def csrf_token() -> str:
 
 
 def refuse_forgery() -> None:
-    """Unsafe requests must come from our own pages: same origin, and a form token or a JSON body."""
+    """Unsafe requests must come from our own pages (guards.py: same origin), by form token or JSON body."""
     if http.method in SAFE_METHODS:
         return
-    origin = http.environ.get("HTTP_ORIGIN")
-    if origin is not None and urlsplit(origin).netloc != http.host:
-        raise Forbidden("This request came from another site.")
     if _is_api() or http.is_json:  # the API reads JSON alone, and says so itself
         return  # another site cannot send this type without asking first, and we never allow it
     given = http.form.get("csrf_token") or http.headers.get("X-CSRF-Token", "")

@@ -45,8 +45,10 @@ class Recent(NamedTuple):
 
 
 def recent(connection: Connection, contributor: UUID, slug: str, limit: int) -> list[Recent] | None:
-    """The contributor's last answers in a project, newest first; None when there is no such project."""
-    project = connection.execute("SELECT id, task_type FROM project WHERE slug = %s", (slug,)).fetchone()
+    """The contributor's last answers in a project, newest first; None for a draft or no project."""
+    project = connection.execute(
+        "SELECT id, task_type FROM project WHERE slug = %s AND state <> 'draft'", (slug,)
+    ).fetchone()
     if project is None:
         return None
     rows = connection.execute(

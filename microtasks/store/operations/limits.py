@@ -109,12 +109,16 @@ _lock = threading.Lock()
 def allow(site: HasSettings, scope: str, key: str) -> bool:
     """Count one more of `scope` (see LIMITS) for `key`; False when it is too many.
 
-    key: whom it is counted for: an e-mail address, an IP address (exempt networks are always allowed), an id.
+    key: whom it is counted for: an e-mail address, an id, or an IP address, which stands for its network
+    (exempt networks are always allowed).
     """
     if is_exempt(key, site.settings):
         return True
-    limiter, hidden = _limiter_and_key(site.settings, key)
-    return limiter.hit(LIMITS[scope], scope, hidden)
+    for counted, limit in _budgets(scope, key):
+        limiter, hidden = _limiter_and_key(site.settings, counted)
+        if not limiter.hit(limit, scope, hidden):
+            return False
+    return True
 
 
 def allow_each(site: HasSettings, *budgets: tuple[str, str]) -> bool:
@@ -125,10 +129,31 @@ def allow_each(site: HasSettings, *budgets: tuple[str, str]) -> bool:
     """
     wanted = [(scope, key) for scope, key in budgets if key and not is_exempt(key, site.settings)]
     for scope, key in wanted:
-        limiter, hidden = _limiter_and_key(site.settings, key)
-        if not limiter.has_room(LIMITS[scope], scope, hidden):
-            return False
+        for counted, limit in _budgets(scope, key):
+            limiter, hidden = _limiter_and_key(site.settings, counted)
+            if not limiter.has_room(limit, scope, hidden):
+                return False
     return all(allow(site, scope, key) for scope, key in wanted)
+
+
+def _budgets(scope: str, key: str) -> list[tuple[str, Limit]]:
+    """What a key is counted as: an IP address as its network, so that a neighbour is no way round.
+
+    IPv4: the /24. IPv6: the /64, which a home or a server has, and four times as much for the /48.
+    """
+    limit = LIMITS[scope]
+    try:
+        address = _plain_address(key)
+    except ValueError:
+        return [(key, limit)]
+    if address.version == 4:
+        return [(_network_of(address, 24), limit)]
+    item = type(limit.item)(4 * limit.item.amount, limit.item.multiples)
+    return [(_network_of(address, 64), limit), (_network_of(address, 48), Limit(item, limit.is_strict))]
+
+
+def _network_of(address: IPv4Address | IPv6Address, prefix: int) -> str:
+    return str(ip_network((address, prefix), strict=False))
 
 
 def _limiter_and_key(settings: Settings, key: str) -> tuple[_Limiter, str]:

@@ -12,7 +12,6 @@ from flask import request as http
 from pydantic import ValidationError
 from werkzeug.exceptions import UnsupportedMediaType
 
-from microtasks.core import jsonstrict
 from microtasks.core.errors import InputError, TooMany
 from microtasks.core.tasktype import problems
 from microtasks.engine.assignment import serve, submit
@@ -22,7 +21,7 @@ from microtasks.store.operations import limits
 from microtasks.store.projects import projects
 from microtasks.web import sentences
 from microtasks.web.api import models, openapi
-from microtasks.web.request import contributor, current_site, network
+from microtasks.web.request import contributor, current_site, network, read_json
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -158,7 +157,7 @@ def _read(model: type[Body]) -> Body:
     if not http.is_json:
         raise UnsupportedMediaType("Send the body as Content-Type: application/json.")
     try:
-        return model.model_validate(jsonstrict.loads(http.get_data(cache=False)))
+        return model.model_validate(read_json())
     except ValidationError as error:
         raise _unusable(problems(error)) from None
 

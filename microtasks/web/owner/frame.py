@@ -52,13 +52,6 @@ def may(role: Role) -> bool:
     return "role" in g and members.is_enough(g.role, role)
 
 
-def safe_next(address: str | None, default: str) -> str:
-    """A path on this site to go on to; the default for everything else, however it is disguised."""
-    if not address or not re.fullmatch(r"/(?![/\\])[^\\\x00-\x20\x7f]*", address, re.ASCII):
-        return default
-    return address
-
-
 def after() -> int:
     """The key that a page of a table begins behind (`?after=`); InputError for what is no number."""
     given = http.args.get("after", "0")

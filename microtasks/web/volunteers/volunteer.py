@@ -33,6 +33,7 @@ from microtasks.store.projects.projects import Card
 from microtasks.store.tables import Project
 from microtasks.store.volunteers import visits
 from microtasks.web import localized, markdown, sentences, texts
+from microtasks.web.next_page import safe_next
 from microtasks.web.request import contributor, current_site, known_contributor, network
 
 blueprint = Blueprint("volunteer", __name__)
@@ -134,10 +135,7 @@ def set_language(code: str) -> ResponseReturnValue:
     """Keep the language chosen for this browser, and go back to the page it was chosen on."""
     if code not in texts.LANGUAGES:
         abort(404)
-    back = http.args.get("next", "/")
-    if not back.startswith("/") or back.startswith(("//", "/\\")):
-        back = "/"
-    response = redirect(back, 303)
+    response = redirect(safe_next(http.args.get("next"), "/"), 303)
     response.set_cookie(
         texts.LANGUAGE_COOKIE,
         code,

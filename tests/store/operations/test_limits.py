@@ -102,3 +102,25 @@ def test_T40_the_hash_is_of_this_period_and_this_site_alone(site: Site, settings
         assert connection.execute("SELECT count(*) FROM network_key").fetchone() == (2,)
     with site.db.connection() as connection:  # another connection, the same key
         assert limits.network_key(connection, PUBLIC, settings) == now
+
+
+@pytest.mark.parametrize(
+    ("first", "neighbour", "stranger"),
+    [
+        ("192.0.2.7", "192.0.2.200", "192.0.3.7"),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:db8:9:2::1"),
+        ("::ffff:198.51.100.7", "198.51.100.9", "198.51.101.7"),
+    ],
+)
+def test_T24_a_limit_counts_the_network_not_the_address(
+    site: Site, first: str, neighbour: str, stranger: str
+) -> None:
+    assert [limits.allow(site, "link", first) for _ in range(11)] == [True] * 10 + [False]
+    assert not limits.allow(site, "link", neighbour)
+    assert not limits.allow_each(site, ("link", neighbour))
+    assert limits.allow(site, "link", stranger)
+
+
+def test_T24_a_site_with_a_whole_48_has_four_budgets_and_no_more(site: Site) -> None:
+    allowed = [limits.allow(site, "link", f"2001:db8:77:{n:x}::1") for n in range(100)]
+    assert allowed == [True] * 40 + [False] * 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import url_for
 from flask_babel import gettext as _
 
-from microtasks.web.addresses import absolute
+from microtasks.web.addresses import for_letter
 from microtasks.web.request import current_site
 
 
@@ -17,7 +17,7 @@ def forgotten(token: str) -> tuple[str, str]:
         "Open this link, press the button there, and set a new password:\n"
         "%(link)s\n\n"
         "It works once, for %(minutes)s minutes. If it was not you, do nothing: nothing has changed.\n",
-        link=absolute(url_for("owner.link", token=token)),
+        link=for_letter(url_for("owner.link", token=token)),
         minutes=current_site().settings.signin_link_minutes,
     )
     return _("Sign in and set a new password"), text
@@ -32,8 +32,8 @@ def welcome(token: str) -> tuple[str, str]:
         "%(link)s\n\n"
         "It works once, for %(minutes)s minutes. Later, ask for another one at:\n"
         "%(again)s\n",
-        link=absolute(url_for("owner.link", token=token)),
+        link=for_letter(url_for("owner.link", token=token)),
         minutes=current_site().settings.signin_link_minutes,
-        again=absolute(url_for("owner.forgotten")),
+        again=for_letter(url_for("owner.forgotten")),
     )
     return _("Your account"), text

@@ -11,8 +11,9 @@ from flask_babel import ngettext
 from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
 from microtasks.engine.accounts import accounts, tokens
 from microtasks.web.errors import status_of
+from microtasks.web.next_page import safe_next
 from microtasks.web.owner.accounts import letters
-from microtasks.web.owner.frame import blueprint, owner, safe_next
+from microtasks.web.owner.frame import blueprint, owner
 from microtasks.web.request import (
     account,
     clear_owner_cookie,

@@ -28,7 +28,7 @@ from microtasks.store.operations import limits
 from microtasks.store.tables import Batch, BatchFailure, Project, Restoration
 from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.owner.imports.uploads import UploadRequest
-from microtasks.web.request import current_site, max_body, owner_required
+from microtasks.web.request import current_site, max_body, owner_required, read_json
 
 
 @blueprint.record_once
@@ -221,13 +221,15 @@ def finish_sending(slug: str, upload: str) -> ResponseReturnValue:
 
 
 def announced() -> list[tuple[str, int]]:
-    """The files of an upload that the request announces: name and size. InputError."""
-    given = http.get_json(silent=True)
-    files = given.get("files") if isinstance(given, dict) else None
-    try:
-        return [(str(file["name"]), int(file["size"])) for file in files or ()]
-    except (TypeError, KeyError, ValueError):
-        raise InputError(_("Choose at least one file.")) from None
+    """The files of an upload that the request announces: name and size in bytes. InputError."""
+    given = read_json()
+    match given:
+        case {"files": [*files]} if all(
+            isinstance(file, dict) and isinstance(file.get("name"), str) and type(file.get("size")) is int
+            for file in files
+        ):
+            return [(file["name"], file["size"]) for file in files]
+    raise InputError(_("Choose at least one file."))
 
 
 def take_piece(project_id: int | None, upload: str, number: int) -> int:

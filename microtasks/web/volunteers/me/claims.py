@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 
 from microtasks.core.errors import Forbidden, InputError, TooMany
 from microtasks.engine.volunteers import claims
-from microtasks.web.addresses import absolute
+from microtasks.web.addresses import for_letter
 from microtasks.web.errors import status_of
 from microtasks.web.request import become, contributor, current_site, known_person
 from microtasks.web.sentences import translated
@@ -94,7 +94,7 @@ def _letter(token: str, code: str) -> tuple[str, str]:
         "Or type this code on the device on which you asked: %(code)s\n\n"
         "Both work once, for %(hours)s hours. If it was not you, do nothing: nothing happens then, "
         "and the address is deleted within a week.\n",
-        link=absolute(url_for("me.link", token=token)),
+        link=for_letter(url_for("me.link", token=token)),
         code=code,
         hours=claims.LINK_HOURS,
     )
