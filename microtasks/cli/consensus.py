@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
-import gzip
+import json
 import sys
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from microtasks.cli import Command, Failure, main, open_cli_site
 
 if TYPE_CHECKING:
+    from microtasks.core.plainfile import Rows
+    from microtasks.core.rows import Choices
     from microtasks.core.values import Consensus, Method
 
 METHODS = click.Choice(["majority", "model", "committee"])
@@ -52,6 +55,9 @@ class _Consensus(Command):
     "from 20 on, the 95 % regions become as wide as they need.",
 )
 @click.option("--possible", is_flag=True, help="Marking: list also what only few saw (status: possible).")
+@click.option(
+    "--encoding", metavar="NAME", default="", help="Of ANSWERS, as Python names it: cp1251. Otherwise found."
+)
 @click.option("--out", default="-", metavar="FILE", help="Where the result goes; - is standard output.")
 @click.argument("answers", type=FILE, metavar="ANSWERS.csv")
 def consensus(
@@ -61,6 +67,7 @@ def consensus(
     views: Path | None,
     gold: Path | None,
     possible: bool,
+    encoding: str,
     out: str,
     answers: Path,
 ) -> None:
@@ -71,19 +78,25 @@ def consensus(
     """
     from microtasks import tasktypes
     from microtasks.core import jsonstrict
-    from microtasks.core.plainfile import Options, Rows
+    from microtasks.core.plainfile import Options
+    from microtasks.core.rows import Choices
 
     task_type = tasktypes.get(type_name)
     reader = tasktypes.module(type_name, "plainfile")
     if reader is None:
         raise Failure(f"Tasks of type {type_name} cannot be read from a plain file.")
+    choices = Choices(encoding).checked()
     settings = jsonstrict.loads(config.read_bytes()) if config else None
     with ExitStack() as files:
-        rows = Rows(files.enter_context(_open(answers)), answers.name)
-        seen = Rows(files.enter_context(_open(views)), views.name) if views else None
-        gold_rows = Rows(files.enter_context(_open(gold)), gold.name) if gold else None
+        rows = _rows(answers, files, choices)
+        seen = _rows(views, files) if views else None
+        gold_rows = _rows(gold, files) if gold else None
         plain = reader.read(task_type, settings, rows, Options(seen, possible))
         right = plain.read_gold(gold_rows) if gold_rows else None
+    for notice in chain.from_iterable(each.notices for each in (rows, seen, gold_rows) if each):
+        click.echo(notice, err=True)
+    if gold_rows:
+        click.echo(f"{plain.n_gold_fitted} of {plain.n_gold_rows} gold rows fitted the answers.", err=True)
     reduced = task_type.reduce_project(plain, plain.config, cast("Method", method), gold=right)
     with ExitStack() as files:
         target = (
@@ -144,14 +157,28 @@ def _changed(method: str, n_differ: int, n_tasks: int) -> str:
     return f"Method {method} differs from the plain vote in {n_differ} of {n_tasks} tasks."
 
 
-def _open(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", newline="", encoding="utf-8-sig")
-    return path.open(newline="", encoding="utf-8-sig")
+def _rows(path: Path, files: ExitStack, choices: Choices | None = None) -> Rows:
+    """The rows of a file; closed with `files`."""
+    from microtasks.core.errors import FileInvalid
+    from microtasks.core.plainfile import Rows
+    from microtasks.core.rows import Choices, TableFile
+
+    try:
+        table = TableFile.survey_of(path.name, lambda: path.open("rb"), choices or Choices())
+        files.callback(table.close)
+        grid = table.grid()
+    except FileInvalid as error:
+        raise FileInvalid(f"{path.name}: {error.message}") from None
+    rows = Rows(grid, path.name)
+    if table.survey and table.survey.notice:
+        rows.notices.insert(0, f"{path.name}: {table.survey.notice}")
+    return rows
 
 
 def _cell(value: Any) -> Any:
     """Numbers in their shortest form, so that the same result has the same bytes; truth as true, false."""
+    if isinstance(value, (dict, list, tuple)):
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):

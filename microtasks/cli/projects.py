@@ -201,9 +201,29 @@ def import_package(package: Path, name: str, owner: str | None, answers: bool) -
 @click.option(
     "--overlap", type=click.IntRange(0, 10_000), metavar="PX", default=0, help="Overlap of the tiles."
 )
+@click.option(
+    "--encoding",
+    metavar="NAME",
+    default="",
+    help="Of the table, as Python names it: cp1251, cp932.",
+)
+@click.option(
+    "--header-line", type=click.IntRange(1, 1000), metavar="N", help="The line that names the columns."
+)
+@click.option("--sheet", metavar="NAME", default="", help="The sheet of a spreadsheet; otherwise the first.")
 @click.option("--wait/--no-wait", default=True, help="Wait until the tasks are made.", show_default=True)
-def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: int, wait: bool) -> None:
-    """Make tasks from ZIP, folder, images, CSV, TSV or JSONL: one upload of all FILEs together."""
+def import_files(
+    slug: str,
+    files: tuple[Path, ...],
+    tile: int | None,
+    overlap: int,
+    encoding: str,
+    header_line: int | None,
+    sheet: str,
+    wait: bool,
+) -> None:
+    """Make tasks from ZIP, folder, images, CSV, TSV, JSONL, XLSX or ODS: one upload of all FILEs together."""
+    from microtasks.core.rows import Choices
     from microtasks.engine.imports import importing
     from microtasks.store.projects import projects
 
@@ -213,7 +233,10 @@ def import_files(slug: str, files: tuple[Path, ...], tile: int | None, overlap: 
         uploads = [importing.Upload(name, path) for name, path in _files(files)]
         if not uploads:
             raise Failure("There is no file in this folder.")
-        batch_id = importing.create_batch(site, project_id, uploads, tile_px=tile, overlap_px=overlap)
+        choices = Choices(encoding, header_line or 0, sheet)
+        batch_id = importing.create_batch(
+            site, project_id, uploads, tile_px=tile, overlap_px=overlap, choices=choices
+        )
         if not wait:
             click.echo(f"The upload is batch {batch_id}; a worker makes its tasks.", err=True)
             return

@@ -6,15 +6,20 @@ columns and what they hold, for the help) and `read(task_type, settings, rows, o
 
 from __future__ import annotations
 
-import csv
 import math
+import unicodedata
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from microtasks.core.errors import FileInvalid
+from microtasks.core import jsonstrict
+from microtasks.core.errors import FileInvalid, JsonInvalid, RowInvalid
+from microtasks.core.formulas import unescape_formulas
+from microtasks.core.rows.grid import Grid
+from microtasks.core.rows.items import as_text
+from microtasks.core.rows.items import number as number_of
 
 if TYPE_CHECKING:
     from microtasks.core.tasktype import TaskType
@@ -27,58 +32,94 @@ WORKER = ("worker", "contributor")
 
 
 class Rows:
-    """The rows of a CSV file by column name; cells are parted by commas, semicolons or tabs.
+    """The rows of a table by column name, read as uploads are: encoding, separator, quoting are found.
 
-    Errors: FileInvalid, naming file and line.
+    Cells come without blanks at their ends, in Unicode's composed form, and without the apostrophe that our
+    exports put before what looks like a formula. JSON and JSON Lines are read as one column a key. Errors:
+    FileInvalid, naming file and line.
     """
 
-    def __init__(self, file: TextIO, name: str) -> None:
+    def __init__(self, table: Grid, name: str) -> None:
         self.name = name
-        self.reader = csv.reader(file)
-        try:
-            first = file.readline()
-        except UnicodeDecodeError:
-            raise self._not_text() from None
-        separator = max(",;\t", key=first.count)  # a tie, as of none, goes to the comma
-        self.reader = csv.reader(chain([first], file), delimiter=separator)
-        self.header = [column.strip() for column in next(self._read(), [])]
+        self.notices = [f"{name}: {notice}" for notice in table.notices]
+        self._line = 0
+        self._needed: dict[int, str] = {}
+        grid = table if table.names is not None else _of_objects(table, name)
+        self.header = list(grid.names or ())
         if not any(self.header):
             raise FileInvalid(f"{name} begins with an empty line: the first line must name the columns.")
+        twice = next((column for column, n in Counter(self.header).items() if n > 1 and column), None)
+        if twice is not None:
+            raise FileInvalid(f"{name}: two columns are called “{twice}”.")
+        self._grid = grid
 
     def find(self, *names: str) -> int | None:
         """The place of the first of these columns that is there."""
         return next((self.header.index(name) for name in names if name in self.header), None)
 
     def column(self, *names: str, advice: str = "") -> int:
-        """The place of the first of these columns that is there; FileInvalid, with `advice`, if none is."""
+        """The place of the first of these columns that is there; FileInvalid, with `advice`, if none is.
+
+        A row without a task or without a worker is an error: blank cells would make one person of many.
+        """
         place = self.find(*names)
         if place is None:
             there = ", ".join(self.header)[:MAX_SHOWN]
             raise FileInvalid(
                 f"{self.name} has no column {' or '.join(names)}; it has {there}.{' ' * bool(advice)}{advice}"
             )
+        if names == WORKER or names == ("task",):
+            self._needed[place] = names[0]
         return place
 
     def __iter__(self) -> Iterator[list[str]]:
         width = len(self.header)
-        for row in self._read():
-            if row:
-                yield row if len(row) >= width else row + [""] * (width - len(row))
-
-    def _read(self) -> Iterator[list[str]]:
-        try:
-            yield from self.reader
-        except UnicodeDecodeError:
-            raise self._not_text() from None
-        except csv.Error as error:
-            raise self.fail(f"{error}.") from None
-
-    def _not_text(self) -> FileInvalid:
-        return FileInvalid(f"{self.name} is not in UTF-8. Please save it as CSV UTF-8 and try again.")
+        for line, row in self._grid:
+            self._line = line
+            if isinstance(row, RowInvalid):
+                raise self.fail(row.message)
+            if not any(row):
+                continue
+            if len(row) > width and any(row[width:]):
+                raise self.fail(f"this line has {len(row)} cells, but the table has {width} columns.")
+            cells = [_plain(cell) for cell in row[:width]] + [""] * (width - len(row))
+            for place, needed in self._needed.items():
+                if not cells[place]:
+                    raise self.fail(
+                        f"this row names no {needed}. Give every {needed} a name or a number"
+                        + (", also one that nobody knows." if needed == "worker" else ".")
+                    )
+            yield cells
 
     def fail(self, what: str) -> FileInvalid:
         """An error at the present line, to be raised."""
-        return FileInvalid(f"{self.name}, line {self.reader.line_num}: {what}")
+        return FileInvalid(f"{self.name}, line {self._line}: {what}")
+
+
+def _plain(cell: str) -> str:
+    cell = cell.strip()
+    if not cell.isascii():
+        cell = unicodedata.normalize("NFC", cell)
+    return unescape_formulas(cell)
+
+
+def _of_objects(table: Grid, name: str) -> Grid:
+    """A grid of JSON objects: the keys of all are the columns."""
+    rows: list[tuple[int, dict[str, Any]]] = []
+    for line, record in table:
+        if isinstance(record, str):
+            if not record.strip():
+                continue
+            try:
+                record = jsonstrict.loads(record)
+            except JsonInvalid as error:
+                raise FileInvalid(f"{name}, line {line}: {error.message}") from None
+        if isinstance(record, RowInvalid) or not isinstance(record, dict):
+            reason = record.message if isinstance(record, RowInvalid) else "this is no JSON object."
+            raise FileInvalid(f"{name}, line {line}: {reason}")
+        rows.append((line, record))
+    names = list(dict.fromkeys(key for _, row in rows for key in row))
+    return Grid(names, ((line, [as_text(row.get(key)) for key in names]) for line, row in rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +168,8 @@ class AnswerFile:
         self.task, self.worker, self.said = array("i"), array("i"), array("i")
         self.values: list[Mapping[str, Any] | None] = [None]  # 0: can't tell
         self.n_contradictions = 0
+        #: Rows of the gold file, and how many of them fitted a task and could be used.
+        self.n_gold_rows = self.n_gold_fitted = 0
 
     def add(self, task: str, worker: str, said: int) -> None:
         """One more answer; said: the number of its value in `values`, 0 for "can't tell"."""
@@ -195,7 +238,7 @@ class AnswerFile:
 def number(rows: Rows, cell: str) -> float:
     """A cell as a finite number; FileInvalid with the line if it is none."""
     try:
-        value = float(cell)
+        value = number_of(cell)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

@@ -231,7 +231,7 @@ def test_a_config_says_what_may_be_chosen(tmp_path: Path, labels: Path):
         ("task,label", "1,yes", "no column worker"),
         ("task,worker,lable", "1,a,yes", "no column label"),
         ("task,worker,answer", "1,a,yes", "With --config"),
-        ("", "", "must name the columns"),
+        ("", "", "This table is empty"),
     ],
 )
 def test_a_file_without_its_columns_is_refused_with_a_sentence(

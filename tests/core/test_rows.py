@@ -219,7 +219,6 @@ def test_T08_a_table_that_cannot_be_used_at_all_says_why(content: bytes | str, p
         ("1,,-0.1,", "priority"),
         ("1,,,0", "redundancy"),
         ("1,,,2.5", "redundancy"),
-        ("1,,,１", "redundancy"),
         ("1,,,99999999999999999999", "redundancy"),
         ("x" * 201 + ",,,", "id"),
         ('"a\nb",,,', "id"),

@@ -39,14 +39,13 @@ ADVICE: Final = {
     ".bmp": "BMP images are not accepted. Save it as PNG.",
     ".pdf": "PDF files are not accepted. Save its pages as PNG or JPEG images.",
     ".zip": "A ZIP inside a ZIP is not opened.",
-    ".xlsx": "Excel workbooks are not read. Save the sheet as “CSV UTF-8” and upload that.",
-    ".xls": "Excel workbooks are not read. Save the sheet as “CSV UTF-8” and upload that.",
-    ".ods": "Spreadsheet files are not read. Save the sheet as CSV and upload that.",
+    ".xls": "Old Excel workbooks are not read. Save the sheet as .xlsx or CSV and upload that.",
+    ".numbers": "Numbers documents are not read. Export the sheet as CSV or Excel and upload that.",
     ".txt": "Text files are not read. A table must be named .csv, .tsv, .json or .jsonl.",
 }
-OTHERWISE: Final = "This is neither an image (JPEG, PNG, WebP, GIF) nor a table (CSV, TSV, JSON, JSONL)."
+OTHERWISE: Final = "This is neither an image (JPEG, PNG, WebP, GIF) nor a table (CSV, TSV, JSON, Excel, ODS)."
 #: Such a file is a table in another form: making tasks of the images alone would not be what was meant.
-MEANT_AS_TABLES: Final = (".xlsx", ".xls", ".ods")
+MEANT_AS_TABLES: Final = (".xls", ".numbers")
 MAX_RATIO: Final = 100  # unpacked to packed, once it is more than RATIO_FROM_BYTES
 RATIO_FROM_BYTES: Final = 64 << 20
 MAX_DIRECTORY_BYTES: Final = 64 << 20

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from itertools import islice
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ import orjson
 
 from microtasks.core.columns import MAX_FIELD_CHARACTERS, ROLES
 from microtasks.core.errors import Conflict, FileInvalid
+from microtasks.core.rows import Choices
 from microtasks.engine import audit
 from microtasks.engine.imports import staging
 from microtasks.engine.imports.archives import Contents
@@ -52,19 +54,21 @@ def create_batch(
     *,
     tile_px: int | None = None,
     overlap_px: int = 0,
+    choices: Choices = Choices(),  # noqa: B008 - frozen
     is_staged: bool = False,
     by: int | None = None,
 ) -> int:
     """Take in an upload and queue its import; return the batch's id.
 
-    uploads: a ZIP, images, one table (CSV, TSV, JSON, JSONL), folders, or a mix, as one whole. is_staged:
-    look through it first, and wait for `confirm`. by: the account.
+    uploads: a ZIP, images, one table (CSV, TSV, JSON, JSONL, XLSX, ODS), folders, or a mix, as one whole.
+    choices: how the table is to be read. is_staged: look through it first, and wait for `confirm`. by: the
+    account.
     1. Check what was asked. 2. Copy the files, counted, to a folder with a random name; fsync.
     3. Insert the batch and its job, commit. 4. Ring.
     Errors: NotFound; Conflict for an archived project; FileInvalid for nothing, too much, or tiles that make
     no sense; Unavailable when the disk is nearly full.
     """
-    options = _options(tile_px, overlap_px)
+    options = _options(tile_px, overlap_px, choices)
     with site.db.session() as session:
         if projects.get(session, project_id).state == "archived":
             raise Conflict("This project is archived: nothing can be added to it.")
@@ -104,12 +108,13 @@ def look_again(
     columns: Mapping[str, str] | None = None,
     tile_px: int | None = None,
     overlap_px: int = 0,
+    choices: Choices = Choices(),  # noqa: B008 - frozen
 ) -> None:
     """Look through a staged batch with other settings. Errors: Conflict when it is no longer staged.
 
     columns: what each column of the table is for, by its name (core.columns.ROLES, or gold_ and a field).
     """
-    options = _options(tile_px, overlap_px)
+    options = _options(tile_px, overlap_px, choices)
     if columns is not None:
         for name, said in columns.items():
             is_gold = said.startswith("gold_") and 5 < len(said) <= MAX_FIELD_CHARACTERS
@@ -163,12 +168,13 @@ def _hold_staged(connection: Connection, batch_id: int) -> str:
     return upload
 
 
-def _options(tile_px: int | None, overlap_px: int) -> dict[str, Any]:
+def _options(tile_px: int | None, overlap_px: int, choices: Choices) -> dict[str, Any]:
+    options = {name: value for name, value in asdict(choices.checked()).items() if value}
     if tile_px is None:
-        return {}
+        return options
     if not (16 <= tile_px <= 20_000 and 0 <= overlap_px <= tile_px // 2):
         raise FileInvalid("Tiles have 16 to 20,000 pixels a side and overlap by at most half of that.")
-    return {"tile_px": tile_px, "overlap_px": overlap_px}
+    return {**options, "tile_px": tile_px, "overlap_px": overlap_px}
 
 
 def run(site: Site, batch_id: int, job: Running) -> None:
@@ -265,6 +271,7 @@ class _Import:
                 written.result()
         if rows_done == 0:
             raise FileInvalid("The table names its columns, but no row follows.")
+        self.reading.note_late()
         self.reading.note_unused()
         with self.site.db.connection() as connection:
             self.job.hold(connection)

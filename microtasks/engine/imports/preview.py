@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from microtasks.core import tiling
+from microtasks.core.columns import role
 from microtasks.core.errors import FileInvalid, RowInvalid
 from microtasks.core.rows import Failed, Item
 from microtasks.engine.imports.archives import Contents, Member
@@ -51,9 +52,10 @@ class Recognised(Pictures):
 def look(site: Site, batch_id: int, job: Running) -> None:
     """Write the report on a staged batch; see `Batch.look` in store/tables.py. Raises JobLost, JobStopped.
 
-    The report: {"columns": [{"name", "cells", "role"}], "n_rows", "n_tasks", "n_failed", "failures":
-    [{"line", "name", "reason"}], "notices", "unused", "tasks": [{"id", "payload", "hidden", "after",
-    "has_gold", "media"}]}; or {"error"} alone when the upload cannot be used at all.
+    The report: {"columns": [{"name", "cells", "role", "named"}], "read_as": see _read_as, "n_rows",
+    "n_tasks", "n_failed", "failures": [{"line", "name", "reason"}], "notices", "unused", "tasks": [{"id",
+    "payload", "hidden", "after", "has_gold", "media"}]}; or {"error"} alone when the upload cannot be used at
+    all.
     """
     with site.db.connection() as connection:
         order = batches.order(connection, batch_id)
@@ -92,14 +94,25 @@ def _report(site: Site, order: Order, contents: Contents, pool: Pool, job: Runni
             pictures.derive(chunk, threads)
             tally.add(chunk, [maker.make(row) for row in chunk])
             first += islice((row for row in chunk if isinstance(row, Item)), SAMPLE_ROWS - len(first))
+        reading.note_late()
+        if reading.is_carried_over:
+            with site.db.connection() as connection:
+                options = {**order.options, "columns": reading.columns}
+                batches.set_options(connection, order.id, orjson.dumps(options).decode())
         shown = _shown(site, Pictures(site, contents, pool, contents.table(), None, 0), first, threads)
         names, rows = reading.sample
         columns = reading.columns or {}
         return {
             "columns": [
-                {"name": name, "cells": [row[at][:200] for row in rows], "role": columns.get(name)}
+                {
+                    "name": name,
+                    "cells": [row[at][:200] for row in rows],
+                    "role": columns.get(name),
+                    "named": role(name)[0],
+                }
                 for at, name in enumerate(names)
             ],
+            "read_as": _read_as(reading),
             "n_rows": tally.n_rows,
             "n_tasks": tally.n_tasks,
             "n_failed": tally.n_failed,
@@ -108,6 +121,20 @@ def _report(site: Site, order: Order, contents: Contents, pool: Pool, job: Runni
             "unused": pictures.unused()[:LISTED],
             "tasks": shown,
         }
+
+
+def _read_as(reading: Reading) -> dict[str, Any] | None:
+    """How the table was read: {"encoding", "is_guessed", "header_line", "sheet", "sheets"}; None without."""
+    if reading.table_file is None:
+        return None
+    survey, sheets = reading.table_file.survey, reading.table_file.sheets
+    return {
+        "encoding": survey.encoding.removesuffix("-sig") if survey else None,
+        "is_guessed": bool(survey and survey.is_guessed),
+        "header_line": reading.header_line,
+        "sheet": reading.table_file.choices.sheet or (sheets[0] if sheets else None),
+        "sheets": sheets,
+    }
 
 
 class _Tally:

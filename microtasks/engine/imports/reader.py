@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from io import TextIOWrapper
+from contextlib import ExitStack, suppress
+from itertools import islice
 from typing import Final
 
-from microtasks.core import faults, rows
-from microtasks.core.columns import Columns, suggested
-from microtasks.core.errors import FileInvalid, RowInvalid
-from microtasks.core.rows import JSON, NOTHING, TABLE_ENDINGS, Failed, Item, Table
+from microtasks.core import faults, jsonstrict, rows
+from microtasks.core.columns import suggested
+from microtasks.core.errors import FileInvalid, JsonInvalid, RowInvalid
+from microtasks.core.rows import Choices, Failed, Item, Table, TableFile, hold_back, hold_back_object
+from microtasks.core.rows.foreign import is_private
 from microtasks.engine.imports.archives import (
     ADVICE,
     DAMAGE,
@@ -31,7 +32,13 @@ TILED_IMAGES_A_CHUNK: Final = 4
 CHARACTERS_A_CHUNK: Final = 8 << 20
 #: Rows that show what a table is like.
 SAMPLE_ROWS: Final = 5
-WORDS: Final = {"image": "the names of images", "text": "the text"}
+#: Objects of a JSON file that are looked at for other tools' answers.
+HELD_BACK_ROWS: Final = 200
+WORDS: Final = {"image": "the names of images", "text": "the text", "id": "the id"}
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"“{name}”" for name in names)
 
 
 class Reading:
@@ -45,6 +52,12 @@ class Reading:
         #: Of a table: names and cells of its first rows; what columns are taken for, besides their names.
         self.sample: tuple[list[str], list[list[str]]] = ([], [])
         self.columns: dict[str, str] | None = None
+        self.table: Table | None = None
+        self.table_file: TableFile | None = None
+        self.header_line = 0
+        #: Were choices of an earlier upload taken over?
+        self.is_carried_over = False
+        self._n_notices = 0
         self._open_files = ExitStack()
         self._times_named: Counter[str] = Counter()  # image names, for rows without an id
 
@@ -57,38 +70,76 @@ class Reading:
         return map(self._identified, read), n_rows
 
     def _from_table(self, member: Member) -> tuple[Iterator[Item | Failed], int]:
-        separator = TABLE_ENDINGS[member.ending]
+        """1. Survey the bytes. 2. Hold back what is no table of tasks. 3. Say what the columns are for."""
         try:
-            with member.open() as stream:
-                survey = rows.survey(stream)
+            table_file = TableFile.survey_of(member.name, member.open, Choices.of(self._order.options))
         except (RowInvalid, *DAMAGE) as error:
             faults.raise_if_fault(error)
             raise FileInvalid(
                 f"The table {member.name} is damaged, or cannot be read from the ZIP."
             ) from None
-        if survey.notice:
-            self.notices.append(survey.notice)
-
-        def opened(columns: Columns = NOTHING) -> Table:
-            lines = TextIOWrapper(member.open(), encoding=survey.encoding, errors=survey.errors, newline="")
-            return Table(self._open_files.enter_context(lines), separator, columns)
-
-        self.sample = opened().sample(SAMPLE_ROWS)
+        self._open_files.callback(table_file.close)
+        self.table_file = table_file
+        if table_file.survey and table_file.survey.notice:
+            self.notices.append(table_file.survey.notice)
+        first = Table(table_file.grid())
+        self.sample = first.sample(SAMPLE_ROWS)
+        self.header_line = first.grid.header_line
+        self._hold_back()
         limit = self._site.settings.max_batch_rows
-        n_lines = survey.n_lines - (separator not in ("", JSON))  # without the names of the columns
-        if n_lines > limit and opened().count(limit + 1) > limit:
+        n_lines = table_file.survey.n_lines - (not table_file.is_json) if table_file.survey else limit + 1
+        if n_lines > limit and (n_lines := Table(table_file.grid()).count(limit + 1)) > limit:
             raise FileInvalid(f"This table has more than {limit:,} rows. Split it into several.")
-        self.columns = self._order.options.get("columns")
-        if self.columns is None:
-            self.columns = suggested(*self.sample, self._is_image)
-            self.notices += [
-                f"The column “{name}” was taken for {WORDS[said]}."
-                for name, said in self.columns.items()
-                if said
-            ]
-        table = opened(self.columns)
-        self.notices += table.notices
-        return iter(table), max(table.n_objects or n_lines, 1)
+        self.columns = self._columns()
+        self.table = Table(table_file.grid(), columns=self.columns)
+        self.notices += self.table.notices
+        self._n_notices = len(self.table.notices)
+        return iter(self.table), max(self.table.n_objects or n_lines, 1)
+
+    def _hold_back(self) -> None:
+        """Raise FileInvalid for another tool's file of results."""
+        assert self.table_file is not None  # noqa: S101
+        grid = self.table_file.grid()
+        if grid.names is not None:
+            hold_back(grid.names)
+            return
+        for _, record in islice(grid, HELD_BACK_ROWS):
+            if isinstance(record, str):
+                with suppress(JsonInvalid):
+                    record = jsonstrict.loads(record)
+            hold_back_object(record)
+
+    def _columns(self) -> dict[str, str]:
+        """What the columns are for: as the owner said, as for the upload before, or as they look."""
+        given: dict[str, str] | None = self._order.options.get("columns")
+        if given is not None:
+            return given
+        names, cells = self.sample
+        with self._site.db.connection() as connection:
+            before = batches.last_columns(connection, self._order.project_id, self._order.id)
+        roles = {name: role for name, role in before.items() if name in names}
+        if roles:
+            self.notices.append("The columns are used as in the upload before: " + _listed(roles) + ".")
+            self.is_carried_over = True
+        new = {
+            name: role
+            for name, role in suggested(names, cells, self._is_image, is_private).items()
+            if name not in roles and (role not in ("id", "text") or role not in roles.values())
+        }
+        self.notices += [
+            f"The column “{name}” was taken for {WORDS[role]}." for name, role in new.items() if role in WORDS
+        ]
+        if hidden := [name for name, role in new.items() if role == "hidden"]:
+            self.notices.append(
+                f"Never shown to volunteers, unless you say so: {_listed(hidden)}. "
+                "They look like people, answers or data for programs."
+            )
+        return roles | new
+
+    def note_late(self) -> None:
+        """Add what only the whole table tells, once it is read."""
+        if self.table:
+            self.notices += self.table.notices[self._n_notices :]
 
     def _is_image(self, name: str) -> bool:
         try:

@@ -84,6 +84,17 @@ def order(connection: Connection, batch_id: int) -> Order | None:
     return Order(*row) if row else None
 
 
+def last_columns(connection: Connection, project_id: int, batch_id: int) -> dict[str, str]:
+    """What the owner said that columns are for, at the last upload of the project that became tasks."""
+    row = connection.execute(
+        """SELECT options -> 'columns' FROM batch
+           WHERE project_id = %s AND id < %s AND state = 'done' AND options ? 'columns'
+           ORDER BY id DESC LIMIT 1""",
+        (project_id, batch_id),
+    ).fetchone()
+    return dict(row[0]) if row and row[0] else {}
+
+
 def start(connection: Connection, batch_id: int, n_rows: int, notices: str) -> None:
     """The upload was looked through: about so many rows; notices are a JSON list of sentences."""
     connection.execute(

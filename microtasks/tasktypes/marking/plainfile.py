@@ -112,7 +112,9 @@ class MarkingFile(AnswerFile):
         place = {name: number for number, name in enumerate(self.names)}
         right: dict[int, dict[str, Any]] = {}
         for row in rows:
+            self.n_gold_rows += 1
             if row[task] in place and row[x]:
+                self.n_gold_fitted += 1
                 mark = {"x": number(rows, row[x]), "y": number(rows, row[y])}
                 mark |= {name: number(rows, row[at]) for name, at in places.items()}
                 if any(mark[name] <= 0 for name in places):

@@ -109,10 +109,12 @@ class QuestionFile(AnswerFile):
         field = self.config.fields[0]
         right: dict[int, dict[str, Any]] = {}
         for row in rows:
+            self.n_gold_rows += 1
             known = number(rows, row[label]) if field.kind == "number" else as_offered(row[label], field)
             if field.kind == "choice" and known not in field.choice_ids:
                 continue  # a truth that nobody named: nothing to learn from
             if row[task] in place:
+                self.n_gold_fitted += 1
                 right[place[row[task]]] = {field.id: known}
         return right
 

@@ -15,6 +15,7 @@ from flask import Blueprint, Response, g
 from flask import request as http
 
 from microtasks.core.errors import Forbidden, InputError, NotFound, TokenRequired, TooMany
+from microtasks.core.rows import Choices
 from microtasks.engine.accounts import tokens
 from microtasks.engine.accounts.tokens import Bearer, Scope
 from microtasks.engine.exports import download, registry, requests
@@ -166,6 +167,11 @@ def add_batch(slug: str) -> Response:
         files,
         tile_px=_number(http.form.get("tile_px", "")),
         overlap_px=_number(http.form.get("overlap_px", "")) or 0,
+        choices=Choices(
+            http.form.get("encoding", ""),
+            _number(http.form.get("header_line", "")) or 0,
+            http.form.get("sheet", ""),
+        ),
         by=who.account_id,
     )
     with current_site().db.session() as session:

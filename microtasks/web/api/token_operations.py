@@ -149,6 +149,12 @@ TOKEN = (
                 "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
                 "tile_px": {"type": "integer"},
                 "overlap_px": {"type": "integer"},
+                "encoding": {
+                    "type": "string",
+                    "description": "Of the table, as Python names it: cp1251, cp932. Without it: found.",
+                },
+                "header_line": {"type": "integer", "description": "The line that names the columns."},
+                "sheet": {"type": "string", "description": "The sheet of a spreadsheet; the first without."},
             },
         },
         status="202",

@@ -16,6 +16,7 @@ from microtasks import tasktypes
 from microtasks.core import tiling
 from microtasks.core.columns import ROLES
 from microtasks.core.errors import Conflict, InputError, NotFound, TooMany
+from microtasks.core.rows import ENCODINGS, Choices
 from microtasks.core.values import Column
 from microtasks.engine.imports import chunked_upload, importing
 from microtasks.engine.operations import jobs as job_runner
@@ -265,6 +266,7 @@ def _look_page(project: Project, found: Batch) -> str:
         batch=found,
         look=found.look,
         roles=ROLES,
+        encodings=ENCODINGS,
         fields=_fields(project),
         tiles=tiles,
     )
@@ -278,7 +280,27 @@ def _fields(project: Project) -> list[str]:
 
 def _look_again(site: Site, found: Batch) -> None:
     """Look through a staged upload with what the form says."""
-    importing.look_again(site, found.id, _columns(found), _pixels("tile_px"), _pixels("overlap_px") or 0)
+    choices, was = _choices(found), Choices.of(found.options)
+    # Read in another way, the table has other columns: what was said of the old ones is kept by name.
+    columns = _columns(found)
+    if choices.header_line != was.header_line or choices.sheet != was.sheet:
+        columns = None
+    importing.look_again(site, found.id, columns, _pixels("tile_px"), _pixels("overlap_px") or 0, choices)
+
+
+def _choices(found: Batch) -> Choices:
+    """How the form says that the table is to be read; what it does not send is as it was."""
+    was = Choices.of(found.options)
+    line = http.form.get("header_line", str(was.header_line or "")).strip()
+    if line and not (line.isascii() and line.isdigit() and 0 < int(line) <= 1000):
+        raise InputError(_("The line with the names of the columns is a number from 1 to 1,000."))
+    read_as = (found.look or {}).get("read_as") or {}
+    if line == str(read_as.get("header_line")) and not was.header_line:
+        line = ""  # as it was found
+    sheet = http.form.get("sheet", was.sheet)
+    if not was.sheet and sheet == read_as.get("sheet"):
+        sheet = ""
+    return Choices(http.form.get("encoding", was.encoding), int(line or 0), sheet).checked()
 
 
 def _is_changed(project: Project, found: Batch) -> bool:
@@ -288,6 +310,8 @@ def _is_changed(project: Project, found: Batch) -> bool:
         was = found.options.get("tile_px"), found.options.get("overlap_px", 0)
         if (tile_px, (_pixels("overlap_px") or 0) if tile_px else 0) != was:
             return True
+    if _choices(found) != Choices.of(found.options):
+        return True
     choices = (*ROLES, *(f"gold_{field}" for field in _fields(project)))
     for n, column in enumerate((found.look or {}).get("columns", ())):
         shown = column["role"] if column["role"] in choices else "as_named"
