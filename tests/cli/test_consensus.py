@@ -245,14 +245,14 @@ def test_a_file_without_its_columns_is_refused_with_a_sentence(
     assert "Traceback" not in result.output
 
 
-def test_a_file_in_another_encoding_is_refused_with_what_to_do(tmp_path: Path):
-    path = tmp_path / "latin.csv"
-    path.write_bytes("task,worker,label\n1,a,caf\xe9\n".encode("latin-1"))
-    result = run("--type", "question", path)
-    assert result.exit_code == 1
-    assert "UTF-8" in result.stderr
-    path.write_bytes("\ufefftask,worker,label\n1,a,caf\xe9\n".encode())
-    assert rows(run("--type", "question", path))[0]["label"] == "café"
+def test_a_file_in_another_encoding_is_read_and_said_or_read_as_chosen(tmp_path: Path):
+    path = tmp_path / "in.csv"
+    path.write_bytes("task,worker,label\n1,a,да\n1,b,да\n".encode("cp1251"))
+    guessed = run("--type", "question", path)
+    assert guessed.exit_code == 0 and "Windows-1251" in guessed.stderr
+    chosen = run("--type", "question", "--encoding", "windows-1251", path)
+    assert chosen.exit_code == 0 and chosen.stderr == ""
+    assert chosen.stdout.splitlines()[1].startswith("1,да,1,")
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])

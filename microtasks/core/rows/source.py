@@ -125,4 +125,16 @@ class TableFile:
 
     def _stream(self) -> IO[bytes]:
         stream = self.opened()
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if self._is_packed else stream
+        return cast("IO[bytes]", _Unpacked(stream)) if self._is_packed else stream
+
+
+class _Unpacked(gzip.GzipFile):
+    """Unpacks a stream, and closes it with itself."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(fileobj=stream)
+        self._stream = stream
+
+    def close(self) -> None:
+        super().close()
+        self._stream.close()
