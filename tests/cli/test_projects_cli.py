@@ -165,7 +165,7 @@ def test_export_to_stdout_a_file_and_a_folder(cli: Cli, site: Site, tmp_path: Pa
     folder = cli("export", "race", "--format", "jsonl", "--out", f"{tmp_path}/new/")
     assert folder.exit_code == 0
     assert sorted(p.name for p in (tmp_path / "new").iterdir()) == [
-        *("CITATION.cff", "README.md", "SHA256SUMS", "datapackage.json"),
+        *("CITATION.cff", "README.md", "SHA256SUMS", "croissant.json", "datapackage.json"),
         *("race-answers.jsonl", "race-columns.csv"),
     ]
 

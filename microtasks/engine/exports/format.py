@@ -67,7 +67,7 @@ class Format:
     sent as one ZIP. is_packed: compressed in itself. fits: is it for what these parts ask? lacks: what this
     project's tasks must have and do not, as a sentence; "" if nothing. takes_images: can it hold the images'
     files? is_whole_table: a file has all columns of its table, as the code book describes them. caution: what
-    a person should know before using it, as a sentence.
+    a person should know before they use it for what these parts ask, as a sentence.
     """
 
     name: str
@@ -84,7 +84,7 @@ class Format:
     is_whole_table: bool = False
     fits: Callable[[tuple[Part, ...]], bool] = lambda parts: True
     lacks: Callable[[Site, int], str] = lambda site, project_id: ""
-    caution: str = ""
+    caution: Callable[[tuple[Part, ...]], str] = lambda parts: ""
 
     @property
     def short_label(self) -> str:

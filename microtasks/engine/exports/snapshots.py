@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from microtasks import tasktypes
+from microtasks.core.pseudonyms import pseudonym
 from microtasks.core.tasktype import TaskType
 from microtasks.core.tiling import Seen, Tile, edges
 from microtasks.core.values import Answer, Consensus
@@ -41,11 +42,8 @@ class Pseudonyms(dict[bytes, str]):
     def __missing__(self, contributor: bytes) -> str:
         if len(self) >= NAMES_MAX:
             self.clear()
-        digits = hashlib.blake2b(contributor, key=self.key, digest_size=8).hexdigest()
-        # A letter first: a spreadsheet takes digits alone, or 12e45, for a number, and rounds it.
-        pseudonym = "abcdef"[int(digits[0], 16) % 6] + digits[1:]
-        self[contributor] = pseudonym
-        return pseudonym
+        self[contributor] = name = pseudonym(contributor, self.key)
+        return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ out and is taken in again leaves no trace.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from microtasks import tasktypes
+from microtasks.core import pseudonyms
 from microtasks.core.errors import NotFound
 from microtasks.core.stopping import COLD_ANSWERS, COLD_TASKS
 from microtasks.core.tasktype import TaskType
@@ -103,9 +103,8 @@ def set_excluded(
 
 
 def pseudonym(site: Site, contributor: UUID) -> str:
-    """The pseudonym of a contributor, as in exports."""
-    key = site.settings.key("pseudonym")
-    return hashlib.blake2b(contributor.bytes, key=key, digest_size=8).hexdigest()
+    """What a contributor is called in the API, and in exports with the same names."""
+    return pseudonyms.pseudonym(contributor.bytes, site.settings.key("pseudonym"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 from microtasks.core.formulas import escape_formulas
 from microtasks.engine.tabular.table import Table, flat, utc
-from microtasks.engine.tabular.vectors import csv_block
+from microtasks.engine.tabular.vectors import Block, Moments, Same, Vector, are_plain, number_texts
 
 MIME = "text/csv; charset=utf-8"
 
@@ -105,10 +107,10 @@ def write_csv(table: Table, dialect: Dialect = PROGRAMS) -> Iterator[bytes]:
     """Write UTF-8 CSV (RFC 4180: lines end in CR LF), a header first. Times are ISO 8601 in UTC."""
     guard: Callable[[str], str] = str if dialect.raw else escape_formulas
     written = _Written(dialect, guard)
-    header = csv_block([[column.name] for column in table.columns], written, dialect.separator)
+    header = _block([[column.name] for column in table.columns], written, dialect.separator)
     yield (("\ufeff" if dialect.has_mark else "") + header).encode()
     for block in table.in_blocks():
-        yield csv_block(block, written, dialect.separator).encode()
+        yield _block(block, written, dialect.separator).encode()
 
 
 class _Written:
@@ -116,7 +118,7 @@ class _Written:
 
     def __init__(self, dialect: Dialect, guard: Callable[[str], str]) -> None:
         self.dates, self.decimal, self.guard = dialect.dates, dialect.decimal, guard
-        #: Are numbers and times as the writer of blocks makes them by itself?
+        #: Are numbers and times as they are made a column at a time?
         self.is_usual = dialect.decimal == "." and not dialect.dates
 
     def __call__(self, value: Any) -> str:
@@ -130,3 +132,36 @@ class _Written:
             return repr(value).replace(".", self.decimal)
         cell = flat(value)
         return self.guard(cell) if isinstance(cell, str) else str(cell)
+
+
+#: A cell that must be quoted (RFC 4180), or that another country's spreadsheet would part.
+_QUOTED = re.compile('[",;\t\r\n]')
+
+
+def _block(block: Block, written: _Written, separator: str) -> str:
+    """The block's rows as CSV."""
+    columns = [_column(vector, written) for vector in block]
+    return "\r\n".join([*map(separator.join, zip(*columns, strict=True)), ""])
+
+
+def _column(vector: Vector, written: _Written) -> Iterable[str]:
+    def quoted(value: Any) -> str:
+        text = written(value)
+        return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
+
+    if isinstance(vector, Same):
+        return repeat(quoted(vector.value), vector.n)
+    if isinstance(vector, Moments):
+        return vector.texts() if written.is_usual else map(quoted, vector.plain())
+    kinds = set(map(type, vector))
+    if kinds == {float} and written.is_usual:
+        return number_texts(vector)
+    if kinds == {str} and are_plain(vector):
+        return vector
+    if kinds <= {str, type(None), int}:
+        different = set(vector)
+        if kinds == {int} and len(different) > len(vector) / 10:
+            return number_texts(vector)
+        texts = {value: quoted(value) for value in different}
+        return map(texts.__getitem__, vector)
+    return map(quoted, vector)

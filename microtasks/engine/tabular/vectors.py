@@ -1,4 +1,4 @@
-"""Tables in blocks: a chunk of rows as columns of plain values, written a column at a time.
+"""Tables in blocks: a chunk of rows as columns of plain values, to be written a column at a time.
 
 Each column is written by the rule of what it holds, so most values are never looked at one by one.
 """
@@ -6,13 +6,12 @@ Each column is written by the rule of what it holds, so most values are never lo
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice, repeat
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -92,48 +91,7 @@ def in_blocks(rows: Iterable[tuple[Any, ...]], n: int = 20_000) -> Iterator[Bloc
         yield [list(column) for column in zip(*chunk, strict=True)]
 
 
-class Written(Protocol):
-    """How one value stands in a cell of CSV, before it is quoted. is_usual: numbers and times as here."""
-
-    is_usual: bool
-
-    def __call__(self, value: Any) -> str: ...
-
-
-#: A cell that must be quoted (RFC 4180), or that another country's spreadsheet would part.
-_QUOTED = re.compile('[",;\t\r\n]')
-
-
-def csv_block(block: Block, written: Written, separator: str = ",") -> str:
-    """The block's rows as CSV."""
-    columns = [_csv(vector, written) for vector in block]
-    return "\r\n".join([*map(separator.join, zip(*columns, strict=True)), ""])
-
-
-def _csv(vector: Vector, written: Written) -> Iterable[str]:
-    def quoted(value: Any) -> str:
-        text = written(value)
-        return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
-
-    if isinstance(vector, Same):
-        return repeat(quoted(vector.value), vector.n)
-    if isinstance(vector, Moments):
-        return vector.texts() if written.is_usual else map(quoted, vector.plain())
-    kinds = set(map(type, vector))
-    if kinds == {float} and written.is_usual:
-        return _numbers(vector)
-    if kinds == {str} and _are_plain(vector):
-        return vector
-    if kinds <= {str, type(None), int}:
-        different = set(vector)
-        if kinds == {int} and len(different) > len(vector) / 10:
-            return _numbers(vector)
-        texts = {value: quoted(value) for value in different}
-        return map(texts.__getitem__, vector)
-    return map(quoted, vector)
-
-
-def _numbers(vector: list[Any]) -> list[str]:
+def number_texts(vector: list[Any]) -> list[str]:
     """Numbers as Python writes them. orjson is faster, and differs only where there is an exponent."""
     texts = orjson.dumps(vector)[1:-1].decode()
     if "e" in texts or "0.0000" in texts:
@@ -147,38 +105,9 @@ _PLAIN = (
 )
 
 
-def _are_plain(texts: list[str]) -> bool:
+def are_plain(texts: list[str]) -> bool:
     """Do all of these need neither quotes nor a guard, as ids and names of files do? False: look at each."""
     packed = "\n".join(["", *texts]).encode()
     if packed.translate(None, _PLAIN + b"\n") or b"\n-" in packed:
         return False
     return packed.count(b"\n") == len(texts)  # no text of two lines
-
-
-def json_block(block: Block, names: Sequence[str], default: Callable[[Any], Any], option: int) -> bytes:
-    """The block's rows as JSON, one object a line."""
-    pieces: list[Iterable[bytes]] = []
-    before = b"{"
-    for name, vector in zip(names, block, strict=True):
-        pieces += [repeat(before + orjson.dumps(name) + b":"), _json(vector, default, option)]
-        before = b","
-    return b"".join(map(b"".join, zip(*pieces, repeat(b"}\n"), strict=False)))
-
-
-def _json(vector: Vector, default: Callable[[Any], Any], option: int) -> Iterable[bytes]:
-    def written(value: Any) -> bytes:
-        return orjson.dumps(value, default=default, option=option)
-
-    if isinstance(vector, Same):
-        return repeat(written(vector.value), vector.n)
-    if isinstance(vector, Moments):
-        return [b'"%b"' % text.encode() if text else b"null" for text in vector.texts()]
-    kinds = set(map(type, vector))
-    if kinds <= {int, float, type(None)}:
-        return written(vector)[1:-1].split(b",")
-    if kinds == {str} and _are_plain(vector):
-        return ('"' + '"\n"'.join(vector) + '"').encode().split(b"\n")
-    if kinds <= {str, type(None)}:
-        known = {value: written(value) for value in set(vector)}
-        return map(known.__getitem__, vector)
-    return map(written, vector)

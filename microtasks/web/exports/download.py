@@ -43,6 +43,7 @@ def results(slug: str) -> ResponseReturnValue:
         project=project,
         tables=registry.tables_of(registry.now(site, project)),
         formats=registry.formats_of(site, project),
+        parts_asked=registry.parts_of(project),
         licences=descriptions.LICENCES,
         rows=rows[:PAGE],
         in_short=in_short,

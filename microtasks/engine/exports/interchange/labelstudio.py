@@ -186,6 +186,15 @@ def _controls(part: Part) -> list[str]:
     return [*lines, f"  <Number {named}{''.join(limits)}/>"]
 
 
+def _caution(parts: tuple[Part, ...]) -> str:
+    """What Label Studio's converter loses."""
+    if not any(part.shape == "circle" for part in parts):
+        return ""
+    return (
+        "Label Studio's own converter drops circles when it writes COCO, without a word: take COCO from here."
+    )
+
+
 FORMAT = Format(
     "labelstudio",
     "Label Studio",
@@ -198,6 +207,5 @@ FORMAT = Format(
     is_archive=True,
     is_packed=True,
     fits=bool,
-    caution="Label Studio's own converter drops circles when it writes COCO, without a word: take COCO "
-    "from here.",
+    caution=_caution,
 )
