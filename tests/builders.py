@@ -148,11 +148,14 @@ def tasks(
     n: int = 1,
     *,
     redundancy: int | None = None,
+    own_redundancy: int | None = None,
     gold: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
     media_ids: Sequence[int] = (),
     text: str = "Item",
 ) -> list[int]:
     """`n` open tasks; returns their ids in the order of the walk (small positions first).
+
+    redundancy: seats that they have now. own_redundancy: a number of answers of their own.
 
     gold: one value for all, or one (or None) for each.
     """
@@ -165,9 +168,9 @@ def tasks(
         assert row is not None
         for i in range(n):
             task = connection.execute(
-                "INSERT INTO task (project_id, pos, redundancy)"
-                " SELECT id, %s, coalesce(%s, redundancy) FROM project WHERE id = %s RETURNING id",
-                (row[0] + 1000 * (i + 1), redundancy, of.id),
+                "INSERT INTO task (project_id, pos, redundancy, own_redundancy)"
+                " SELECT id, %s, coalesce(%s, redundancy), %s FROM project WHERE id = %s RETURNING id",
+                (row[0] + 1000 * (i + 1), redundancy or own_redundancy, own_redundancy, of.id),
             ).fetchone()
             assert task is not None
             connection.execute(

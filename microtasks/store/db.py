@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.errors import error_from_result
@@ -21,6 +21,7 @@ from sqlmodel import Session as Session  # engine names the type and may not imp
 from microtasks.core.errors import Unavailable
 
 Connection = psycopg.Connection[TupleRow]
+T = TypeVar("T")
 
 #: PostgreSQL has no limits of its own: a statement, a lock or a forgotten transaction could wait for ever.
 TIMEOUTS = (
@@ -154,6 +155,18 @@ def _raise_if_away(error: psycopg.OperationalError | DBAPIError) -> None:
         original.sqlstate is None or original.sqlstate.startswith(CONNECTION_STATES)
     ):
         raise Unavailable("The database does not answer at the moment. Please try again.") from error
+
+
+def retried(work: Callable[[], T], times: int = 3) -> T:
+    """Do a transaction once more where PostgreSQL ended it to undo a deadlock: nothing of it has happened."""
+    for _ in range(times - 1):
+        try:
+            return work()
+        except (psycopg.errors.DeadlockDetected, DBAPIError) as error:
+            original = error.orig if isinstance(error, DBAPIError) else error
+            if not isinstance(original, psycopg.errors.DeadlockDetected):
+                raise
+    return work()
 
 
 def now() -> datetime:

@@ -406,7 +406,10 @@ class Task(SQLModel, table=True):
     id: int = _id()
     project_id: int = _big()
     pos: int = _big()
+    #: seats it has at this moment: while a task stops when sure they grow, one by one
     redundancy: int = Field(sa_column=Column(SmallInteger, nullable=False))
+    #: answers that this task itself is to get at most; null: as many as the project says
+    own_redundancy: int | None = Field(default=None, sa_column=Column(SmallInteger))
     n_answers: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0"))
     n_leases: int = Field(default=0, sa_column=Column(SmallInteger, nullable=False, server_default="0"))
     retired_at: datetime | None = _time(null=True)

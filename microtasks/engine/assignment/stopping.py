@@ -50,9 +50,9 @@ def decide(
     all others: one that went on would be told apart. A task in fifty that is sure goes on all the same, as an
     audit.
 
-    The project's redundancy is the most; a task's own is how many it is open for at this moment. It begins
-    with the fewest and grows as they are in and not enough: if all seats were free from the start, volunteers
-    who come at once would fill them before anything could be decided.
+    The project's redundancy, or a number of the task's own, is the most; its seats are how many it is open
+    for now. They begin with the fewest and grow as they are in and not enough: if all were free from the
+    start, volunteers who come at once would fill them before anything could be decided.
 
     1. Read the model. 2. Add up the evidence of each scale. 3. Decide; note it. 4. Open one more seat, or all
     of them where all answers are wanted.
@@ -166,7 +166,7 @@ def _model(site: Site, connection: Connection, facts: Facts) -> tuple[dict[str, 
     """The model by field, and the project's redundancy."""
     key = (site.db.url, facts.project_id)
     kept = _models.get(key)
-    found = stopping.model(connection, facts.project_id, kept[0] if kept else None)
+    found = stopping.model(connection, facts.project_id, facts.task_id, kept[0] if kept else None)
     if found.made_at is None:
         return {}, found.redundancy
     if found.fields is None and kept is not None:

@@ -217,6 +217,7 @@ class TaskIn(_In):
     hidden: dict[str, str]
     after: dict[str, str]
     redundancy: int = Field(ge=1, le=1000)
+    own_redundancy: int | None = Field(None, ge=1, le=1000)  # older packages have none
     priority: float = Field(ge=0, le=1)
     retired_at: Moment | None
     retirement_reason: str | None = Field(pattern="^(consensus|redundancy|withdrawn)$")

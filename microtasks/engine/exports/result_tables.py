@@ -153,7 +153,12 @@ def tasks(view: View) -> Table:
         stored("batch_id", Column("batch", "integer", "The upload that it came with.")),
         computed(Column("state", "string", "open, or retired: it needs no more answers."), _state),
         stored("n_answers", Column("n_answers", "integer", "Counted answers so far.")),
-        stored("redundancy", Column("redundancy", "integer", "Answers that it may get now, at most.")),
+        stored(
+            "redundancy",
+            Column(
+                "redundancy", "integer", "Answers that it may get at most: the project's number, or its own."
+            ),
+        ),
         _RETIRED_AT,
         _REASON,
         stored("agreement", Column("agreement", "number", "Agreement of its consensus so far.", "0..1")),

@@ -21,7 +21,7 @@ from microtasks.engine.assignment import leases
 from microtasks.engine.site import Site
 from microtasks.store import jobs
 from microtasks.store.assignment import hotpath
-from microtasks.store.db import Connection, now, raw
+from microtasks.store.db import Connection, now, raw, retried
 from microtasks.store.projects import projects, translations, trials
 from microtasks.store.tables import Project
 
@@ -131,9 +131,17 @@ def update(site: Site, project_id: int, form: ProjectIn, *, by: int | None = Non
 
     1. Lock the project; the task type is fixed once there are tasks (Conflict).
     2. Write; keep the config's new version.
-    3. Where the answers per task changed, change the tasks that have the old number, too.
+    3. Where the answers per task changed, change all tasks that have no number of their own, too. All is done
+    once more if that meets a deadlock.
     4. Where the policy changed, ring for the consensus to be made again.
     """
+    project, job = retried(lambda: _update(site, project_id, form, by))
+    if job is not None:
+        site.bell.ring(job)
+    return project
+
+
+def _update(site: Site, project_id: int, form: ProjectIn, by: int | None) -> tuple[Project, int | None]:
     config = config_of(form)
     with site.db.session() as session:
         project = projects.locked(session, project_id)
@@ -153,7 +161,7 @@ def update(site: Site, project_id: int, form: ProjectIn, *, by: int | None = Non
         session.add(project)
         session.flush()
         if project.redundancy != redundancy_before:
-            projects.change_redundancy(session, project_id, redundancy_before, project.redundancy)
+            projects.change_redundancy(session, project, redundancy_before)
         projects.change_stopping(session, project, rule_before)
         if "gold_share" in changes:
             hotpath.displace_gold(raw(session), project_id)
@@ -163,9 +171,7 @@ def update(site: Site, project_id: int, form: ProjectIn, *, by: int | None = Non
         if is_new_config or _policy(project) != policy_before:
             job = jobs.add(raw(session), "aggregate", project_id)
         session.commit()
-    if job is not None:
-        site.bell.ring(job)
-    return project
+    return project, job
 
 
 def publish(site: Site, project_id: int, *, allow_empty: bool = False, by: int | None = None) -> Project:

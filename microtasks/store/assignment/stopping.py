@@ -19,12 +19,16 @@ class Model(NamedTuple):
     redundancy: int
 
 
-def model(connection: Connection, project_id: int, known: datetime | None) -> Model:
-    """The project's model, without its tables if they are those of the review `known`."""
+def model(connection: Connection, project_id: int, task_id: int, known: datetime | None) -> Model:
+    """The project's model, without its tables if they are those of the review `known`.
+
+    redundancy: answers that the task may get at most.
+    """
     row = connection.execute(
-        """SELECT q.made_at, CASE WHEN q.made_at IS DISTINCT FROM %(known)s THEN q.model END, p.redundancy
+        """SELECT q.made_at, CASE WHEN q.made_at IS DISTINCT FROM %(known)s THEN q.model END,
+                  coalesce((SELECT own_redundancy FROM task WHERE id = %(task)s), p.redundancy)
            FROM project p LEFT JOIN project_quality q ON q.project_id = p.id WHERE p.id = %(project)s""",
-        {"known": known, "project": project_id},
+        {"known": known, "project": project_id, "task": task_id},
     ).fetchone()
     return Model(*row) if row else Model(None, None, 0)
 
@@ -74,7 +78,8 @@ def stopped_as_sure(connection: Connection, project_id: int) -> list[Stopped]:
         """SELECT s.task_id, s.value FROM stopping s JOIN task t ON t.id = s.task_id
            JOIN project p ON p.id = s.project_id
            WHERE s.project_id = %s AND s.outcome = 'sure' AND NOT s.is_audit
-             AND t.retirement_reason = 'consensus' AND t.n_answers < p.redundancy AND p.state <> 'archived'
+             AND t.retirement_reason = 'consensus' AND p.state <> 'archived'
+             AND t.n_answers < coalesce(t.own_redundancy, p.redundancy)
            ORDER BY s.task_id""",
         (project_id,),
     )
@@ -93,10 +98,12 @@ def reopen(connection: Connection, project_id: int, tasks: Mapping[int, int]) ->
     return connection.execute(
         """WITH again AS (
                UPDATE task t SET retired_at = NULL, retirement_reason = NULL, pos = nextval('task_soon'),
-                      redundancy = greatest(t.redundancy, least(p.redundancy, t.n_answers + t.n_leases + 1))
+                      redundancy = greatest(t.redundancy, least(coalesce(t.own_redundancy, p.redundancy),
+                                                                t.n_answers + t.n_leases + 1))
                FROM project p, unnest(%(ids)s::bigint[], %(versions)s::bigint[]) AS u (id, version)
                WHERE t.id = u.id AND p.id = %(project)s AND t.project_id = p.id
-                 AND t.retirement_reason = 'consensus' AND t.n_answers < p.redundancy
+                 AND t.retirement_reason = 'consensus'
+                 AND t.n_answers < coalesce(t.own_redundancy, p.redundancy)
                  AND u.version = answers_version(t.id)
                RETURNING t.id)
            UPDATE stopping s SET outcome = 'disputed', n_reopened = s.n_reopened + 1, decided_at = now()

@@ -17,6 +17,7 @@ from psycopg.types.json import set_json_loads
 
 from microtasks.store.db import Connection, Database
 from microtasks.store.exports.snapshots import EARLIER, IS_LATER, IS_SOURCE_LATER, IS_TASK_LATER, VERSION, Cut
+from microtasks.store.redundancy import MOST
 
 CHUNK = 5_000
 
@@ -160,12 +161,13 @@ def tasks(connection: Connection, cut: Cut, after: int | None, limit: int) -> li
     """Tasks by `task_id`, with content, first image, consensus in short, and whether they are gold."""
     return _rows(
         connection,
-        f"""SELECT t.id AS task_id, c.external_id, c.batch_id, t.redundancy, t.n_answers, t.retired_at,
-                  t.retirement_reason, s.agreement, s.confidence, g.task_id IS NOT NULL AS is_gold,
+        f"""SELECT t.id AS task_id, c.external_id, c.batch_id, {MOST} AS redundancy, t.n_answers,
+                  t.retired_at, t.retirement_reason, s.agreement, s.confidence,
+                  g.task_id IS NOT NULL AS is_gold,
                   m.sha256 AS image_sha256, m.width, m.height, c.source, c.source_x, c.source_y,
                   c.payload, c.hidden, c.after, s.task_id IS NOT NULL AS has_consensus, c.file_name,
                   {IS_LATER} AS is_later
-           FROM task t JOIN task_content c ON c.task_id = t.id
+           FROM task t JOIN task_content c ON c.task_id = t.id JOIN project o ON o.id = t.project_id
            LEFT JOIN consensus s ON s.task_id = t.id AND s.task_id > %(after)s
            LEFT JOIN task_gold g ON g.task_id = t.id AND g.task_id > %(after)s
            LEFT JOIN media m ON m.id = c.media_ids[1]
@@ -303,7 +305,8 @@ def kept_tasks(connection: Connection, cut: Cut, after: int | None, limit: int) 
     """Tasks by `task_id` with all that makes them, images by SHA-256: to make them anew elsewhere."""
     return _rows(
         connection,
-        f"""SELECT t.id AS task_id, c.external_id, c.payload, c.hidden, c.after, t.redundancy, t.n_answers,
+        f"""SELECT t.id AS task_id, c.external_id, c.payload, c.hidden, c.after, t.redundancy,
+                   t.own_redundancy, t.n_answers,
                    t.retired_at, t.retirement_reason, g.value AS gold, c.source, c.source_x, c.source_y,
                    o.sha256 AS source_image, {IS_LATER} AS is_later, t.pos, p.outcome AS stopped, p.is_audit,
                    c.file_name, p.n_answers AS n_when_stopped,

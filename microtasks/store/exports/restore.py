@@ -49,11 +49,11 @@ def media(connection: Connection, digests: Sequence[str]) -> dict[str, int]:
 def tasks(connection: Connection, project_id: int, batch_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write tasks with content, gold, answers in every version, and what stands beside them.
 
-    rows: external_id, payload, hidden, after, pos, redundancy, retired_at, retirement_reason, gold, source,
-    source_x, source_y, source_media_id, media_ids, n_answers; `stopped` (outcome, is_audit, n_answers, value,
-    n_reopened, decided_at) or None; `answers` (contributor, kind, status, value, seconds_spent, revision,
-    created_at, revised_at, config_version, `earlier` each), `decisions` (expert, role, choice, value, note,
-    created_at), `reports` and `skips`. FileInvalid where two have the same id.
+    rows: external_id, payload, hidden, after, pos, redundancy, own_redundancy, retired_at, retirement_reason,
+    gold, source, source_x, source_y, source_media_id, media_ids, n_answers; `stopped` (outcome, is_audit,
+    n_answers, value, n_reopened, decided_at) or None; `answers` (contributor, kind, status, value,
+    seconds_spent, revision, created_at, revised_at, config_version, `earlier` each), `decisions` (expert,
+    role, choice, value, note, created_at), `reports` and `skips`. FileInvalid where two have the same id.
     """
     packed = orjson.dumps([{**row, "nth": nth} for nth, row in enumerate(rows)]).decode()
     parameters = {"rows": packed, "project": project_id, "batch": batch_id}
@@ -74,14 +74,15 @@ _TASKS = """
 WITH given AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(rows)s::jsonb) AS g(
         nth int, external_id text, payload jsonb, hidden jsonb, after jsonb, pos bigint, redundancy int,
-        n_answers int, retired_at timestamptz, retirement_reason text, gold jsonb, source text,
-        source_x int, source_y int, source_media_id bigint, file_name text, media_ids jsonb, stopped jsonb,
-        answers jsonb, decisions jsonb, reports jsonb, skips jsonb)),
+        own_redundancy int, n_answers int, retired_at timestamptz, retirement_reason text, gold jsonb,
+        source text, source_x int, source_y int, source_media_id bigint, file_name text, media_ids jsonb,
+        stopped jsonb, answers jsonb, decisions jsonb, reports jsonb, skips jsonb)),
 numbered AS MATERIALIZED (
     SELECT g.*, nextval(pg_get_serial_sequence('task', 'id')) AS id FROM given g ORDER BY nth),
 made AS (
-    INSERT INTO task (id, project_id, pos, redundancy, n_answers, retired_at, retirement_reason)
-    SELECT id, %(project)s, pos, redundancy, n_answers, retired_at, retirement_reason
+    INSERT INTO task (id, project_id, pos, redundancy, own_redundancy, n_answers, retired_at,
+                      retirement_reason)
+    SELECT id, %(project)s, pos, redundancy, own_redundancy, n_answers, retired_at, retirement_reason
     FROM numbered ORDER BY id),
 content AS (
     INSERT INTO task_content (task_id, project_id, batch_id, external_id, payload, hidden, after,

@@ -117,6 +117,7 @@ class Lines:
     first_position: int
     columns: str
     tasks: bytes
+    task_columns: str
     contents: bytes
     gold: bytes
 
@@ -131,7 +132,10 @@ def lines(
     external_ids, positions, redundancies, payloads, golds, *more = zip(*tasks, strict=True)
     numbers = [b"%d" % id for id in ids]
     project, batch, usual = (repeat(b"%d" % each) for each in (project_id, batch_id, redundancy))
-    seats = [b"%d" % (each or redundancy) for each in redundancies] if any(redundancies) else usual
+    has_own = any(redundancies)
+    seats = [[b"%d" % (each or redundancy) for each in redundancies] if has_own else usual]
+    if has_own:
+        seats.append([b"%d" % each if each else b"\\N" for each in redundancies])
     columns = [numbers, project, batch, _texts(external_ids), _jsons(payloads)]
     is_plain = all(task[5:] == _NOTHING_MORE for task in tasks)
     if not is_plain:
@@ -144,7 +148,8 @@ def lines(
         redundancy=redundancy,
         first_position=min(positions),
         columns="task_id, project_id, batch_id, external_id, payload" + ("" if is_plain else _MORE),
-        tasks=_rows(numbers, project, [b"%d" % position for position in positions], seats),
+        tasks=_rows(numbers, project, [b"%d" % position for position in positions], *seats),
+        task_columns="id, project_id, pos, redundancy" + (", own_redundancy" if has_own else ""),
         contents=_rows(*columns),
         gold=_rows([id for id, _ in known], project, _jsons([gold for _, gold in known])) if known else b"",
     )
@@ -156,7 +161,7 @@ def insert(connection: Connection, project_id: int, lines: Lines) -> None:
     Raises RowInvalid when the database refuses a value, IdTaken; then the transaction is over.
     """
     try:
-        _copy(connection, "task (id, project_id, pos, redundancy)", lines.tasks)
+        _copy(connection, f"task ({lines.task_columns})", lines.tasks)
         _copy(connection, f"task_content ({lines.columns})", lines.contents)
         if lines.gold:
             _copy(connection, "task_gold (task_id, project_id, value)", lines.gold)

@@ -62,7 +62,8 @@ ALL = (
         "A task retired for its redundancy has that many answers.",
         """SELECT 'task ' || t.id FROM task t JOIN project p ON p.id = t.project_id
            WHERE t.id >= %(low)s AND t.id < %(high)s
-             AND t.retirement_reason = 'redundancy' AND t.n_answers < least(t.redundancy, p.redundancy)""",
+             AND t.retirement_reason = 'redundancy'
+             AND t.n_answers < least(t.redundancy, coalesce(t.own_redundancy, p.redundancy))""",
         _TASK,
     ),
     Invariant(

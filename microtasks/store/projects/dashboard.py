@@ -13,6 +13,7 @@ import orjson
 from psycopg.types.json import set_json_loads
 
 from microtasks.store.db import Connection
+from microtasks.store.redundancy import MOST
 
 #: The last answers, so many: for hours, days and people; for medians; for gold scores.
 LAST_READ, LAST_TIMED, LAST_GOLD = 200_000, 50_000, 5_000
@@ -54,10 +55,13 @@ def clock(connection: Connection) -> datetime:
 def tasks(connection: Connection, project_id: int) -> list[Tasks]:
     """All tasks of the project, by how they ended."""
     rows = connection.execute(
-        """SELECT retirement_reason, count(*), sum(n_answers),
-                  coalesce(sum(redundancy - n_answers) FILTER (WHERE retired_at IS NULL), 0),
-                  coalesce(sum(redundancy - n_answers) FILTER (WHERE retirement_reason = 'consensus'), 0)
-           FROM task WHERE project_id = %s GROUP BY retirement_reason ORDER BY retirement_reason""",
+        f"""SELECT retirement_reason, count(*), sum(n_answers),
+                  coalesce(sum(most - n_answers) FILTER (WHERE retired_at IS NULL), 0),
+                  coalesce(sum(most - n_answers) FILTER (WHERE retirement_reason = 'consensus'), 0)
+           FROM (SELECT t.retirement_reason, t.retired_at, t.n_answers,
+                        {MOST} AS most
+                 FROM task t JOIN project o ON o.id = t.project_id WHERE t.project_id = %s) AS each
+           GROUP BY retirement_reason ORDER BY retirement_reason""",  # noqa: S608  (ours)
         (project_id,),
     )
     return [Tasks(*row) for row in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,25 +120,39 @@ def has_tasks(session: Session, project_id: int) -> bool:
     )
 
 
-def change_redundancy(session: Session, project_id: int, before: int, after: int) -> None:
-    """Give the tasks that ask for `before` answers the new number; tasks with a number of their own keep it.
+#: Tasks that follow what the project says; locked in the order of their numbers, as everybody locks several.
+_FOLLOWING = """FROM task WHERE project_id = %(project)s AND own_redundancy IS NULL
+                AND (retired_at IS NULL OR retirement_reason = 'redundancy')"""
+
+
+def change_redundancy(session: Session, project: Project, before: int) -> None:
+    """Let all tasks follow the project's new number of answers, but those that have a number of their own.
 
     A seat that is taken stays: where answers and leases are already more, they are the number. Tasks that
     then have enough are retired; those that were retired for having enough and no longer have are open again,
-    and the walk starts anew for everybody.
+    and the walk starts anew for everybody. Tasks that stop when sure keep their seats, within the new number.
+    Call it after the project is flushed.
     """
     connection = raw(session)
-    parameters = {"project": project_id, "before": before, "after": after}
+    after = project.redundancy
+    parameters = {
+        "project": project.id,
+        "after": after,
+        "is_adaptive": project.stop_rule == "confidence",
+        "fewest": project.answers_min,
+    }
     connection.execute("SET LOCAL statement_timeout = '10min'")  # a million tasks may have to change
     if after > before:  # before the tasks: the order of locks is cursor, task, lease
-        connection.execute("UPDATE project SET head_pos = -1 WHERE id = %(project)s", parameters)
-        connection.execute("UPDATE cursor SET pos = -1, lap = -1 WHERE project_id = %(project)s", parameters)
+        _begin_walks_anew(connection, parameters)
+    _hold_following(connection, parameters)
     connection.execute(
-        """UPDATE task SET redundancy = greatest(%(after)s, n_answers + n_leases),
-                  retired_at = CASE WHEN n_answers >= %(after)s THEN coalesce(retired_at, now()) END,
-                  retirement_reason = CASE WHEN n_answers >= %(after)s THEN 'redundancy' END
-           WHERE project_id = %(project)s AND redundancy = %(before)s
-             AND (retired_at IS NULL OR retirement_reason = 'redundancy')""",
+        f"""UPDATE task SET
+                redundancy = greatest(n_answers + n_leases, CASE WHEN %(is_adaptive)s
+                    THEN least(%(after)s, greatest(%(fewest)s, redundancy, n_answers + 1))
+                    ELSE %(after)s END),
+                retired_at = CASE WHEN n_answers >= %(after)s THEN coalesce(retired_at, now()) END,
+                retirement_reason = CASE WHEN n_answers >= %(after)s THEN 'redundancy' END
+            WHERE id IN (SELECT id {_FOLLOWING})""",  # noqa: S608  (ours)
         parameters,
     )
 
@@ -146,8 +160,8 @@ def change_redundancy(session: Session, project_id: int, before: int, after: int
 def change_stopping(session: Session, project: Project, before: str) -> None:
     """Fit the tasks' open seats to a changed rule of stopping: see engine/assignment/stopping.py.
 
-    To "stop when sure": those with the project's number begin with the fewest. From it: all get the project's
-    number, and the walk starts anew for everybody. Call it after the project is flushed.
+    To "stop when sure": those with the project's number begin with the fewest. From it: all get the number
+    that they may have, and the walk starts anew for everybody. Call it after the project is flushed.
     """
     if before == project.stop_rule or "confidence" not in (before, project.stop_rule):
         return
@@ -155,18 +169,41 @@ def change_stopping(session: Session, project: Project, before: str) -> None:
     parameters = {"project": project.id, "most": project.redundancy, "fewest": project.answers_min}
     connection.execute("SET LOCAL statement_timeout = '10min'")  # a million tasks may have to change
     if project.stop_rule == "confidence":
+        _hold_following(connection, parameters)
         connection.execute(
-            """UPDATE task SET redundancy = greatest(%(fewest)s, n_answers + n_leases, n_answers + 1)
-               WHERE project_id = %(project)s AND retired_at IS NULL AND redundancy = %(most)s""",
+            f"""UPDATE task SET redundancy = greatest(%(fewest)s, n_answers + n_leases, n_answers + 1)
+                WHERE retired_at IS NULL AND id IN (SELECT id {_FOLLOWING})""",  # noqa: S608  (ours)
             parameters,
         )
         return
-    connection.execute("UPDATE project SET head_pos = -1 WHERE id = %(project)s", parameters)
-    connection.execute("UPDATE cursor SET pos = -1, lap = -1 WHERE project_id = %(project)s", parameters)
+    _begin_walks_anew(connection, parameters)
     connection.execute(
-        """UPDATE task SET redundancy = greatest(redundancy, %(most)s),
+        """SELECT count(*) FROM (SELECT 1 FROM task WHERE project_id = %(project)s AND retired_at IS NULL
+                                 ORDER BY id FOR NO KEY UPDATE) AS held""",
+        parameters,
+    )
+    connection.execute(
+        """UPDATE task SET redundancy = greatest(redundancy, coalesce(own_redundancy, %(most)s)),
                   pos = CASE WHEN pos < 0 THEN -1 - pos ELSE pos END  -- none is served before others now
-           WHERE project_id = %(project)s AND retired_at IS NULL AND (redundancy < %(most)s OR pos < 0)""",
+           WHERE project_id = %(project)s AND retired_at IS NULL
+             AND (redundancy < coalesce(own_redundancy, %(most)s) OR pos < 0)""",
+        parameters,
+    )
+
+
+def _begin_walks_anew(connection: Connection, parameters: Mapping[str, Any]) -> None:
+    connection.execute("UPDATE project SET head_pos = -1 WHERE id = %(project)s", parameters)
+    connection.execute(
+        """SELECT count(*) FROM (SELECT 1 FROM cursor WHERE project_id = %(project)s
+                                 ORDER BY contributor_id FOR NO KEY UPDATE) AS held""",
+        parameters,
+    )
+    connection.execute("UPDATE cursor SET pos = -1, lap = -1 WHERE project_id = %(project)s", parameters)
+
+
+def _hold_following(connection: Connection, parameters: Mapping[str, Any]) -> None:
+    connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 {_FOLLOWING} ORDER BY id FOR NO KEY UPDATE) AS held",  # noqa: S608
         parameters,
     )
 
@@ -192,11 +229,11 @@ def progress_of(session: Session, project_ids: Sequence[int]) -> dict[int, Progr
     }
     connection = raw(session)
     rows = connection.execute(
-        """SELECT t.project_id, p.stop_rule = 'confidence', p.redundancy, t.redundancy, count(*),
-                  count(t.retired_at), sum(t.n_answers), coalesce(sum(t.n_answers)
+        """SELECT t.project_id, p.stop_rule = 'confidence', coalesce(t.own_redundancy, p.redundancy),
+                  t.redundancy, count(*), count(t.retired_at), sum(t.n_answers), coalesce(sum(t.n_answers)
                       FILTER (WHERE t.retired_at IS NOT NULL), 0)
            FROM task t JOIN project p ON p.id = t.project_id WHERE t.project_id = ANY(%s)
-           GROUP BY t.project_id, p.id, t.redundancy""",
+           GROUP BY t.project_id, p.id, coalesce(t.own_redundancy, p.redundancy), t.redundancy""",
         (list(project_ids),),
     ).fetchall()
     for project, _, _, _, tasks, retired, answers, _ in rows:

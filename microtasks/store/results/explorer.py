@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb, set_json_loads
 
 from microtasks.store.db import Connection
+from microtasks.store.redundancy import MOST
 
 ResultRow = dict[str, Any]
 #: A task's answers and a big image's tiles on one page, at most.
@@ -94,11 +95,12 @@ def page(
     return _rows(
         connection,
         f"""WITH picked AS MATERIALIZED ({query})
-            SELECT t.id AS task_id, c.external_id, c.payload, t.redundancy, t.n_answers, t.retired_at,
+            SELECT t.id AS task_id, c.external_id, c.payload, {MOST} AS redundancy, t.n_answers, t.retired_at,
                    t.retirement_reason, s.value, s.agreement, s.confidence, s.is_tied, m.width, m.height,
                    m.derivatives, c.source,
                    x.choice AS decision
             FROM picked p JOIN task t ON t.id = p.id JOIN task_content c ON c.task_id = p.id
+            JOIN project o ON o.id = t.project_id
             LEFT JOIN consensus s ON s.task_id = p.id LEFT JOIN media m ON m.id = c.media_ids[1]
             {_DECISION}
             ORDER BY {"s.agreement " + way + ", " if wanted.order == "least" else ""}t.id {way}""",  # noqa: S608  (ours)
@@ -148,13 +150,15 @@ def task(connection: Connection, project_id: int, task_id: int) -> ResultRow | N
     """One task with its content, consensus and known answer; None if the project has none of that id."""
     rows = _rows(
         connection,
-        """SELECT t.id AS task_id, c.external_id, c.batch_id, b.label AS batch, c.payload, c.hidden, c.after,
-                  c.media_ids, c.source, c.source_x, c.source_y, t.redundancy, t.n_answers, t.n_leases,
-                  t.retired_at, t.retirement_reason, s.value, s.agreement, s.confidence, s.is_tied, s.detail,
+        f"""SELECT t.id AS task_id, c.external_id, c.batch_id, b.label AS batch, c.payload, c.hidden, c.after,
+                  c.media_ids, c.source, c.source_x, c.source_y, {MOST} AS redundancy, t.n_answers,
+                  t.n_leases, t.retired_at, t.retirement_reason, s.value, s.agreement, s.confidence,
+                  s.is_tied, s.detail,
                   s.method, s.reducer, s.n_answers AS n_reduced, s.updated_at, g.value AS gold
            FROM task t JOIN task_content c ON c.task_id = t.id JOIN batch b ON b.id = c.batch_id
+           JOIN project o ON o.id = t.project_id
            LEFT JOIN consensus s ON s.task_id = t.id LEFT JOIN task_gold g ON g.task_id = t.id
-           WHERE t.id = %(task)s AND t.project_id = %(project)s""",
+           WHERE t.id = %(task)s AND t.project_id = %(project)s""",  # noqa: S608  (ours)
         {"task": task_id, "project": project_id},
     )
     return rows[0] if rows else None
@@ -227,10 +231,11 @@ def ask_more(connection: Connection, project_id: int, task_id: int, n: int, most
     if after > most:
         return "full"
     connection.execute(
-        """UPDATE task SET redundancy = %s, retired_at = NULL, retirement_reason = NULL,
-                  pos = CASE WHEN %s THEN pos ELSE nextval('task_pos') END
-           WHERE id = %s""",
-        (after, is_open, task_id),
+        """UPDATE task SET redundancy = %(after)s, own_redundancy = %(after)s, retired_at = NULL,
+                  retirement_reason = NULL,
+                  pos = CASE WHEN %(is_open)s THEN pos ELSE nextval('task_pos') END
+           WHERE id = %(task)s""",
+        {"after": after, "is_open": is_open, "task": task_id},
     )
     return "done"
 
@@ -262,11 +267,12 @@ def tiles(connection: Connection, project_id: int, name: str) -> list[ResultRow]
     """The tiles of a big image: where they lie, how far they are."""
     return _rows(
         connection,
-        """SELECT c.task_id, c.external_id, c.source_x AS x, c.source_y AS y, m.width, m.height,
-                  t.n_answers, t.redundancy, t.retired_at, s.agreement
+        f"""SELECT c.task_id, c.external_id, c.source_x AS x, c.source_y AS y, m.width, m.height,
+                  t.n_answers, {MOST} AS redundancy, t.retired_at, s.agreement
            FROM task_content c JOIN task t ON t.id = c.task_id JOIN media m ON m.id = c.media_ids[1]
+           JOIN project o ON o.id = t.project_id
            LEFT JOIN consensus s ON s.task_id = c.task_id
-           WHERE c.project_id = %(project)s AND c.source = %(source)s ORDER BY c.task_id LIMIT %(limit)s""",
+           WHERE c.project_id = %(project)s AND c.source = %(source)s ORDER BY c.task_id LIMIT %(limit)s""",  # noqa: S608  (ours)
         {"project": project_id, "source": name, "limit": MOST_TILES},
     )
 

@@ -80,14 +80,15 @@ def failures(site: Site, batch: Batch) -> dict[tuple[int, str], str]:
 
 
 CONTENT = ("external_id", "payload", "hidden", "after", "media_ids", "source", "source_x", "source_y")
-NAMES = ("id", "pos", "redundancy", *CONTENT, "gold")
+NAMES = ("id", "pos", "redundancy", "own_redundancy", *CONTENT, "gold")
 
 
 def rows(site: Site, project: builders.ProjectRow) -> list[dict[str, Any]]:
     """The project's tasks in the order of the file."""
     with site.db.connection() as connection:
         found = connection.execute(
-            """SELECT t.id, t.pos, t.redundancy, c.external_id, c.payload, c.hidden, c.after, c.media_ids,
+            """SELECT t.id, t.pos, t.redundancy, t.own_redundancy, c.external_id, c.payload, c.hidden,
+                      c.after, c.media_ids,
                       c.source, c.source_x, c.source_y, g.value
                FROM task t LEFT JOIN task_content c ON c.task_id = t.id
                         LEFT JOIN task_gold g ON g.task_id = t.id
@@ -114,11 +115,20 @@ def test_a_table_with_images_in_a_zip(site: Site, project: builders.ProjectRow) 
     batch = imported(site, project, [Upload("set.zip", io.BytesIO(packed))])
     assert (batch.n_rows, batch.n_tasks, batch.n_failed, batch.notices) == (2, 2, 0, [])
     first, second = rows(site, project)
-    assert first["external_id"] == "a" and first["redundancy"] == 7 and first["gold"] == {"answer": "yes"}
+    assert (
+        first["external_id"] == "a"
+        and first["redundancy"] == first["own_redundancy"] == 7
+        and first["gold"] == {"answer": "yes"}
+    )
     assert first["payload"] == {"text": "Hello", "question": "What?", "metadata": {"Year": "1997"}}
     assert (first["hidden"], first["after"]) == ({"site": "Mars"}, {"source": "NASA"})
     assert len(first["media_ids"]) == 2 and second["media_ids"] == first["media_ids"][1:]
-    assert second["redundancy"] == 3 and second["gold"] is None and second["payload"] == {}
+    assert (
+        second["redundancy"] == 3
+        and second["own_redundancy"] is None
+        and second["gold"] is None
+        and second["payload"] == {}
+    )
     with site.db.connection() as connection:
         shown = media.wire(media.by_ids(connection, first["media_ids"])[first["media_ids"][0]])
     assert (shown["width"], shown["height"]) == (60, 40)

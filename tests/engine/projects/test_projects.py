@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import random
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import builders
 import pytest
 from builders import CONFIGS
+from psycopg.errors import DeadlockDetected
 from pydantic import ValidationError
 
 from microtasks.core.errors import ConfigInvalid, Conflict, NotFound, ProjectNotReady
 from microtasks.engine.projects import projects
 from microtasks.engine.projects.projects import ProjectIn
 from microtasks.engine.site import Site
+from microtasks.store.projects import dashboard
 from microtasks.store.projects import projects as store
 from microtasks.store.tables import Project
 
@@ -156,10 +161,9 @@ def test_a_project_goes_from_draft_to_the_archive_and_back(site: Site) -> None:
 
 def test_more_answers_per_task_open_those_that_had_enough(site: Site) -> None:
     made = builders.project(site, redundancy=2)
-    full, fresh, own = builders.tasks(site, made, 3)
+    full, fresh = builders.tasks(site, made, 2)
+    (own,) = builders.tasks(site, made, own_redundancy=7)
     builders.answers(site, made, full, [builders.YES, builders.NO])
-    with site.db.connection() as connection:
-        connection.execute("UPDATE task SET redundancy = 7 WHERE id = %s", (own,))
     projects.update(site, made.id, form(redundancy=3))
     assert _tasks(site) == {full: (3, None, True), fresh: (3, None, True), own: (7, None, True)}
 
@@ -172,6 +176,121 @@ def test_fewer_answers_per_task_retire_those_that_have_enough(site: Site) -> Non
     assert _tasks(site) == {full: (3, "redundancy", False), fresh: (2, None, True)}
     with site.db.connection() as connection:
         assert connection.execute("SELECT count(*) FROM job WHERE name = 'aggregate'").fetchone() == (1,)
+
+
+def test_tasks_follow_the_number_down_and_up_again_but_those_with_a_number_of_their_own(site: Site) -> None:
+    made = builders.project(site, redundancy=4)
+    three, none = builders.tasks(site, made, 2)
+    small, same = (
+        builders.tasks(site, made, own_redundancy=1)[0],
+        builders.tasks(site, made, own_redundancy=2)[0],
+    )
+    builders.answers(site, made, three, [builders.YES] * 3)
+    builders.answers(site, made, small, [builders.YES])
+    for number, seats in ((2, 3), (5, 5), (3, 3), (4, 4)):
+        projects.update(site, made.id, form(redundancy=number))
+        has_enough = number <= 3
+        assert _tasks(site) == {
+            three: (seats, "redundancy" if has_enough else None, not has_enough),
+            none: (number, None, True),
+            small: (1, "redundancy", False),
+            same: (2, None, True),
+        }
+
+
+def test_tasks_that_stop_when_sure_follow_the_number_within_their_seats(site: Site) -> None:
+    made = builders.project(site, redundancy=10, answers_min=2, stop_rule="confidence")
+    (young,) = builders.tasks(site, made, redundancy=2)
+    (disputed,) = builders.tasks(site, made, redundancy=5)
+    builders.answers(site, made, disputed, [builders.YES, builders.NO] * 2)
+    adaptive = {"answers_min": 2, "stop_rule": "confidence"}
+    projects.update(site, made.id, form(redundancy=4, **adaptive))
+    assert _tasks(site) == {young: (2, None, True), disputed: (4, "redundancy", False)}
+    projects.update(site, made.id, form(redundancy=8, **adaptive))
+    assert _tasks(site) == {young: (2, None, True), disputed: (5, None, True)}
+
+
+def test_answers_saved_are_those_that_a_task_might_have_had(site: Site) -> None:
+    made = builders.project(site, redundancy=10, answers_min=2, stop_rule="confidence")
+    sure, own = (
+        builders.tasks(site, made, 1, redundancy=3)[0],
+        builders.tasks(site, made, own_redundancy=5)[0],
+    )
+    for task in (sure, own):
+        builders.answers(site, made, task, [builders.YES] * 3)
+    with site.db.connection() as connection:
+        connection.execute("UPDATE task SET retired_at = now(), retirement_reason = 'consensus'")
+        (done,) = dashboard.tasks(connection, made.id)
+    assert (done.n_tasks, done.n_answers, done.n_saved) == (2, 6, 7 + 2)
+
+
+def test_the_number_changes_under_load_without_a_deadlock(site: Site) -> None:
+    made = builders.project(site, redundancy=4)
+    all_tasks = builders.tasks(site, made, 60)
+    is_over = threading.Event()
+    errors: list[BaseException] = []
+
+    def answer_backwards() -> None:
+        """Lock several tasks in the order of their numbers, as whoever holds several does."""
+        rng = random.Random(1)
+        while not is_over.is_set():
+            picked = sorted(rng.sample(all_tasks, 5))
+            try:
+                with site.db.connection() as connection:
+                    for task in picked:
+                        connection.execute("SELECT 1 FROM task WHERE id = %s FOR NO KEY UPDATE", (task,))
+            except BaseException as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=answer_backwards) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in (2, 5, 3, 6, 2, 4):
+            projects.update(site, made.id, form(redundancy=number))
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    assert {row[0] for row in _tasks(site).values()} == {4}
+
+
+def test_what_a_deadlock_undid_is_done_once_more(site: Site) -> None:
+    """Somebody locks the other way round: one of the two is ended, and the change happens all the same."""
+    made = builders.project(site, redundancy=4)
+    first, *_, last = builders.tasks(site, made, 20)
+    holds_last, done = threading.Event(), []
+
+    def lock_the_other_way() -> None:
+        try:
+            with site.db.connection() as connection:
+                connection.execute("SET LOCAL deadlock_timeout = '10s'")  # the other one is ended
+                connection.execute("SELECT 1 FROM task WHERE id = %s FOR NO KEY UPDATE", (last,))
+                holds_last.set()
+                wait_for_lock(site)
+                connection.execute("SELECT 1 FROM task WHERE id = %s FOR NO KEY UPDATE", (first,))
+            done.append("in peace")
+        except DeadlockDetected:
+            done.append("ended")
+
+    thread = threading.Thread(target=lock_the_other_way)
+    thread.start()
+    holds_last.wait(10)
+    projects.update(site, made.id, form(redundancy=6))
+    thread.join()
+    assert done in (["in peace"], ["ended"])
+    assert {row[0] for row in _tasks(site).values()} == {6}
+
+
+def wait_for_lock(site: Site) -> None:
+    """Until some statement waits for a lock of another one."""
+    for _ in range(1000):
+        with site.db.connection() as connection:
+            row = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone()
+        if row and row[0]:
+            return
+        time.sleep(0.01)
 
 
 def test_the_estimate_is_answers_times_pace() -> None:
