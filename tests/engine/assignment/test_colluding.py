@@ -259,6 +259,6 @@ def test_T32_the_review_excludes_who_was_too_fast_by_the_servers_clock(site: Sit
         connection.execute("UPDATE answer SET server_seconds = server_seconds / 100")
     review.review(site, of.id)
     found = dict(review.overview(site, of.id).records)
-    assert found[review.name(site, bot)].is_excluded
-    assert "too_fast" in found[review.name(site, bot)].habits
-    assert not any(found[review.name(site, one)].is_excluded for one in honest)
+    assert found[review.pseudonym(site, bot)].is_excluded
+    assert "too_fast" in found[review.pseudonym(site, bot)].habits
+    assert not any(found[review.pseudonym(site, one)].is_excluded for one in honest)
