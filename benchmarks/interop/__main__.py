@@ -33,6 +33,12 @@ TOOLS = {
     "crowdkit": "crowd-kit",
     "duckdb": "duckdb",
     "gdal": "pyogrio shapely",  # GDAL itself lies in its wheel
+    "openpyxl": "openpyxl",
+    "datasets": "datasets pillow",
+    "croissant": "mlcroissant",
+    "supervision": "supervision",
+    "camtrap": "frictionless==4.40.8 setuptools<80",  # for the first Data Package, which Camtrap DP is
+    "dwca": "python-dwca-reader",
 }
 VOLUNTEERS, ACCURACY, SEED = 12, 0.9, 7
 TIMEOUT_S = 600
@@ -108,7 +114,7 @@ KINDS = (
         {"shape": "circle", "classes": CLASSES, "min_diameter_px": 14},
         "craters.csv",
         columns={"#world": "0.5 0 0 -0.5 500000 4649776", "#crs": "EPSG:32633"},
-        formats=("zooniverse", "labelstudio", "coco", "geojson", "parquet"),
+        formats=("zooniverse", "labelstudio", "coco", "yolo", "geojson", "parquet"),
     ),
     Kind(
         "points",
@@ -124,9 +130,39 @@ KINDS = (
         {"shape": "box"},
         "craters.csv",
         truth=False,
-        formats=("zooniverse", "labelstudio", "coco"),
+        formats=("zooniverse", "labelstudio", "coco", "yolo"),
+    ),
+    Kind(
+        "animals",
+        "question",
+        {
+            "fields": [
+                {
+                    "id": "species",
+                    "kind": "choice",
+                    "label": "What do you see?",
+                    "choices": [
+                        {"id": "fox", "label": "Red fox (Vulpes vulpes)"},
+                        {"id": "boar", "label": "Wild boar (Sus scrofa)"},
+                        {"id": "blank", "label": "Nothing"},
+                    ],
+                }
+            ]
+        },
+        "landforms.csv",
+        truth=False,
+        columns={
+            "deploymentID": "cam-1",
+            "timestamp": "2026-05-01T10:00:00Z",
+            "latitude": "52.5",
+            "longitude": "-13.4",
+            "canvas": "https://example.org/canvas/1",
+        },
+        formats=("imagefolder", "labels", "camtrapdp", "darwincore", "iiif"),
     ),
 )
+#: Formats that are tried with the images in them.
+WITH_IMAGES = ("coco", "yolo", "imagefolder", "labels")
 
 
 def run(*words: object, environment: dict[str, str] | None = None) -> str:
@@ -181,7 +217,7 @@ def make_exports(folder: Path) -> None:
             for kind in KINDS:
                 print(f"Making {kind.name} ...", file=sys.stderr)
                 upload = folder / f"{kind.name}.csv"
-                images = _write_table(kind, upload)
+                pictures = _write_table(kind, upload)
                 config = folder / f"{kind.name}.json"
                 config.write_text(json.dumps(kind.config))
                 made = command(
@@ -189,7 +225,7 @@ def make_exports(folder: Path) -> None:
                     *("--redundancy", kind.redundancy, "--publish"),
                 )
                 slug = made.strip()
-                command("import", slug, upload, *images)
+                command("import", slug, upload, *pictures)
                 command(
                     *("simulate", slug, "--volunteers", VOLUNTEERS, "--accuracy", ACCURACY, "--seed", SEED)
                 )
@@ -198,7 +234,9 @@ def make_exports(folder: Path) -> None:
                 command("export", slug, "--what", "all", "--out", f"{into}/package/", "--licence", "CC0-1.0")
                 for format in kind.formats:
                     every = ("--what", "all") if format == "parquet" else ()
-                    command("export", slug, "--format", format, *every, "--out", f"{into}/{format}/")
+                    images = ("--images",) if format in WITH_IMAGES else ()
+                    command("export", slug, "--format", format, *every, *images, "--out", f"{into}/{format}/")
+                command("export", slug, "--format", "xlsx", "--what", "all", "--out", f"{into}/book.xlsx")
 
 
 def _write_table(kind: Kind, upload: Path) -> list[Path]:
