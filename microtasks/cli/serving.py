@@ -30,6 +30,9 @@ OWNER = "owner@localhost"
 READY_PATIENCE_S = 60.0
 #: How long web, worker and clock may take to end. A job that is cut off starts again where it was.
 STOP_PATIENCE_S = 4.0
+#: How long the header of a request may take, and connections that one web process holds, idle ones too.
+HEADER_MS = 10_000
+CONNECTIONS_MAX = 4_000
 
 
 def say(sentence: str) -> None:
@@ -233,11 +236,13 @@ def _wait_until_ready(address: str, whole: Supervisor) -> bool:
 def web(host: str, port: int) -> None:
     """Serve the site alone, on the configured servers: the web process of a production."""
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
 
     from microtasks.engine.operations import startup
     from microtasks.engine.site import open_site
     from microtasks.web import create_app
+    from microtasks.web.bodies import WAITING_THREADS
 
     settings = read_settings()
     site = open_site(settings)
@@ -251,7 +256,11 @@ def web(host: str, port: int) -> None:
         address=host,
         port=port,
         workers=settings.web_processes,
-        blocking_threads=settings.web_threads,
+        # As many work at once as the setting says; the others wait for bodies that come slowly.
+        blocking_threads=settings.web_threads + WAITING_THREADS,
+        backpressure=CONNECTIONS_MAX,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_MS),
         respawn_failed_workers=True,
         workers_kill_timeout=10,
         log_access=False,

@@ -9,7 +9,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.web import assets, converters, errors, guards, request, texts
+from microtasks.web import assets, bodies, converters, errors, guards, request, texts
 from microtasks.web.api import fastlane
 
 #: One module per audience; each has a `blueprint`.
@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None, site: Site | None = None) -> Fl
     assets.init_app(app)
     for name in BLUEPRINTS:
         app.register_blueprint(importlib.import_module(f"{__name__}.{name}").blueprint)
+    bodies.init_app(app)
     if n := settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
     return app

@@ -215,6 +215,7 @@ def test_T36_a_production_without_its_secret_does_not_start(site: Site, data: Pa
     done = run(
         "web", MICROTASKS_PRODUCTION="1", DATABASE_URL=site.settings.database_url,
         REDIS_URL=site.settings.redis_url, MICROTASKS_BASE_URL="https://tasks.example.org",
+            MICROTASKS_TRUSTED_PROXIES="1",
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith("MICROTASKS_SECRET_KEY is not set") and done.stderr.count("\n") == 1
@@ -225,6 +226,7 @@ def test_T36_a_production_on_a_database_that_may_lose_answers_does_not_start(sit
     done = run(
         "web", MICROTASKS_PRODUCTION="1", DATABASE_URL=site.settings.database_url,
         REDIS_URL=site.settings.redis_url, MICROTASKS_BASE_URL="https://tasks.example.org",
+            MICROTASKS_TRUSTED_PROXIES="1",
         MICROTASKS_SECRET_KEY="v8Hq2LxZ0pWm7RtY4sKd1NcB6gJf3aQe",
     )  # fmt: skip
     assert done.returncode == 1

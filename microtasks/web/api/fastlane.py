@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 from flask import Flask
 from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
 
 from microtasks.core import jsonstrict
 from microtasks.core.errors import JsonInvalid
@@ -54,7 +55,10 @@ class FastLane:
             slug = path[len(LEASES_OF) : -len(LEASES)]
         else:
             return self.app(environ, start_response)
-        raw = self._plain_body(environ) if slug is None or _is_plain_slug(slug) else None
+        try:
+            raw = self._plain_body(environ) if slug is None or _is_plain_slug(slug) else None
+        except HTTPException as error:  # it came too slowly
+            return self._failed(error, environ, start_response)
         who = self._who(environ) if raw else None
         if raw is None or who is None:
             return self.app(environ, start_response)
@@ -79,9 +83,7 @@ class FastLane:
                     return response(environ, start_response)
                 said = done.to_json()
         except Exception as error:
-            with self.flask.request_context(environ):
-                response = self.flask.finalize_request(self.flask.handle_user_exception(error))
-            return response(environ, start_response)
+            return self._failed(error, environ, start_response)
         reply = orjson.dumps(said)
         headers = [("Content-Type", "application/json")]
         if len(reply) >= GZIP_FROM_BYTES and "gzip" in environ.get("HTTP_ACCEPT_ENCODING", ""):
@@ -90,6 +92,14 @@ class FastLane:
         headers.append(("Content-Length", str(len(reply))))
         start_response("200 OK", headers)
         return [reply]
+
+    def _failed(
+        self, error: Exception, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """What Flask's handlers say of it."""
+        with self.flask.request_context(environ):
+            response = self.flask.finalize_request(self.flask.handle_user_exception(error))
+        return response(environ, start_response)
 
     def _who(self, environ: WSGIEnvironment) -> UUID | None:
         """The contributor of the cookies; those that were good before are not unsealed again."""
