@@ -128,4 +128,4 @@ def open_cli_site(*, any_schema: bool = False) -> Iterator[Site]:
 
 
 # Each registers its commands with `main`, so it needs what stands above.
-from microtasks.cli import accounts, consensus, projects, quality, serving, simulate  # noqa: E402, F401
+from microtasks.cli import accounts, consensus, newtype, projects, quality, serving, simulate  # noqa: E402, F401

@@ -20,22 +20,15 @@ from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import Literal
 
+from microtasks.core.typed import clean
+
 Comparison = Literal["exact", "spacing_and_case", "loose"]
 
 #: Keys kept for texts that come again, as they do while one task is compared.
 CACHED_KEYS = 4096
 
-#: Characters without a shape that join nothing: soft hyphen, zero-width space, marks of direction.
-_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
 _JOINERS = "\u200c\u200d"
 _BLANKS = re.compile(r"\s+")
-
-
-def clean(text: str) -> str:
-    """Return a text without what nobody can see: NFC, no invisible characters, no blanks at the ends."""
-    if text.isascii():
-        return text.strip()
-    return _INVISIBLE.sub("", unicodedata.normalize("NFC", text)).strip().strip(_JOINERS).strip()
 
 
 @lru_cache(CACHED_KEYS)

@@ -35,9 +35,7 @@ V = TypeVar("V", bound=Frozen)
 class TaskType(ABC, Generic[C, P, V]):
     """One kind of microtask. Pure; raises only core.errors.
 
-    A type is one folder under `microtasks/tasktypes/` with `__init__.py` (a module-level `TYPE` instance),
-    `presenter.html` (the volunteer's form, works without JavaScript where it can), `presenter.js`
-    (`mount(element, {payload, config, media, ...}) -> {read()}`) and `examples.json`.
+    A type is one folder under `microtasks/tasktypes/`: docs/adding-a-task-type.md says what lies in it.
     """
 
     name: ClassVar[str]
@@ -47,9 +45,12 @@ class TaskType(ABC, Generic[C, P, V]):
     inline: ClassVar[bool]  # cheap enough to reduce inside the submit transaction?
     columnar: ClassVar[bool] = False  # does it have `reduce_columns`?
     needs_image: ClassVar[bool] = False
-    is_drawn: ClassVar[bool] = False  # works on a phone, but is easier on a large screen
+    #: Answered on the picture itself (stage.html): works on a phone, but is easier on a large screen.
+    is_drawn: ClassVar[bool] = False
     #: Columns that tell the rows of one consensus apart; (): one row a task; None: nothing does.
     row_key: ClassVar[tuple[str, ...] | None] = ()
+    #: Lists in a consensus' detail of the objects that answers add up to, each with `n_saw` and `n_marked`.
+    object_lists: ClassVar[tuple[str, ...]] = ()
     Config: type[C]
     Payload: type[P]
     Value: type[V]
@@ -84,8 +85,24 @@ class TaskType(ABC, Generic[C, P, V]):
         """Does this value say "nothing here"? Then the answer is of kind `empty`."""
 
     @abstractmethod
-    def from_form(self, form: Mapping[str, Sequence[str]], config: C) -> dict[str, Any]:
-        """Turn a plain HTML form post (no JavaScript) into a raw value for `parse_value`."""
+    def from_form(self, form: Mapping[str, Sequence[str]], config: C, decimal: str = ".") -> dict[str, Any]:
+        """Turn a plain HTML form post (no JavaScript) into a raw value for `parse_value`.
+
+        Of a form in which nothing was chosen it must give what `parse_value` refuses, or what `is_empty`
+        says is nothing: never an answer. decimal: the mark before a fraction in the writer's language.
+        """
+
+    def empty_value(self, config: C) -> dict[str, Any] | None:
+        """The answer "nothing here", as its button gives it; None where that is no answer."""
+        try:
+            value = self.parse_value(self.from_form({}, config), self.Payload(), config)
+        except AnswerInvalid:
+            return None
+        return value if self.is_empty(value) else None
+
+    def ask(self, config: C) -> str:
+        """The question over each task that has none of its own; "": the project's purpose stands there."""
+        return ""
 
     @abstractmethod
     def reduce(

@@ -98,18 +98,24 @@ class Part:
 
     id: its key in an answer's value. kind says what lies there: "choice" (the id of an option), "choices" (a
     list of them), "scale" (an integer from `low` to `high`), "number", "text", or "marks" (a list of marks of
-    `shape`, the options being their classes). options: (id, label), in the order shown. is_open: volunteers
-    may add options of their own.
+    `shape`, the options being their classes); a type may have another word for what is none of these, which
+    is then exported as text. options: (id, label), in the order shown. is_open: volunteers may add options
+    of their own. unless: where this key is in a value, the part was answered in another way.
     """
 
     id: str
-    kind: Literal["choice", "choices", "scale", "number", "text", "marks"]
+    kind: str
     label: str
     options: tuple[tuple[str, str], ...] = ()
     low: float | None = None
     high: float | None = None
     shape: Literal["circle", "point", "box"] | None = None
     is_open: bool = False
+    unless: str | None = None
+
+    def answered(self, value: Mapping[str, Any]) -> Any:
+        """What an answer's value says in this part; None if it says nothing."""
+        return None if self.unless in value else value.get(self.id)
 
 
 Outcome = Literal["matched", "missed", "extra", "right", "other"]

@@ -9,7 +9,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.web import assets, bodies, converters, errors, guards, request, texts
+from microtasks.web import (
+    assets,
+    bodies,
+    converters,
+    errors,
+    guards,
+    presenters,
+    request,
+    texts,
+)
 from microtasks.web.api import fastlane
 
 #: One module per audience; each has a `blueprint`.
@@ -54,6 +63,7 @@ def create_app(settings: Settings | None = None, site: Site | None = None) -> Fl
     errors.init_app(app)
     texts.init_app(app)
     assets.init_app(app)
+    presenters.init_app(app)
     for name in BLUEPRINTS:
         app.register_blueprint(importlib.import_module(f"{__name__}.{name}").blueprint)
     bodies.init_app(app)

@@ -1,7 +1,11 @@
 """Scripts and styles under names that carry their content's hash: cached for ever, compressed once.
 
 `asset("css/app.css")` in a template is the URL of `web/static/css/app.css`, and
-`asset("tasktypes/marking/presenter.js")` that of a task type's own script.
+`asset("tasktypes/NAME/presenter.js")` that of a task type's own script.
+
+A script is sent with all that it imports in one file: on a line of 400 ms each further one would cost a
+task page another trip. What is imported by its path is joined here, at start; `microtasks/x.js` in a task
+type's script is `web/static/js/x.js`. Names at the top of the joined modules must differ.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from flask import request as http
 from werkzeug.wrappers import Response as BaseResponse
 
 from microtasks import tasktypes
+from microtasks.core.errors import SettingsInvalid
 
 blueprint = Blueprint("assets", __name__)
 
@@ -33,13 +38,25 @@ FOR_EVER = "public, max-age=31536000, immutable"
 WORKER = "js/sw.js"
 #: Scripts that no task page loads: the service worker need not keep them.
 NOT_FOR_TASKS = {WORKER, "js/explorer.js", "js/learn.js", "js/live.js", "js/owner.js", "js/preview.js"}
+#: Modules that are only ever joined into others.
+PARTS = (
+    "js/task/",
+    "js/device.js",
+    "js/keys.js",
+    "js/presenting.js",
+    "js/search.js",
+    "js/sending.js",
+    "js/typed.js",
+)
+IMPORT = re.compile(r"""(?m)^import \{([^}]*)\} from "([^"]+)";\n""")
+NAME = re.compile(r"(?m)^(?:export )?(?:async )?(?:const|let|function|class) +(\w+)")
 #: Comments, a tenth of what a phone would load. In scripts those that begin a line, or follow the code with
 #: nothing quoted behind them: what looks like one inside a string stays.
 COMMENTS = {
     ".js": re.compile(rb"""(?m)^[ \t]*//.*$|[ \t]+// [^\n"'`]*$"""),
     ".css": re.compile(rb"(?s)/\*.*?\*/"),
 }
-INDENTATION = re.compile(rb"(?m)^[ \t]+")
+INDENTATION = re.compile(rb"(?m)^[ \t\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +77,21 @@ def init_app(app: Flask) -> None:
 
 
 def read_all() -> dict[str, Asset]:
-    static, types = Path(__file__).parent / "static", Path(tasktypes.__path__[0])
-    found = {path.relative_to(static).as_posix(): path for path in static.rglob("*") if path.suffix in TYPES}
-    found |= {f"tasktypes/{path.parent.name}/{path.name}": path for path in types.glob("*/*.js")}
-    assets = {name: _made(path.read_bytes(), path.suffix) for name, path in sorted(found.items())}
+    static = Path(__file__).parent / "static"
+    files = {path.relative_to(static).as_posix(): path for path in static.rglob("*") if path.suffix in TYPES}
+    for name in tasktypes.all_types():
+        own = [path for path in tasktypes.folder(name).iterdir() if path.suffix in (".js", ".css")]
+        files |= {f"tasktypes/{name}/{path.name}": path for path in own}
+    assets = {
+        name: _made(joined(path) if path.suffix == ".js" else path.read_bytes(), path.suffix)
+        for name, path in sorted(files.items())
+        if not name.startswith(PARTS)
+    }
     needed = [
         f"/static/{assets[name].tag}/{name}"
         for name in assets
-        if name == "css/app.css" or (name.endswith(".js") and name not in NOT_FOR_TASKS)
+        if name.startswith(("css/app.css", "tasktypes/"))
+        or (name.endswith(".js") and name not in NOT_FOR_TASKS)
     ]
     # The list changes with every changed file, so browsers see a new worker and fetch what is new.
     listed = f"const NEEDED = {json.dumps(needed)};\n".encode()
@@ -75,11 +99,41 @@ def read_all() -> dict[str, Asset]:
     return assets
 
 
+def joined(entry: Path) -> bytes:
+    """A script behind all the modules that it imports, each once; SettingsInvalid if that cannot be."""
+    order: list[Path] = []
+    _gather(entry.resolve(), order)
+    owner: dict[str, Path] = {}
+    parts = []
+    for path in order:
+        text = path.read_text(encoding="utf-8")
+        for name in NAME.findall(text):
+            if name in owner:
+                raise SettingsInvalid(f"{path.name} and {owner[name].name} both define {name}.")
+            owner[name] = path
+        text = IMPORT.sub("", text)
+        if re.search(r"(?m)^(import|export (default|\*|\{))", text):
+            raise SettingsInvalid(f"{path.name}: only `import {{names}} from` can be joined.")
+        if any(line.count("`") % 2 for line in text.splitlines() if not line.lstrip().startswith("//")):
+            raise SettingsInvalid(f"{path.name}: a template string over several lines loses its blanks.")
+        parts.append(text if path == order[-1] else re.sub("(?m)^export ", "", text))
+    return "".join(parts).encode()
+
+
+def _gather(path: Path, order: list[Path]) -> None:
+    for names, target in IMPORT.findall(path.read_text(encoding="utf-8")):
+        base = Path(__file__).parent / "static" / "js" if target.startswith("microtasks/") else path.parent
+        wanted = (base / target.removeprefix("microtasks/")).resolve()
+        if " as " in names or not wanted.is_file():
+            raise SettingsInvalid(f"{path.name} imports {target}, which cannot be joined.")
+        if wanted not in order:
+            _gather(wanted, order)
+    order.append(path)
+
+
 def _made(content: bytes, suffix: str) -> Asset:
-    if suffix in COMMENTS:  # line ends stay, so that an error still names the line of the file
-        content = COMMENTS[suffix].sub(lambda found: b"\n" * found[0].count(b"\n"), content)
-    if suffix == ".css":  # a script's template strings may hold lines whose spaces count; a style has none
-        content = INDENTATION.sub(b"", content)
+    if suffix in COMMENTS:
+        content = INDENTATION.sub(b"", COMMENTS[suffix].sub(b"", content))
     tag = hashlib.sha256(content).hexdigest()[:12]
     return Asset(content, gzip.compress(content, 9, mtime=0), TYPES[suffix], tag)
 
@@ -87,6 +141,11 @@ def _made(content: bytes, suffix: str) -> Asset:
 def asset(name: str) -> str:
     """The URL of one asset; KeyError for a name that does not exist, so that a typing error shows at once."""
     return url_for("assets.get", tag=_all()[name].tag, name=name)
+
+
+def has_asset(name: str) -> bool:
+    """Is there an asset of that name?"""
+    return name in _all()
 
 
 @blueprint.get("/static/<tag>/<path:name>")

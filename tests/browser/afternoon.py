@@ -131,7 +131,7 @@ def of_pictures(page: Page) -> None:
     thumb = page.locator("img.thumb").first
     assert thumb.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     page.get_by_role("link", name="Preview").click()
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     page.get_by_role("button", name="I can’t tell").click()
     expect(page.get_by_text("nothing was sent")).to_be_visible()
     page.get_by_role("link", name="Back to the project").click()
@@ -224,7 +224,7 @@ def walk(kind: Kind, site: Site, address: str, page: Page, folder: Path) -> None
     page.wait_for_url("**/p/trial-*")
     expect(page.get_by_text("This is a trial")).to_be_visible()
     page.get_by_role("link", name="Start helping").click()
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     expect(page.get_by_text("Something new").first).to_be_visible()
     with page.expect_response("**/answers"):
         page.get_by_role("button", name="I can’t tell").click()

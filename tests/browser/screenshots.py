@@ -130,7 +130,7 @@ def tag(page: Page) -> None:
 def poll(page: Page) -> None:
     """The result of one answer beside the next."""
     _open(page, "/p/poll/work")
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     page.locator("button[data-choice]").nth(1).click()
     page.wait_for_selector("[data-poll]")
     page.wait_for_timeout(300)
@@ -139,12 +139,12 @@ def poll(page: Page) -> None:
 def offline(page: Page) -> None:
     """A task page that was loaded again without a connection."""
     _open(page, "/p/log/work")
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     page.wait_for_function("navigator.serviceWorker.ready.then(() => true)")
     page.wait_for_load_state("networkidle")
     page.context.set_offline(True)
     page.reload()
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     page.wait_for_timeout(300)
     page.context.set_offline(False)
 

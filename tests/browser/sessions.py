@@ -77,7 +77,7 @@ class Visit:
     def _is_at_work(self) -> bool:
         if self.page.locator(LEASE).count() == 0:
             return False
-        self.page.wait_for_selector("body[data-ready]")
+        self.page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
         return True
 
     def _task(self) -> None:
@@ -140,6 +140,7 @@ class Visit:
         if self.rng.random() < 0.3 and not self.page.evaluate(
             "document.activeElement.matches('input, button')"
         ):
+            self.page.wait_for_selector("body:not(:has(.fresh))")
             self.page.keyboard.press(key)
         else:
             button.click()
@@ -160,7 +161,7 @@ class Visit:
             return
         page.locator("#back").click()
         page.wait_for_url("**/last/1")
-        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
         task = self._task_id()
         page.locator(".act [value=cant_tell]").click()
         page.wait_for_function(

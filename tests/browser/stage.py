@@ -27,7 +27,7 @@ class Stage:
     """The picture on the screen, and the way from its pixels to the screen's."""
 
     def __init__(self, page: Page) -> None:
-        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
         self.page = page
 
     def matrix(self) -> tuple[float, float, float]:

@@ -100,7 +100,7 @@ def test_an_expert_moves_a_circle_of_the_consensus_and_keeps_it(
     expect(drawn.first).to_be_hidden()
     # and by the keyboard alone
     page.get_by_role("link", name="Change this answer").press("Enter")
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     page.locator("[data-list] .pick").nth(1).press("Enter")
     page.locator("[data-canvas]").press("Delete")
     expect(page.locator("[data-list] li")).to_have_count(1)

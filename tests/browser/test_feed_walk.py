@@ -27,7 +27,7 @@ def test_start_leads_through_both_projects_and_no_seat_is_left_behind(
     ahead: list[str] = []  # asked for while the last task of a run is on the screen
     page.on("request", lambda it: ahead.append(it.post_data or "") if it.url.endswith("/v1/leases") else None)
     for i in range(feed.RUN + 3):
-        page.wait_for_selector("body[data-ready]")
+        page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
         seen.append(page.locator("#work").get_attribute("data-slug"))
         if i + 1 == feed.RUN + 3:
             break

@@ -38,7 +38,7 @@ def answer(page: Page, n: int, *, script: bool) -> None:
     page.goto("/p/log/work")
     for _ in range(n):
         if script:
-            page.wait_for_selector("body[data-ready]")
+            page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
         lease = page.locator("#work input[name=_lease]").input_value()
         page.get_by_role("button", name="Yes").click()
         expect(page.locator("#work input[name=_lease]")).not_to_have_value(lease)

@@ -63,7 +63,7 @@ def test_a_newcomer_tries_is_corrected_and_goes_on_to_a_real_task(
     page.get_by_role("link", name="Start helping").click()
     expect(page.get_by_text("Step 1 of 2").first).to_be_visible()
     page.get_by_role("link", name="Next").click()
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     page.get_by_role("button", name="How did I do?").click()
     expect(page.locator("#wrong")).to_contain_text("Nothing is marked or chosen yet")
     draw(page, 202, 199, 52)
@@ -79,7 +79,7 @@ def test_a_newcomer_tries_is_corrected_and_goes_on_to_a_real_task(
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("heading", name="Well done")).to_be_visible()
     page.get_by_role("link", name="To the real ones").click()
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     page.get_by_text("How? Instructions and examples").click()
     expect(page.get_by_text("Sharp rim.")).to_be_visible()
     stage, guide = page.locator("[data-stage]").bounding_box(), page.locator(".help .prose").bounding_box()
@@ -89,7 +89,7 @@ def test_a_newcomer_tries_is_corrected_and_goes_on_to_a_real_task(
     expect(page.get_by_text("Step 1 of 2").first).to_be_visible()
     page.goto("/p/craters")
     page.get_by_role("link", name="Start helping").click()
-    page.wait_for_selector("body[data-ready]")  # seen before: a task at once
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")  # seen before: a task at once
     with site.db.connection() as connection:
         assert connection.execute("SELECT count(*) FROM answer").fetchone() == (0,)
 
@@ -110,7 +110,7 @@ def test_the_last_answer_is_told_beside_the_next_task(
     page.get_by_role("button", name="Nothing here").click()
     expect(page.get_by_text("2 done")).to_be_visible()
     page.goto("/p/craters/last/2")
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     draw(page, 450, 430, 40)
     page.get_by_role("button", name="Save the change").click()
     expect(page.locator("#wrong")).to_contain_text("stays as it is")
@@ -154,7 +154,7 @@ def test_axe_finds_nothing_on_the_pages_for_learning(
     page.wait_for_selector(".told-sum")
     look("tried")
     page.goto("/p/craters/work")
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     page.locator("[data-switch]").click()
     page.locator("[data-squares] input").first.check()
     look("squares")

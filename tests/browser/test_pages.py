@@ -70,7 +70,7 @@ def test_axe_finds_nothing(
         page.goto(path)
         assert page.locator("html").get_attribute("dir") == ("rtl" if language == "ar" else "ltr")
         if "/work" in path and "resting" not in path:
-            page.wait_for_selector("body[data-ready]")
+            page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
         if path == "/p/poll/work":  # with the result of the first answer
             page.locator("button[data-choice]").first.click()
             page.wait_for_selector("[data-poll]")
@@ -87,7 +87,7 @@ def test_in_every_language_a_task_page_fits_a_small_phone(
 ) -> None:
     small = PHONE | {"viewport": {"width": 360, "height": 640}}
     page = visitors.open("/p/log/work?minutes=10", locale=language, **small)
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     page.locator(".act [value=skip]").click()  # the clock is longest once something is done
     page.locator("button[data-choice]").first.click()
     page.wait_for_url("**/thanks**")
@@ -155,5 +155,5 @@ def test_T14_texts_of_owners_are_never_markup(site: Site, visit: Callable[..., P
         assert page.title() != "1"
         assert page.locator("img[src=x]").count() == 0
     page.goto("/p/nasty/work")
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector("body[data-ready]:not(:has(.fresh))")
     assert page.locator("img[src=x]").count() == 0

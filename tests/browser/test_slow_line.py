@@ -43,7 +43,7 @@ NEXT_TASK = """() => new Promise(done => {
     const lease = () => document.querySelector("#work input[name=_lease]").value;
     const before = lease(), start = performance.now();
     const look = () => {
-        const picture = document.querySelector("[data-pictures] img, [data-base]");
+        const picture = document.querySelector("[data-pictures] img, .board > img");
         if (lease() === before || !picture.complete) return requestAnimationFrame(look);
         requestAnimationFrame(() => done(performance.now() - start)); // the frame with it has been drawn
     };

@@ -1,39 +1,33 @@
-"""The task type in the documentation is one: it loads and keeps the contract."""
+"""The task type in the documentation is the one that `microtasks new-task-type` writes, file by file."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-from microtasks.core.errors import AnswerInvalid
-from microtasks.core.tasktype import TaskType
-from microtasks.core.values import Answer
+from microtasks.cli import newtype
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "adding-a-task-type.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def documented() -> TaskType:
-    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-    namespace: dict = {"__name__": "documented"}
-    exec(compile(code, "adding-a-task-type.md", "exec", dont_inherit=True), namespace)  # noqa: S102  (our own text)
-    return namespace["TYPE"]
+@pytest.mark.parametrize(
+    ("language", "file"),
+    [
+        ("python", "__init__.py"),
+        ("json", "examples.json"),
+        ("html", "presenter.html"),
+        ("js", "presenter.js"),
+    ],
+)
+def test_the_documented_type_is_the_one_that_is_written(language: str, file: str) -> None:
+    assert re.findall(rf"```{language}\n(.*?)```", DOCUMENT, re.DOTALL) == [newtype.files("keep")[file]]
 
 
-def test_the_documented_type_keeps_the_contract(documented: TaskType):
-    (example,) = json.loads(re.findall(r"```json\n(.*?)```", DOCUMENT, re.DOTALL)[0])
-    config = documented.parse_config(example["config"])
-    value = documented.parse_value(example["value"], documented.Payload(), config)
-    assert value == example["value"]
-    yes = documented.reduce([Answer(str(k), "value", value) for k in range(3)], config)
-    assert (yes.value, yes.agreement) == (value, 1.0)
-    assert documented.score(value, example["gold"], config) == 1.0
-    tie = documented.reduce([Answer("a", "value", value), Answer("b", "value", {"keep": False})], config)
-    assert (tie.value, tie.is_tied) == (None, True)
-    for row in documented.rows(tie, config):
-        assert len(row) == len(documented.columns(config))
-    with pytest.raises(AnswerInvalid):
-        documented.parse_value({"keep": "yes"}, documented.Payload(), config)
+def test_every_file_and_every_function_of_the_protocol_is_documented() -> None:
+    script = (Path(newtype.__file__).parents[1] / "web/static/js/presenting.js").read_text(encoding="utf-8")
+    functions = re.findall(r'"(\w+)"', "".join(re.findall(r"(?:REQUIRED|OPTIONAL) = \[[^\]]*\]", script)))
+    assert len(functions) == 6
+    for name in [f"`{it}()`" for it in functions] + [f"`{it}`" for it in newtype.files("keep")]:
+        assert f"| {name} |" in DOCUMENT, name

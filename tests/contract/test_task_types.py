@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +14,8 @@ from typing import Any
 import pytest
 
 from microtasks import tasktypes
-from microtasks.core.errors import AnswerInvalid, ConfigInvalid
+from microtasks.cli import newtype
+from microtasks.core.errors import AnswerInvalid, ConfigInvalid, SettingsInvalid
 from microtasks.core.tasktype import TaskType
 from microtasks.core.values import Answer, Consensus, Media
 
@@ -76,6 +79,18 @@ def test_nonsense_is_refused_and_never_crashes(case, value):
     task_type, _, config = case
     with pytest.raises(AnswerInvalid):
         task_type.parse_value(value, task_type.Payload(), config, MEDIA)
+
+
+def test_nothing_chosen_is_no_answer(case):
+    task_type, _, config = case
+    raw = task_type.from_form({}, config)
+    try:
+        value = task_type.parse_value(raw, task_type.Payload(), config, MEDIA)
+    except AnswerInvalid:
+        assert task_type.empty_value(config) is None
+        return
+    # Either it says "nothing", or there was nothing that had to be said; Done stores neither.
+    assert task_type.is_empty(value) or not value
 
 
 def test_unanimous_answers_give_their_value_with_agreement_1(case):
@@ -186,3 +201,71 @@ def test_consensus_is_plain_json(case):
     answers = [said(task_type, value, k) for k, value in enumerate(pool(task_type, example))]
     for _, result in task_type.reduce_project([(1, answers)], config, "model"):
         assert json.loads(json.dumps(asdict(result))) == asdict(result)
+
+
+# -- the folders ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A new task type beside the others, in a folder of its own."""
+    for name, text in newtype.files("kept_type").items():
+        (tmp_path / "kept_type").mkdir(exist_ok=True)
+        (tmp_path / "kept_type" / name).write_text(text)
+    monkeypatch.setattr(tasktypes, "__path__", [*tasktypes.__path__, str(tmp_path)])
+    tasktypes.all_types.cache_clear()
+    yield tmp_path / "kept_type"
+    tasktypes.all_types.cache_clear()
+    for module in [it for it in sys.modules if ".kept_type" in it]:
+        del sys.modules[module]
+
+
+def test_a_new_folder_is_a_task_type(folder: Path) -> None:
+    assert tasktypes.get("kept_type").label == "Kept type"
+    assert tasktypes.module("kept_type", "simulated") and not tasktypes.module("kept_type", "plainfile")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "what"),
+    [
+        ("symbol.svg", None, "lacks symbol.svg"),
+        ("examples.json", None, "lacks examples.json"),
+        ("presenter.js", "export const mounts = 1;", "does not `export function mount"),
+        ("symbol.svg", "<svg><script>alert(1)</script></svg>", "not one plain <svg>"),
+        ("symbol.svg", "<img src=x>", "not one plain <svg>"),
+        ("stage.html", "<svg></svg>", "says `is_drawn` without a stage.html, or has one"),
+        ("__init__.py", "TYPE = 1", "has no TYPE named 'kept_type'"),
+    ],
+)
+def test_a_folder_that_is_not_whole_stops_the_start(
+    folder: Path, file: str, text: str | None, what: str
+) -> None:
+    if text is None:
+        (folder / file).unlink()
+    else:
+        (folder / file).write_text(text)
+    with pytest.raises(SettingsInvalid, match=re.escape(what)) as error:
+        tasktypes.all_types()
+    assert "kept_type/" in str(error.value)
+
+
+def test_nothing_outside_the_folders_names_a_task_type() -> None:
+    package = FOLDER.parent
+    names = "|".join(tasktypes.all_types())
+    keys = {key for it in tasktypes.all_types().values() for key in it.Value.model_fields}
+    named = re.compile(
+        rf"""(type(_name)?|name|symbol\() *(==|!=|in|=)? *\(?["']({names})["']|tasktypes[./]({names})\b"""
+        rf"""|\.({names})\b(?=[ ,{{.:>)\]]*(\n|{{))|case ["']({names})["']"""
+    )
+    in_sql = re.compile(rf"""->>? *'({"|".join(keys)})'""")
+    left_out = ("tasktypes", "translations", "versions", "skeleton")
+    found = []
+    for path in [*package.rglob("*.*"), *(package.parent / "workers").rglob("*.py")]:
+        if path.suffix not in (".py", ".html", ".js", ".css", ".sql") or {*path.parts} & {*left_out}:
+            continue
+        if path.name == "samples.py":  # they are projects: each has a type
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if named.search(line) or in_sql.search(line):
+                found.append(f"{path.relative_to(package.parent)}:{number}: {line.strip()[:80]}")
+    assert found == []

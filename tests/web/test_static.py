@@ -11,6 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import microtasks
+from microtasks import tasktypes
+from microtasks.core.errors import SettingsInvalid
 from microtasks.web import assets
 
 PACKAGE = Path(microtasks.__file__).parent
@@ -39,7 +41,7 @@ def test_an_asset_is_cached_for_ever_under_its_hash(app: Flask, client: FlaskCli
 
 
 def test_each_task_types_script_is_served(app: Flask, client: FlaskClient) -> None:
-    for name in ("question", "tagging", "marking"):
+    for name in tasktypes.all_types():
         answer = client.get(url(app, f"tasktypes/{name}/presenter.js"))
         assert answer.status_code == 200 and "export function mount" in answer.text
 
@@ -74,10 +76,42 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
 def test_comments_are_not_sent_and_code_is_whole() -> None:
     read = assets.read_all()
     script = read["js/runner.js"].content.decode()
-    source = (PACKAGE / "web/static/js/runner.js").read_text()
+    source = assets.joined(PACKAGE / "web/static/js/runner.js").decode()
     assert "// The task page" in source and "// The task page" not in script
-    assert script.count("\n") == source.count("\n")
+    assert len(re.findall(r"\bfunction\b", script)) == len(re.findall(r"\bfunction\b(?!.*//)", source))
     assert 'store.set("told", null);\n' in script  # a comment stood behind it
     sent = read["tasktypes/marking/presenter.js"].content.decode()
     assert '"http://www.w3.org/2000/svg"' in sent  # no comment, though it looks like one
     assert "/*" not in read["css/app.css"].content.decode()
+
+
+def test_a_script_is_sent_with_all_that_it_imports_and_each_part_once() -> None:
+    read = assets.read_all()
+    for name, it in read.items():
+        if name.endswith(".js"):
+            assert not re.search(r"(?m)^import\b(?!\()", it.content.decode()), name
+    runner = read["js/runner.js"].content.decode()
+    assert runner.count("function outboxOf(") == runner.count("const store =") == 1
+    assert "export function mount(" in read["tasktypes/question/presenter.js"].content.decode()
+    assert not [name for name in read if name.startswith(assets.PARTS)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "part", "what"),
+    [
+        (
+            'import {a} from "./part.js";\nconst b = 1;\n',
+            "const b = 2;\n",
+            "both define b",
+        ),
+        ('import {a} from "./nothing.js";\n', "", "cannot be joined"),
+        ('import {a as b} from "./part.js";\n', "export const a = 1;\n", "cannot be joined"),
+        ("const a = `one\n  two`;\n", "", "loses its blanks"),
+        ('import a from "./part.js";\n', "export default 1;\n", "can be joined"),
+    ],
+)
+def test_what_cannot_be_joined_stops_the_start(tmp_path: Path, entry: str, part: str, what: str) -> None:
+    (tmp_path / "entry.js").write_text(entry)
+    (tmp_path / "part.js").write_text(part)
+    with pytest.raises(SettingsInvalid, match=what):
+        assets.joined(tmp_path / "entry.js")

@@ -179,7 +179,8 @@ def whole_image(site: Site, project: Project, source: str) -> WholeImage:
         if row is None:
             raise NotFound("There is no such image.")
         tiles = stored.tiles(connection, project.id, source)
-        marks, is_all = stored.tile_marks(connection, project.id, source)
+        key = next((part.id for part in parts(project) if part.kind == "marks"), "")
+        marks, is_all = stored.tile_marks(connection, project.id, source, key)
         decided = stored.decided_tiles(connection, project.id, source)
     detail = row["detail"] or {}
     return WholeImage(

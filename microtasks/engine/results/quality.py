@@ -69,7 +69,8 @@ def agreement(site: Site, project_id: int, arrays: Columns | None = None) -> dic
         return np.random.default_rng(SEED)
 
     if not task_type.columnar:
-        marked = stored.mark_counts(site.db, project_id) if task_type.mark_columns(config) else []
+        lists = task_type.object_lists
+        marked = stored.mark_counts(site.db, project_id, lists) if lists else []
         return {"marks": core.agreement(np.array(marked, float), rng=rng())} if marked else {}
     if arrays is None:
         arrays = weighing(site, project_id, answer_arrays.read(site.db, project_id))

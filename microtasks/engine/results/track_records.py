@@ -97,6 +97,7 @@ class _Marked:
 
 def of_marks(site: Site, project_id: int, task_type: TaskType[Any, Any, Any], config: Any) -> dict[str, Work]:
     """Of marks, which are hardly ever the same: what may be said always is "nothing here"."""
+    part = next(it for it in task_type.parts(config) if it.kind == "marks")
     work: dict[str, _Marked] = defaultdict(_Marked)
     n_of: Counter[int] = Counter()
     said_of: Counter[tuple[int, str]] = Counter()
@@ -114,9 +115,9 @@ def of_marks(site: Site, project_id: int, task_type: TaskType[Any, Any, Any], co
             continue
         if answer.task_value is not None:
             mine.scores.append(task_type.score(answer.value, answer.task_value, config))
-        if "cells" in answer.value:
-            continue  # squares say nothing of how one marks
-        marks = answer.value.get("marks", [])
+        marks = part.answered(answer.value)
+        if marks is None:
+            continue  # answered in another way, which says nothing of how one marks
         if not marks:
             mine.said[answer.kind] += 1
             said_of[answer.task_id, answer.kind] += 1

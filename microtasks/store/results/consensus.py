@@ -126,15 +126,18 @@ def values(db: Database, task_ids: NDArray[np.int64]) -> tuple[NDArray[np.int32]
     return numbers, [orjson.loads(text) for text in value_numbers]
 
 
-def mark_counts(db: Database, project_id: int) -> list[tuple[int, int]]:
-    """For each object that marks add up to, accepted or possible: who saw it and did not mark it, who did."""
+def mark_counts(db: Database, project_id: int, lists: Sequence[str]) -> list[tuple[int, int]]:
+    """For each object that answers add up to: how many saw it and did not mark it, how many did.
+
+    lists: where they stand in a consensus' detail (`TaskType.object_lists`).
+    """
     with db.connection() as connection:
         return connection.execute(
             """SELECT (m->>'n_saw')::int - (m->>'n_marked')::int, (m->>'n_marked')::int
-               FROM task t JOIN consensus c ON c.task_id = t.id, jsonb_array_elements(
-                   coalesce(c.detail->'marks', '[]') || coalesce(c.detail->'possible', '[]')) AS m
+               FROM task t JOIN consensus c ON c.task_id = t.id, unnest(%s::text[]) AS list,
+                   jsonb_array_elements(coalesce(c.detail -> list, '[]')) AS m
                WHERE t.project_id = %s ORDER BY 1, 2 LIMIT %s""",
-            (project_id, _VALUES * 20),
+            (list(lists), project_id, _VALUES * 20),
         ).fetchall()
 
 

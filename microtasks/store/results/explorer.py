@@ -292,23 +292,23 @@ def decided_tiles(connection: Connection, project_id: int, name: str) -> list[Re
     )
 
 
-def tile_marks(connection: Connection, project_id: int, name: str) -> tuple[list[ResultRow], bool]:
+def tile_marks(connection: Connection, project_id: int, name: str, key: str) -> tuple[list[ResultRow], bool]:
     """What each volunteer marked in each tile of a big image, and whether that is all: at most MOST_MARKS.
 
     Each row: contributor_id, the tile's x and y in the big image, marks in the tile's pixels. First come,
-    first drawn.
+    first drawn. key: where the marks stand in an answer's value.
     """
     rows = _rows(
         connection,
         """SELECT contributor_id, x, y, marks, n_all FROM (
-               SELECT a.id, a.contributor_id, c.source_x AS x, c.source_y AS y, a.value -> 'marks' AS marks,
-                      sum(jsonb_array_length(a.value -> 'marks')) OVER (ORDER BY a.id) AS n,
-                      sum(jsonb_array_length(a.value -> 'marks')) OVER () AS n_all
+               SELECT a.id, a.contributor_id, c.source_x AS x, c.source_y AS y, a.value -> %(key)s AS marks,
+                      sum(jsonb_array_length(a.value -> %(key)s)) OVER (ORDER BY a.id) AS n,
+                      sum(jsonb_array_length(a.value -> %(key)s)) OVER () AS n_all
                FROM task_content c JOIN answer a ON a.task_id = c.task_id
                WHERE c.project_id = %(project)s AND c.source = %(source)s AND a.status <> 'check'
-                 AND jsonb_typeof(a.value -> 'marks') = 'array') AS said
+                 AND jsonb_typeof(a.value -> %(key)s) = 'array') AS said
            WHERE n <= %(limit)s ORDER BY id""",
-        {"project": project_id, "source": name, "limit": MOST_MARKS},
+        {"project": project_id, "source": name, "key": key, "limit": MOST_MARKS},
     )
     return rows, not rows or rows[0]["n_all"] <= MOST_MARKS
 

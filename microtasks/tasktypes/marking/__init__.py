@@ -123,6 +123,7 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
     inline = False
     needs_image = True
     is_drawn = True
+    object_lists = ("marks", "possible")
     row_key = None
     Config = MarkingConfig
     Payload = TaskPayload
@@ -173,7 +174,9 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
         """No mark and no square: "nothing here"."""
         return not value["marks"] and not (value.get("cells") or {}).get("checked")
 
-    def from_form(self, form: Mapping[str, Sequence[str]], config: MarkingConfig) -> dict[str, Any]:
+    def from_form(
+        self, form: Mapping[str, Sequence[str]], config: MarkingConfig, decimal: str = "."
+    ) -> dict[str, Any]:
         """Without a script one checks squares: `cells` are their names, `grid` is columns x rows."""
         size = re.fullmatch(r"([0-9]{1,2})x([0-9]{1,2})", "".join(form.get("grid", ())))
         if not size or not form.get("cells"):
@@ -251,7 +254,8 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
     def parts(self, config: MarkingConfig) -> tuple[Part, ...]:
         """The marks."""
         options = tuple((item.id, item.label or item.id) for item in config.classes)
-        return (Part("marks", "marks", "Mark everything that you see.", options=options, shape=config.shape),)
+        ask = "Mark everything that you see."
+        return (Part("marks", "marks", ask, options=options, shape=config.shape, unless="cells"),)
 
     def score(self, value: Mapping[str, Any], gold: Mapping[str, Any], config: MarkingConfig) -> float:
         """Return the F1 of the marks against gold's: each found by one near it and of like size.

@@ -15,15 +15,24 @@ const shapeOf = (name, attributes) => {
 };
 const between = (value, low, high) => Math.max(low, Math.min(high, value));
 
-export function mount(element, {config, media, draft, onchange}) {
-  const $ = name => element.querySelector(`[data-${name}]`);
+export function mount(
+  element,
+  {
+    config,
+    media,
+    draft,
+    onchange,
+    keys: {isAltGr, isCommand, keyOf},
+    stage: {over, board: stage, picture: base},
+  },
+) {
+  const within = selector => over.querySelector(selector) ?? element.querySelector(selector);
+  const $ = name => within(`[data-${name}]`);
   const texts = JSON.parse($("strings").textContent);
   const say = text => {
     $("live").textContent = text;
   };
-  const stage = $("stage"),
-    svg = $("canvas"),
-    base = $("base"),
+  const svg = $("canvas"),
     picture = $("image"),
     table = $("squares");
   const {width: W, height: H, srcset = ""} = media[0];
@@ -50,6 +59,7 @@ export function mount(element, {config, media, draft, onchange}) {
     corner = null;
   let radius = 0; // of the next mark placed by a tap or a key, in image pixels
   const pointers = new Map();
+  let pen = null; // a pen that is down: the palm beside it draws and pinches nothing
 
   // -- the view -------------------------------------------------------------------------------------
 
@@ -335,12 +345,13 @@ export function mount(element, {config, media, draft, onchange}) {
     paintCross();
     paintLens();
     const bar = $("bar");
-    bar.hidden = !selected || Boolean(act?.moved);
+    bar.hidden = bySquares;
+    bar.classList.toggle("none", !selected || Boolean(act?.moved)); // its place stays: the picture must not jump
     if (selected && $("size")) $("size").textContent = measure(selected);
     $("hint").hidden = (marks.length > 0 || Boolean(act?.moved)) && !$("hint").classList.contains("warned");
     for (const button of element.querySelectorAll("[data-class]"))
       button.setAttribute("aria-pressed", button.dataset.class === current);
-    element.querySelector("[data-tool=undo]").disabled = !undone.length;
+    within("[data-tool=undo]").disabled = !undone.length;
   }
   function paintCross() {
     const node = $("cross");
@@ -466,6 +477,14 @@ export function mount(element, {config, media, draft, onchange}) {
   };
 
   svg.addEventListener("pointerdown", event => {
+    if (event.pointerType === "touch" && pen !== null) return;
+    if (event.pointerType === "pen") {
+      if (pointers.size) restore();
+      pointers.clear();
+      pinch = null;
+      wasPinched = false;
+      pen = event.pointerId;
+    }
     try {
       svg.setPointerCapture(event.pointerId);
     } catch {
@@ -548,7 +567,8 @@ export function mount(element, {config, media, draft, onchange}) {
     act = null;
   }
   svg.addEventListener("pointerup", event => {
-    pointers.delete(event.pointerId);
+    if (event.pointerId === pen) pen = null;
+    if (!pointers.delete(event.pointerId)) return;
     if (pointers.size) {
       pinch = null;
       return;
@@ -578,7 +598,8 @@ export function mount(element, {config, media, draft, onchange}) {
     draw();
   });
   svg.addEventListener("pointercancel", event => {
-    pointers.delete(event.pointerId);
+    if (event.pointerId === pen) pen = null;
+    if (!pointers.delete(event.pointerId)) return;
     restore();
     if (!pointers.size) wasPinched = false;
     draw();
@@ -613,12 +634,13 @@ export function mount(element, {config, media, draft, onchange}) {
     add(mark);
   }
   svg.addEventListener("keydown", event => {
-    if ((event.ctrlKey || event.metaKey) && event.key !== "z") return;
+    const key = keyOf(event);
+    if (isCommand(event) && key !== "z") return;
     const arrow =
         arrows[event.key] && [0, 1, 2, 3].slice(0, turns).reduce(([x, y]) => [y, -x], arrows[event.key]),
       step = size.w / (event.shiftKey ? 8 : 60) / view.s;
     if (arrow) {
-      if (event.altKey && selected) {
+      if (event.altKey && !isAltGr(event) && selected) {
         keep();
         const middle = centre(selected);
         selected.x += between(middle.x + arrow[0] / view.s, 0, W) - middle.x;
@@ -630,18 +652,18 @@ export function mount(element, {config, media, draft, onchange}) {
         reveal(cross);
       }
     } else if ((event.key === "Enter" || event.key === " ") && cross) place();
-    else if (event.key === "[") resize(1 / 1.15);
-    else if (event.key === "]") resize(1.15);
-    else if (event.key === "+" || event.key === "=") zoom(1.4, cross ? toStage(cross.x, cross.y) : undefined);
-    else if (event.key === "-") zoom(1 / 1.4, cross ? toStage(cross.x, cross.y) : undefined);
-    else if (event.key === "0") zoom(0.001);
+    else if (key === "[") resize(1 / 1.15);
+    else if (key === "]") resize(1.15);
+    else if (key === "+" || key === "=") zoom(1.4, cross ? toStage(cross.x, cross.y) : undefined);
+    else if (key === "-") zoom(1 / 1.4, cross ? toStage(cross.x, cross.y) : undefined);
+    else if (key === "0") zoom(0.001);
     else if (event.key === "Delete" || event.key === "Backspace") remove(selected ?? (cross && nearest()));
     else if (event.key === "Escape" && (act || selected || cross)) {
       restore();
       selected = cross = corner = null;
-    } else if (event.key === "h" || event.key === "H") tools.hide();
-    else if (event.key === "i" || event.key === "I") tools.look();
-    else if (event.key === "r" || event.key === "R") turn();
+    } else if (key === "h") tools.hide();
+    else if (key === "i") tools.look();
+    else if (key === "r") turn();
     else return;
     event.preventDefault();
     draw();
@@ -649,8 +671,7 @@ export function mount(element, {config, media, draft, onchange}) {
 
   // -- tools ----------------------------------------------------------------------------------------
 
-  const press = (name, isOn) =>
-    element.querySelector(`[data-tool=${name}]`).setAttribute("aria-pressed", isOn);
+  const press = (name, isOn) => within(`[data-tool=${name}]`).setAttribute("aria-pressed", isOn);
   const tools = {
     in: () => zoom(1.5),
     out: () => zoom(1 / 1.5),
@@ -678,7 +699,7 @@ export function mount(element, {config, media, draft, onchange}) {
       svg.focus({preventScroll: true});
     },
   };
-  stage.addEventListener("click", event => {
+  const onPress = event => {
     const tool = event.target.closest("[data-tool]"),
       kind = event.target.closest("[data-class]");
     if (tool) tools[tool.dataset.tool]();
@@ -691,7 +712,8 @@ export function mount(element, {config, media, draft, onchange}) {
       }
       draw();
     }
-  });
+  };
+  for (const root of [over, element]) root.addEventListener("click", onPress);
 
   // -- squares instead of drawing ---------------------------------------------------------------------
 
@@ -739,7 +761,15 @@ export function mount(element, {config, media, draft, onchange}) {
     table.hidden = $("squares-hint").hidden = !isOn;
     base.classList.toggle("behind", !isOn);
     svg.toggleAttribute("hidden", isOn);
-    for (const name of ["tools", "undo-tools", "overlay", "marks"]) $(name).hidden = isOn;
+    for (const name of [
+      "tools",
+      "undo-tools",
+      "overlay",
+      "marks",
+      "bar",
+      ...(classes.length ? ["classes"] : []),
+    ])
+      $(name).hidden = isOn;
     $("switch").setAttribute("aria-pressed", isOn);
   }
   $("switch").hidden = false;
@@ -757,7 +787,8 @@ export function mount(element, {config, media, draft, onchange}) {
   start();
   showSquares(bySquares);
   $("marks").open = matchMedia("(min-width:60rem)").matches;
-  new ResizeObserver(fit).observe(stage);
+  const observer = new ResizeObserver(fit);
+  observer.observe(stage);
   if (!base.complete) base.addEventListener("load", start, {once: true});
   list();
   fit();
@@ -777,8 +808,8 @@ export function mount(element, {config, media, draft, onchange}) {
               ),
             ),
           },
+    unmount: () => observer.disconnect(),
     isEmpty: () => (bySquares ? !ticked().length : marks.length === 0),
-    empty: () => ({marks: []}),
     focus: () => (bySquares ? boxes[0] : svg).focus({preventScroll: true}),
     undo: () => !bySquares && undo(),
   };

@@ -115,7 +115,13 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         """Never: each field says something."""
         return False
 
-    def from_form(self, form: Mapping[str, Sequence[str]], config: QuestionConfig) -> dict[str, Any]:
+    def ask(self, config: QuestionConfig) -> str:
+        """The label of the only field."""
+        return config.fields[0].label if len(config.fields) == 1 else ""
+
+    def from_form(
+        self, form: Mapping[str, Sequence[str]], config: QuestionConfig, decimal: str = "."
+    ) -> dict[str, Any]:
         """Read inputs named by field id (`choices`: one input a choice, all of that name)."""
         raw: dict[str, Any] = {}
         for item in config.fields:
@@ -125,7 +131,7 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
             raw[item.id] = (
                 given
                 if item.kind == "choices"
-                else number(given[0], item)
+                else number(given[0], item, decimal)
                 if item.kind in ("number", "scale")
                 else given[0]
             )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr, model_validator
 
-from microtasks.core import spelling
+from microtasks.core import spelling, typed
 from microtasks.core.values import Frozen
 
 Kind = Literal["choice", "choices", "number", "text", "scale"]
@@ -185,7 +184,7 @@ class QuestionValue(Frozen):
 
 def is_blank(value: object) -> bool:
     """Was nothing said? Characters that nobody can see say nothing."""
-    return value is None or value == [] or (isinstance(value, str) and not spelling.clean(value))
+    return value is None or value == [] or (isinstance(value, str) and not typed.clean(value))
 
 
 def opens(show_if: ShowIf, value: object) -> bool:
@@ -237,7 +236,7 @@ def canonical(value: Any, item: QuestionField) -> Any:
     if item.kind == "choices":
         return [choice for choice in item.choice_ids if choice in value]
     if item.kind == "text":
-        return spelling.clean(value)
+        return typed.clean(value)
     return whole(value)
 
 
@@ -251,8 +250,8 @@ def as_offered(value: Any, item: QuestionField) -> Any:
 def _id_of(choice: Any, item: QuestionField) -> Any:
     if not isinstance(choice, str) or choice in item.choice_ids:
         return choice
-    ids = {spelling.clean(known): known for known in item.choice_ids}
-    return ids.get(spelling.clean(choice), choice)
+    ids = {typed.clean(known): known for known in item.choice_ids}
+    return ids.get(typed.clean(choice), choice)
 
 
 def whole(value: Any) -> Any:
@@ -260,10 +259,7 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def number(entry: str, item: QuestionField) -> float | str:
-    """A typed number; a comma may stand for the point. What is none stays a text, and `check` says so."""
-    try:
-        number = float(entry.strip().replace(",", ".", 1) if entry.count(",") == 1 else entry.strip())
-    except ValueError:
-        return entry
-    return whole(number) if math.isfinite(number) else entry
+def number(entry: str, item: QuestionField, decimal: str = ".") -> float | str:
+    """A typed number, in any digits. What is none stays a text, and `check` says so."""
+    value = typed.number(entry, decimal)
+    return entry if value is None else whole(value)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from microtasks.core.errors import AnswerInvalid, FileInvalid
 from microtasks.core.lists import join_list, split_list
 from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows, number
-from microtasks.core.spelling import clean
+from microtasks.core.typed import clean
 
 if TYPE_CHECKING:
     from microtasks.core.tasktype import TaskType

@@ -1,18 +1,21 @@
 // A question's fields: reads them, shows those that are asked, says which one lacks an answer.
 
+import {searchable} from "microtasks/search.js";
+import {clean, readNumber} from "microtasks/typed.js";
+
 // The keyboard of a phone comes after the focus: what is typed into must not lie behind it.
 globalThis.visualViewport?.addEventListener("resize", () => {
   const field = document.activeElement;
   if (field?.matches("[data-fields] :is(textarea,input)")) field.scrollIntoView({block: "nearest"});
 });
 
-export function mount(element, {config, strings, draft, onchange}) {
+export function mount(element, {config, strings, draft, onchange, decimal}) {
   const root = element.querySelector("[data-fields]");
   const fields = config.fields.map(field => ({
     ...field,
     box: root.querySelector(`[data-field="${CSS.escape(field.id)}"]`),
   }));
-  const inputs = field => [...field.box.querySelectorAll("input,textarea")];
+  const inputs = field => [...field.box.querySelectorAll("input:not([type=search]),textarea")];
   let tapped = null; // the choice of a one-tap question
 
   const valueIn = field => {
@@ -28,9 +31,29 @@ export function mount(element, {config, strings, draft, onchange}) {
       const step = all.find(input => input.checked)?.value;
       return step === undefined ? null : Number(step);
     }
-    const written = all[0].value.trim();
+    const written = clean(all[0].value);
     if (written === "") return null;
-    return field.kind === "number" ? Number(written) : written;
+    return field.kind === "number" ? (readNumber(written, decimal) ?? written) : written;
+  };
+
+  // What was understood of a number is told back: a comma is a point here, and parts thousands there.
+  const tellBack = () => {
+    for (const field of fields.filter(it => it.kind === "number")) {
+      const line = field.box.querySelector("[data-read]"),
+        value = valueIn(field);
+      const shown = typeof value === "number" ? String(value).replace(".", decimal) : "";
+      line.textContent =
+        shown && shown !== inputs(field)[0].value.trim() ? line.dataset.read.replace("{n}", shown) : "";
+    }
+  };
+  const trouble = field => {
+    const value = valueIn(field);
+    if (value === null) return field.required === false ? null : strings.required;
+    if (field.kind !== "number")
+      return inputs(field).find(input => !input.checkValidity())?.validationMessage;
+    const {notNumber, small, great} = field.box.dataset;
+    if (typeof value !== "number") return notNumber;
+    return value < (field.min ?? -Infinity) ? small : value > (field.max ?? Infinity) ? great : null;
   };
 
   const showAsked = () => {
@@ -53,6 +76,7 @@ export function mount(element, {config, strings, draft, onchange}) {
     for (const input of inputs(field)) {
       if (input.type === "radio" || input.type === "checkbox")
         input.checked = Array.isArray(said) ? said.includes(input.value) : String(said) === input.value;
+      else if (typeof said === "number") input.value = String(said).replace(".", decimal);
       else input.value = said ?? "";
     }
   };
@@ -80,9 +104,18 @@ export function mount(element, {config, strings, draft, onchange}) {
     });
   }
   if (draft) for (const field of fields) put(field, draft[field.id]);
+  for (const search of root.querySelectorAll("[data-search]")) {
+    const items = [...search.closest("[data-field]").querySelectorAll(".option")];
+    searchable(search, items, {
+      isChosen: item => item.firstElementChild?.checked ?? item.hasAttribute("aria-current"),
+      choose: item => item.click(),
+    });
+  }
   showAsked();
+  tellBack();
   root.addEventListener("input", () => {
     showAsked();
+    tellBack();
     onchange();
   });
   root.addEventListener(
@@ -109,12 +142,11 @@ export function mount(element, {config, strings, draft, onchange}) {
         const line = field.box.querySelector("[data-wrong]");
         line.hidden = true;
         if (field.box.disabled) continue;
-        const bad = inputs(field).find(input => !input.checkValidity());
-        const lacks = field.required !== false && valueIn(field) === null;
-        if (!bad && !lacks) continue;
+        const what = trouble(field);
+        if (!what) continue;
         line.hidden = false;
-        line.textContent = bad && !bad.validity.valueMissing ? bad.validationMessage : strings.required;
-        (bad ?? field.box.querySelector("input,textarea,button"))?.focus();
+        line.textContent = what;
+        field.box.querySelector("input:not([type=search]),textarea,button")?.focus();
         return true;
       }
       return false;

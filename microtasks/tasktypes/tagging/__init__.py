@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, StrictStr, model_validator
 
+from microtasks.core import typed
 from microtasks.core.consensus import voting
 from microtasks.core.errors import AnswerInvalid
 from microtasks.core.lists import join_list, split_list
-from microtasks.core.spelling import clean
 from microtasks.core.tasktype import TaskType
 from microtasks.core.values import (
     DECIDED_BY,
@@ -33,9 +33,9 @@ from microtasks.core.values import Payload as TaskPayload
 if TYPE_CHECKING:
     from microtasks.core.columnar import Columns
 
-OWN_TAG_LENGTH = 60
-#: Name of the field that holds own tags in a plain form.
-OWN_TAGS_INPUT = "own_tags"
+CUSTOM_TAG_LENGTH = 60
+#: Name of the field that holds custom tags in a plain form.
+CUSTOM_TAGS_INPUT = "own_tags"
 
 
 class Tag(Frozen):
@@ -132,11 +132,11 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
                 continue
             if not config.allow_own_tags:
                 problems.append({"where": "tags", "what": "Please choose tags of the list."})
-            elif not tag or len(tag) > OWN_TAG_LENGTH or re.search(r"[|\x00-\x1f]", tag):
+            elif not tag or len(tag) > CUSTOM_TAG_LENGTH or re.search(r"[|\x00-\x1f]", tag):
                 problems.append(
                     {
                         "where": "tags",
-                        "what": f"Own tags are short: at most {OWN_TAG_LENGTH} characters, no |.",
+                        "what": f"Own tags are short: at most {CUSTOM_TAG_LENGTH} characters, no |.",
                     }
                 )
         if len(tags) < config.min_tags:
@@ -150,10 +150,12 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
         """No tag: "none of these"."""
         return not value["tags"]
 
-    def from_form(self, form: Mapping[str, Sequence[str]], config: TaggingConfig) -> dict[str, Any]:
+    def from_form(
+        self, form: Mapping[str, Sequence[str]], config: TaggingConfig, decimal: str = "."
+    ) -> dict[str, Any]:
         """Read inputs `tags` (one a tag) and `own_tags` (text, parted by commas or lines)."""
-        own = [clean(part) for entry in form.get(OWN_TAGS_INPUT, ()) for part in re.split(r"[,;\n]", entry)]
-        return {"tags": [*form.get("tags", ()), *(tag for tag in own if tag)]}
+        custom = [tag for entry in form.get(CUSTOM_TAGS_INPUT, ()) for tag in typed.parts(entry)]
+        return {"tags": [*form.get("tags", ()), *custom]}
 
     def reduce(
         self, answers: Sequence[Answer], config: TaggingConfig, skills: Mapping[str, float] | None = None
@@ -368,7 +370,7 @@ def _spelling(tag: str) -> str:
     """A custom tag in the one spelling in which it is counted: NFKC, small letters, single spaces, and no
     characters that nobody can see.
     """
-    return " ".join(clean(unicodedata.normalize("NFKC", clean(tag)).casefold()).split())
+    return typed.clean(unicodedata.normalize("NFKC", typed.clean(tag)).casefold(), lines=False)
 
 
 TYPE = Tagging()

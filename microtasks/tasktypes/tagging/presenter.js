@@ -1,111 +1,107 @@
-// Tags: chips of the list, own tags as chips that can be taken off again, a search in long lists.
+// Tags: chips of the list, custom tags as chips that can be taken off again, a search in long lists.
 
-export function mount(element, {config, draft, onchange}) {
+import {searchable} from "microtasks/search.js";
+import {clean, parts} from "microtasks/typed.js";
+
+export function mount(element, {config, draft, onchange, slug}) {
   const root = element.querySelector("[data-fields]");
   const boxes = [...root.querySelectorAll("input[name=tags]")];
-  const own = root.querySelector("input[name=own_tags]");
+  const input = root.querySelector("input[name=own_tags]");
   const shelf = root.querySelector("[data-own]");
   const search = root.querySelector("[data-search]");
   const model = root.querySelector("template");
-  const plain = text => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().trim(); // Müller is found by muller
-  const split = text =>
-    text
-      .split(/[,;\n]/)
-      .map(tag => tag.trim())
-      .filter(Boolean);
-  let mine = [];
+  const spelling = text => clean(clean(text).normalize("NFKC").toLowerCase(), {lines: false});
+  let custom = [];
 
-  const drawOwn = () => {
+  const drawCustom = () => {
     shelf?.replaceChildren(
-      ...mine.map(tag => {
+      ...custom.map(tag => {
         const chip = model.content.firstElementChild.cloneNode(true);
         chip.firstElementChild.textContent = tag;
         chip.addEventListener("click", () => {
-          mine = mine.filter(other => other !== tag);
-          drawOwn();
+          custom = custom.filter(other => other !== tag);
+          drawCustom();
           onchange();
-          own.focus();
+          input.focus();
         });
         return chip;
       }),
     );
   };
-  const addOwn = () => {
-    for (const tag of split(own.value)) {
+  const take = tags => {
+    for (const tag of tags) {
       const listed = boxes.find(box =>
-        [box.value, box.nextElementSibling.textContent].some(
-          name => name.trim().toLowerCase() === tag.toLowerCase(),
-        ),
+        [box.value, box.nextElementSibling.textContent].some(name => spelling(name) === spelling(tag)),
       );
       if (listed) listed.checked = true;
-      else if (!mine.includes(tag)) mine.push(tag);
+      else if (!custom.some(other => spelling(other) === spelling(tag))) custom.push(tag);
     }
-    own.value = "";
-    drawOwn();
+  };
+  const takeTyped = () => {
+    take(parts(input.value));
+    input.value = "";
+    drawCustom();
     onchange();
   };
 
-  const start = draft?.tags ?? null;
-  if (start) {
+  if (draft?.tags) {
     const ids = (config.tags ?? []).map(tag => tag.id);
-    for (const box of boxes) box.checked = start.includes(box.value);
-    mine = start.filter(tag => !ids.includes(tag));
-  } else if (own) mine = split(own.value);
-  if (own) {
-    own.value = "";
+    for (const box of boxes) box.checked = draft.tags.includes(box.value);
+    custom = draft.tags.filter(tag => !ids.includes(tag));
+  } else if (input) take(parts(input.value));
+  if (input) {
+    input.value = "";
     const add = root.querySelector("[data-add]");
     add.hidden = false;
     add.addEventListener("click", () => {
-      addOwn();
-      own.focus();
+      takeTyped();
+      input.focus();
     });
-    const list = root.querySelector("datalist"),
-      slug = element.closest("form")?.dataset.slug;
+    const list = root.querySelector("datalist");
     if (slug)
-      own.addEventListener(
+      input.addEventListener(
         "focus",
         async () => {
-          const said = await fetch(`/p/${slug}/tags`).then(
+          const reply = await fetch(`/p/${slug}/tags`).then(
             it => (it.ok ? it.json() : {tags: []}),
             () => ({tags: []}),
           );
           list.replaceChildren(
-            ...said.tags.map(tag => Object.assign(document.createElement("option"), {value: tag})),
+            ...reply.tags.map(tag => Object.assign(document.createElement("option"), {value: tag})),
           );
         },
         {once: true},
       );
-    own.addEventListener("keydown", event => {
-      if (event.key === "," || (event.key === "Enter" && own.value.trim())) {
-        event.preventDefault();
-        event.stopPropagation();
-        addOwn();
-      }
+    // While an input method composes, Enter and commas are its own: the word is not written yet.
+    input.addEventListener("keydown", event => {
+      if (event.key !== "Enter" || !input.value.trim()) return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (!event.isComposing && event.keyCode !== 229) takeTyped();
     });
-    drawOwn();
+    const atAComma = event => {
+      if (event.isComposing) return;
+      const last = input.value.trimEnd().at(-1) ?? "";
+      if (last && input.selectionStart === input.value.length && parts(`a${last}b`).length === 2) takeTyped();
+    };
+    input.addEventListener("input", atAComma);
+    input.addEventListener("compositionend", atAComma);
+    drawCustom();
   }
-  if (search) {
-    search.hidden = false;
-    search.addEventListener("input", () => {
-      const wanted = plain(search.value);
-      for (const box of boxes)
-        box.parentElement.hidden =
-          !box.checked && !plain(box.nextElementSibling.textContent).includes(wanted);
-    });
-    search.addEventListener("keydown", event => {
-      if (event.key !== "Enter") return;
-      event.preventDefault(); // it is no Done: it takes what was found, if that is one tag
-      const found = boxes.filter(box => !box.parentElement.hidden && !box.checked);
-      if (!search.value.trim() || found.length !== 1) return;
-      found[0].click();
-      search.value = "";
-      search.dispatchEvent(new Event("input"));
-    });
-  }
+  if (search)
+    searchable(
+      search,
+      boxes.map(box => box.parentElement),
+      {isChosen: chip => chip.firstElementChild.checked, choose: chip => chip.firstElementChild.click()},
+    );
   root.addEventListener("change", onchange);
 
   const read = () => ({
-    tags: [...boxes.filter(box => box.checked).map(box => box.value), ...mine, ...split(own?.value ?? "")],
+    tags: [
+      ...boxes.filter(box => box.checked).map(box => box.value),
+      ...custom,
+      ...parts(input?.value ?? ""),
+    ],
   });
   return {read, isEmpty: () => read().tags.length === 0};
 }

@@ -22,10 +22,9 @@ from microtasks.engine.results import explorer as engine
 from microtasks.store.results import explorer as stored
 from microtasks.store.results.explorer import Filter, Key
 from microtasks.store.tables import Project
-from microtasks.web import sentences
+from microtasks.web import presenters, sentences
 from microtasks.web.owner.frame import mine, owner, private
 from microtasks.web.request import current_site, owner_required
-from microtasks.web.volunteers.volunteer import may_be_empty
 
 blueprint = Blueprint("explorer", __name__, url_prefix="/research")
 blueprint.after_request(private)
@@ -152,7 +151,9 @@ def keep_own(slug: str, task_id: int) -> ResponseReturnValue:
     project = mine(slug, "reviewer")
     link = _asked(engine.parts(project)).link
     note = http.form.get("note", "")
-    typed = tasktypes.get(project.task_type).from_form(http.form.to_dict(flat=False), engine.config(project))
+    typed = tasktypes.get(project.task_type).from_form(
+        http.form.to_dict(flat=False), engine.config(project), presenters.decimal_mark()
+    )
     given: Any = typed
     try:
         given = _given(project, typed)
@@ -200,18 +201,12 @@ def _own_page(
         project=project,
         form=form,
         link=_asked(engine.parts(project)).link,
-        task=form.task,
-        task_type=task_type,
-        presenter=f"tasktypes/{task_type.name}/presenter",
-        config=config,
-        payload=form.task["payload"],
-        media=form.task["media"],
+        **presenters.context(task_type, project, config, form.task),
         value=value,
         draft=draft,
         note=note,
         error=error,
         problems=problems or {},
-        may_be_empty=may_be_empty(task_type, config),
     )
 
 

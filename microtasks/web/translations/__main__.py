@@ -10,6 +10,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
+from microtasks import tasktypes
 from microtasks.web.texts import DEFAULT, LANGUAGES, catalogue_path, read_catalogue
 
 
@@ -26,6 +27,8 @@ def gather() -> Catalog:
     )
     for path, _line, message, comments, context in found:
         texts.add(message, locations=[(path, 0)], auto_comments=comments, context=context)
+    for task_type in tasktypes.all_types().values():
+        texts.add(task_type.label, locations=[(f"tasktypes/{task_type.name}", 0)])
     return texts
 
 

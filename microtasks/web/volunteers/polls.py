@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, abort, jsonify, render_template
 from flask.typing import ResponseReturnValue
 
+from microtasks import tasktypes
 from microtasks.engine.volunteers import polls
 from microtasks.store.db import raw
 from microtasks.store.projects import projects
@@ -26,13 +27,16 @@ def result(slug: str) -> ResponseReturnValue:
 
 @blueprint.get("/p/<slug>/tags")
 def tags(slug: str) -> ResponseReturnValue:
-    """Own tags to choose from while one is typed: used by many, for many tasks; or by this person before."""
+    """Custom tags to choose from while one is typed: used by many, or by this person before."""
     with current_site().db.session() as database:
         project = projects.visible_by_slug(database, slug)
-        if not project.config.get("allow_own_tags"):
+        task_type = tasktypes.get(project.task_type)
+        parts = task_type.parts(task_type.parse_config(project.config))
+        part = next((it for it in parts if it.is_open), None)
+        if part is None:
             abort(404)
-        listed = [tag["id"] for tag in project.config.get("tags", ())]
-        used = vocabulary.used_tags(raw(database), project.id, listed, known_contributor())
+        listed = [option for option, _ in part.options]
+        used = vocabulary.used_tags(raw(database), project.id, part.id, listed, known_contributor())
     return jsonify(tags=used), {"Cache-Control": "private, max-age=300"}
 
 

@@ -16,9 +16,9 @@ from microtasks.engine.volunteers import feedback, tutorial
 from microtasks.engine.volunteers.tutorial import Step, Tutorial
 from microtasks.store.projects import projects
 from microtasks.store.tables import Project
-from microtasks.web import sentences
+from microtasks.web import presenters, sentences
 from microtasks.web.request import contributor, current_site, known_contributor
-from microtasks.web.volunteers.volunteer import LAST, may_be_empty
+from microtasks.web.volunteers.volunteer import LAST
 
 blueprint = Blueprint("tutorial", __name__)
 
@@ -162,8 +162,11 @@ def _value(project: Project) -> Any:
         return task_type.from_form({}, config)
     if written := http.form.get(VALUE):
         return jsonstrict.loads(written.encode())
-    value = task_type.from_form(http.form.to_dict(flat=False), config)
-    if http.form.get("_kind") != "cant_tell" and task_type.is_empty(value):
+    value: dict[str, Any] = task_type.from_form(
+        http.form.to_dict(flat=False), config, presenters.decimal_mark()
+    )
+    is_nothing = value == task_type.from_form({}, config) or task_type.is_empty(value)
+    if http.form.get("_kind") != "cant_tell" and is_nothing:
         raise AnswerInvalid(
             _("Nothing is chosen yet. If there is nothing to choose, say so with its button.")
         )
@@ -182,16 +185,10 @@ def _step(project: Project, lesson: Tutorial, number: int, error: str = "") -> R
     page = render_template(
         "volunteer/try.html",
         **common,
-        task=task,
-        task_type=task_type,
-        presenter=f"tasktypes/{task_type.name}/presenter",
-        config=config,
-        payload=task["payload"],
-        media=task["media"],
+        **presenters.context(task_type, common["project"], config, task),
         value=None,
         error=error,
         problems={},
-        may_be_empty=may_be_empty(task_type, config),
     )
     return page, 422 if error else 200
 

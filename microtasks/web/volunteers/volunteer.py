@@ -18,7 +18,6 @@ from flask import request as http
 from flask.typing import ResponseReturnValue
 from flask_babel import get_locale
 from flask_babel import gettext as _
-from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader
 from markupsafe import Markup
 
 from microtasks import tasktypes
@@ -32,7 +31,7 @@ from microtasks.store.projects import projects
 from microtasks.store.projects.projects import Card
 from microtasks.store.tables import Project
 from microtasks.store.volunteers import visits
-from microtasks.web import localized, markdown, sentences, texts
+from microtasks.web import localized, markdown, presenters, sentences, texts
 from microtasks.web.next_page import safe_next
 from microtasks.web.request import contributor, current_site, known_contributor, network
 
@@ -45,16 +44,14 @@ VISIT_SECONDS = 3 * 3600  # who comes back after so long begins a new visit
 LONGEST_ANSWER_SECONDS = 3600
 REPORT_REASONS = ("broken", "unclear", "offensive", "other")
 #: Our own fields in the form of a task. No field of a question can be called so: its id begins with a letter.
-LEASE, KIND, STARTED = "_lease", "_kind", "_started"
+LEASE, KIND, STARTED, SURE = "_lease", "_kind", "_started", "_sure"
 #: In the session: the lease of the answer just given, for the next page to tell how it turned out.
 LAST = "last"
 
 
 @blueprint.record_once
-def _find_presenters(state: Any) -> None:
-    """Let templates include `tasktypes/<name>/presenter.html` from the task type's own folder."""
-    own = PrefixLoader({"tasktypes": FileSystemLoader(list(tasktypes.__path__))})
-    state.app.jinja_env.loader = ChoiceLoader([state.app.jinja_env.loader, own])
+def _name_globals(state: Any) -> None:
+    """What the templates of volunteers' pages call."""
     state.app.jinja_env.globals.update(
         wire=media.wire, markdown=markdown.render, arrow=arrow, language_name=language_name, is_drawn=is_drawn
     )
@@ -227,6 +224,8 @@ def answer(slug: str) -> ResponseReturnValue:
     given = submit.AnswerIn(
         lease=http.form.get(LEASE, ""), kind=_kind(), value=None, seconds_spent=_seconds_spent()
     )
+    if _loses_work(project):
+        return _again_with(project, given, _still_sure(), {}, is_asked=True)
     try:
         if given.kind == "value":
             given = replace(given, value=_value_from_form(task_type, project))
@@ -278,6 +277,8 @@ def last(slug: str, back: int) -> ResponseReturnValue:
         return _task_page(project, shown, value=shown["value"], back=back, n_back=len(recent))
     kind, value = _kind(), None
     try:
+        if _loses_work(project):
+            raise AnswerInvalid(_still_sure())
         if kind == "value":
             value = _value_from_form(tasktypes.get(project.task_type), project)
         submit.revise(current_site(), contributor(), http.form.get(LEASE, ""), kind, value)
@@ -289,6 +290,7 @@ def last(slug: str, back: int) -> ResponseReturnValue:
             value=shown["value"],
             back=back,
             n_back=len(recent),
+            is_asked=_loses_work(project),
             error=sentences.translated(error.message),
         )
     flash(_("Your answer is corrected."), "ok")
@@ -336,8 +338,12 @@ def _task_page(
     problems: Mapping[str, str] | None = None,
     back: int = 0,
     n_back: int = 0,
+    is_asked: bool = False,
 ) -> ResponseReturnValue:
-    """Render one task. back > 0: an own earlier answer, shown with its value to be corrected."""
+    """Render one task. back > 0: an own earlier answer, shown with its value to be corrected.
+
+    is_asked: it was asked whether what is filled in is to be lost, so pressing again does it.
+    """
     task = lease["task"]
     task_type = tasktypes.get(task["type"])
     words = localized.texts_of(project)
@@ -346,22 +352,17 @@ def _task_page(
     if value and task_type.is_empty(value):
         value = None
     began = visit()
+    shown_project = localized.project(project)
     page = render_template(
         "volunteer/work.html",
-        project=localized.project(project),
+        **presenters.context(task_type, shown_project, config, task),
+        project=shown_project,
         shown_config=shown,
         item_language=project.language,
-        task_type=task_type,
-        presenter=f"tasktypes/{task_type.name}/presenter",
         lease=lease,
-        task=task,
-        config=config,
-        payload=task["payload"],
-        media=task["media"],
         value=value,
         error=error,
         problems=problems or {},
-        may_be_empty=may_be_empty(task_type, config),
         reasons=REPORT_REASONS,
         n_done=_n_done(project),
         began=began,
@@ -369,13 +370,22 @@ def _task_page(
         back=back,
         n_back=n_back,
         left_of_run=_left_of_run(project.slug),
+        is_asked=is_asked,
     )
     # The page holds a lease: a copy from the browser's store would show a task that is long done.
     return page, 422 if error else 200, {"Cache-Control": "no-store"}
 
 
+def _still_sure() -> str:
+    return _("What you have put in here would be lost. Press it once more if you mean it.")
+
+
 def _again_with(
-    project: Project, given: submit.AnswerIn, message: str, details: Mapping[str, Any]
+    project: Project,
+    given: submit.AnswerIn,
+    message: str,
+    details: Mapping[str, Any],
+    is_asked: bool = False,
 ) -> ResponseReturnValue:
     """Show the same task again with what was filled in and what is wrong with it."""
     served = serve.lease(current_site(), project.slug, contributor(), limit=20, network=network())
@@ -389,9 +399,8 @@ def _again_with(
         item["where"].split(".")[0]: sentences.translated(item["what"])
         for item in details.get("problems", [])
     }
-    return _task_page(
-        project, same[0], value=given.value or _raw_form(project), error=message, problems=problems
-    )
+    value = given.value or _raw_form(project)
+    return _task_page(project, same[0], value=value, error=message, problems=problems, is_asked=is_asked)
 
 
 def _kind() -> str:
@@ -401,29 +410,30 @@ def _kind() -> str:
 
 
 def _value_from_form(task_type: TaskType[Any, Any, Any], project: Project) -> dict[str, Any]:
+    """What was answered: the fields, or "nothing here" by its button. Nothing chosen is no answer."""
     config = task_type.parse_config(project.config)
+    raw = _raw_form(project)
     if http.form.get(KIND) == "empty":
         return task_type.from_form({}, config)
-    value = _raw_form(project)
-    if task_type.is_empty(value):
+    if raw == task_type.from_form({}, config) or task_type.is_empty(raw):
         raise AnswerInvalid(
             _("Nothing is chosen yet. If there is nothing to choose, say so with its button.")
         )
-    return value
+    return raw
+
+
+def _loses_work(project: Project) -> bool:
+    """Is this a way out that throws away what is filled in, pressed for the first time?"""
+    if http.form.get(KIND, "value") not in ("empty", "cant_tell", "skip") or http.form.get(SURE):
+        return False
+    task_type = tasktypes.get(project.task_type)
+    return _raw_form(project) != task_type.from_form({}, task_type.parse_config(project.config))
 
 
 def _raw_form(project: Project) -> dict[str, Any]:
     task_type = tasktypes.get(project.task_type)
-    return task_type.from_form(http.form.to_dict(flat=False), task_type.parse_config(project.config))
-
-
-def may_be_empty(task_type: TaskType[Any, Any, Any], config: Any) -> bool:
-    """Can "nothing here" be an answer to this task?"""
-    try:
-        value = task_type.parse_value(task_type.from_form({}, config), task_type.Payload(), config)
-    except AnswerInvalid:
-        return False
-    return task_type.is_empty(value)
+    config = task_type.parse_config(project.config)
+    return task_type.from_form(http.form.to_dict(flat=False), config, presenters.decimal_mark())
 
 
 def _seconds_spent() -> float | None:

@@ -115,8 +115,21 @@ def test_nothing_here_is_said_on_purpose(site: Site, cy: FlaskClient) -> None:
     made = published(site, "tagging")
     assert answer(cy, made.slug, _kind="value").status_code == 422
     assert answers(site) == []
-    answer(cy, made.slug, _kind="empty", tags="dunes")
+    answer(cy, made.slug, _kind="empty")
     assert answers(site) == [("empty", {"tags": []}, 1)]
+
+
+@pytest.mark.parametrize("kind", ["empty", "cant_tell", "skip"])
+def test_a_way_out_that_would_throw_work_away_asks_first(site: Site, cy: FlaskClient, kind: str) -> None:
+    made = published(site, "tagging")
+    asked = answer(cy, made.slug, _kind=kind, tags="dunes")
+    assert asked.status_code == 422 and "would be lost" in asked.text
+    assert 'value="dunes" data-choice checked' in asked.text  # it is still there
+    assert answers(site) == []
+    form = hidden(asked.text)
+    assert cy.post(f"/p/{made.slug}/work", data={**form, "_kind": kind, "tags": "dunes"}).status_code == 303
+    stored = {"empty": [("empty", {"tags": []}, 1)], "cant_tell": [("cant_tell", None, 1)], "skip": []}
+    assert answers(site) == stored[kind]
 
 
 def test_nothing_here_is_not_offered_where_it_is_no_answer(site: Site, cy: FlaskClient) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from typing import Any
 
 from microtasks.core.values import Part
 
 #: Id of the class of marks that were given none.
 NO_CLASS = ""
+
+
+def as_text(said: Any) -> str:
+    """What an answer says in a part that the other tool has no word for: a text as it is, else JSON."""
+    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, sort_keys=True)
 
 
 def options_of(part: Part) -> list[tuple[str, str]]:

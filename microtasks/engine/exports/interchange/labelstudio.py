@@ -15,7 +15,7 @@ from xml.sax.saxutils import quoteattr
 from microtasks.core.values import Part
 from microtasks.engine.exports.format import Format, Source
 from microtasks.engine.exports.interchange import places
-from microtasks.engine.exports.interchange.labels import NO_CLASS, options_of
+from microtasks.engine.exports.interchange.labels import NO_CLASS, as_text, options_of
 from microtasks.engine.tabular.table import File, json_list
 from microtasks.store.exports import reads
 
@@ -93,8 +93,8 @@ def results(
     """An answer's value as regions and choices. image: `width` and `height` in px."""
     regions: list[dict[str, Any]] = []
     for part in parts:
-        given = value.get(part.id)
-        if given is None or (part.kind == "marks" and "cells" in value):
+        given = part.answered(value)
+        if given is None:
             continue
         common = {"from_name": part.id, "to_name": ITEM}
         if part.kind == "marks":
@@ -116,9 +116,9 @@ def results(
 def _plain(part: Part, said: Any) -> tuple[str, str, Any]:
     if part.kind in ("choice", "choices"):
         return "choices", "choices", said if isinstance(said, list) else [said]
-    if part.kind == "text":
-        return "textarea", "text", [said]
-    return "number", "number", said
+    if part.kind in ("number", "scale"):
+        return "number", "number", said
+    return "textarea", "text", [as_text(said)]
 
 
 def _region(part: Part, mark: Mapping[str, Any], width: int, height: int) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _controls(part: Part) -> list[str]:
             for name, label in options_of(part)
         ]
         return [*lines, f'  <Choices {named} choice="{several}">', *options, "  </Choices>"]
-    if part.kind == "text":
+    if part.kind not in ("number", "scale"):
         return [*lines, f"  <TextArea {named}/>"]
     limits = [
         f' {name}="{limit:g}"' for name, limit in (("min", part.low), ("max", part.high)) if limit is not None

@@ -81,8 +81,10 @@ def pictures(source: Source) -> Iterator[tuple[Picture, list[Placed]]]:
             yield picture, _consensus_marks(row["task_id"], row["detail"].get("marks", ()))
     elif source.table == "marks":
         for row, answers in with_answers(source.view):
-            # Who answered by squares drew nothing, and has not said that there is nothing.
-            drawn = [each for each in answers if each["value"] is not None and "cells" not in each["value"]]
+            # Who answered in another way drew nothing, and has not said that there is nothing.
+            part = part_of(source)
+            given = [each for each in answers if each["value"] is not None]
+            drawn = [each for each in given if part.answered(each["value"]) is not None]
             if drawn:
                 yield picture_of(row), [mark for answer in drawn for mark in _given(source, answer)]
     else:

@@ -16,7 +16,7 @@ from typing import Any
 from microtasks import tasktypes
 from microtasks.core.values import Column, Part
 from microtasks.engine.exports.format import Format, Source
-from microtasks.engine.exports.interchange.labels import NO_CLASS, options_of
+from microtasks.engine.exports.interchange.labels import NO_CLASS, as_text, options_of
 from microtasks.engine.tabular.csv_format import MIME, Dialect, write_csv
 from microtasks.engine.tabular.table import File, Table, to_json, utc
 from microtasks.store.exports import reads
@@ -83,11 +83,9 @@ def _classifications(source: Source) -> Iterator[tuple[Any, ...]]:
 def _annotations(parts: tuple[Part, ...], value: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     annotations = []
     for number, part in enumerate(parts):
-        said = None if value is None else value.get(part.id)
+        said = None if value is None else part.answered(value)
         if value is not None and said is None and part.kind in ("choice", "choices", "scale"):
             continue  # it was not asked, or left blank
-        if value is not None and part.kind == "marks" and "cells" in value:
-            continue  # answered by squares, which Zooniverse has no tool for
         if said is None and part.kind not in ("choice", "choices", "scale"):
             continue
         annotation = {"task": f"T{number}", "task_label": part.label, "value": _said(part, said)}
@@ -105,7 +103,7 @@ def _said(part: Part, said: Any) -> Any:
         return [options.get(item, item) for item in said]
     if part.kind == "choice":
         return options.get(said, said)
-    return str(said)
+    return as_text(said)
 
 
 def _marks(part: Part, said: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from microtasks.engine.projects import trials
 from microtasks.store.exports import reads
 from microtasks.store.projects import drafts, projects
 from microtasks.store.tables import Project
-from microtasks.web import forms
+from microtasks.web import forms, presenters
 from microtasks.web.assets import asset
 from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.owner.projects.project_form import ProjectForm, base_of, estimate
@@ -138,17 +138,11 @@ def preview(slug: str) -> ResponseReturnValue:
     page = render_template(
         "owner/preview.html",
         project=project,
-        task_type=task_type,
-        presenter=f"tasktypes/{task_type.name}/presenter",
+        **presenters.context(task_type, project, task_type.parse_config(project.config), task),
         lease={"lease": "", "expires_at": ""},
-        task=task,
-        config=task_type.parse_config(project.config),
-        payload=task["payload"],
-        media=task["media"],
         value=None,
         error="",
         problems={},
-        may_be_empty=task_type.needs_image,
         reasons=REPORT_REASONS,
         n_done=0,
         n_back=0,
