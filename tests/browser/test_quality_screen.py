@@ -36,7 +36,8 @@ def project(site: Site, account_id: int) -> builders.ProjectRow:
     )
     rng = random.Random(1)
     people = [builders.contributor() for _ in range(8)]
-    for number, task in enumerate(builders.tasks(site, of, 60, redundancy=5)):
+    known = [(YES if number % 2 else NO) if number < 20 else None for number in range(60)]
+    for number, task in enumerate(builders.tasks(site, of, 60, redundancy=5, gold=known)):
         right, wrong = (YES, NO) if number % 2 else (NO, YES)
         said = [right if rng.random() < 0.85 else wrong for _ in people[:4]]
         builders.answers(site, of, task, [*said, YES], contributors=[*people[:4], people[7]])
@@ -59,6 +60,7 @@ def test_quality_is_read_and_disputed_tasks_are_decided(
     page.wait_for_url("**/owner/")
     page.goto(f"/owner/projects/{of.slug}/quality")
     expect(page.get_by_text("up to 10, then a reviewer decides")).to_be_visible()
+    expect(page.get_by_role("heading", name="How sure, and how often right")).to_be_visible()
     wanted(page, "quality", screen)
     page.get_by_role("link", name="wait for a reviewer").click()
     expect(page.get_by_role("checkbox", name="For reviewers")).to_be_checked()

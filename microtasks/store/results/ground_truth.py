@@ -31,6 +31,18 @@ def consensus_values(connection: Connection, project_id: int) -> dict[int, dict[
     )
 
 
+def results_of_known(
+    connection: Connection, project_id: int, at_most: int
+) -> list[tuple[dict[str, Any], float, dict[str, Any]]]:
+    """The consensus of known tasks that has a value and a confidence: value, confidence, known value."""
+    return connection.execute(
+        """SELECT c.value, c.confidence, g.value FROM task_gold g JOIN consensus c ON c.task_id = g.task_id
+           WHERE g.project_id = %s AND c.value IS NOT NULL AND c.confidence IS NOT NULL
+           ORDER BY g.task_id LIMIT %s""",
+        (project_id, at_most),
+    ).fetchall()
+
+
 def _read(text: str) -> Any:
     try:
         return json.loads(text)

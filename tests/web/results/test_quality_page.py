@@ -11,6 +11,7 @@ from flask import Flask
 from people import Person
 
 from microtasks.engine.results import review
+from microtasks.engine.results.aggregate import aggregate
 from microtasks.engine.site import Site
 from microtasks.store.projects.projects import by_slug
 from microtasks.web import create_app
@@ -92,6 +93,32 @@ def test_the_page_says_where_the_vote_decides_although_volunteers_shall_weigh(
         answers(site, of, task, [YES if number % 2 else NO] * 3, contributors=people)
     review.review(site, of.id)
     assert "So far everybody weighs the same" not in ada.get(address).text
+
+
+def test_known_tasks_show_whether_what_is_sure_is_right(ada: Person, site: Site) -> None:
+    with site.db.connection() as connection:
+        (who,) = connection.execute("SELECT id FROM account").fetchone()
+    of = project(site, account_id=who, redundancy=4)
+    address = f"/owner/projects/{of.slug}/quality"
+    assert "how often right" not in ada.get(address).text
+    right = tasks(site, of, 8, gold=YES)
+    wrong = tasks(site, of, 2, gold=NO)
+    tied = tasks(site, of, 1, gold=YES)
+    for task in (*right, *wrong):
+        answers(site, of, task, [YES] * 4)
+    answers(site, of, tied[0], [YES, NO])
+    aggregate(site, of.id)
+    page = ada.get(address).text
+    assert "10 known tasks have a result." in page
+    assert "80 %" in page
+    sheet = ada.get(f"{address}/reliability.csv")
+    assert sheet.headers["Content-Type"].startswith("text/csv")
+    header, line = sheet.text.strip().lstrip("\ufeff").splitlines()
+    assert header == "stated_from,stated_to,n_tasks,stated,right,right_low,right_high"
+    found = dict(zip(header.split(","), map(float, line.split(",")), strict=True))
+    assert (found["n_tasks"], found["right"]) == (10, 0.8)
+    assert found["stated_from"] <= found["stated"] <= found["stated_to"]
+    assert found["right_low"] < 0.8 < found["right_high"]
 
 
 def test_disputed_tasks_wait_for_a_reviewer_until_one_has_decided(ada: Person, site: Site) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from flask import flash, redirect, render_template, url_for
+from flask import Response, flash, redirect, render_template, url_for
 from flask import request as http
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from microtasks.core.errors import InputError
+from microtasks.engine.results import reliability
 from microtasks.engine.results import review as result_review
+from microtasks.engine.tabular.csv_format import write_csv
 from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.request import current_site, owner_required
 
@@ -24,9 +26,21 @@ def quality(slug: str) -> ResponseReturnValue:
         "owner/quality.html",
         project=project,
         overview=overview,
+        reliability=reliability.of_project(current_site(), project.id),
         people=overview.records[:PAGE],
         next_after=skip + PAGE if len(overview.records) > PAGE else None,
     )
+
+
+@blueprint.get("/projects/<slug>/quality/reliability.csv")
+@owner_required
+def reliability_file(slug: str) -> ResponseReturnValue:
+    """The numbers of the reliability diagram."""
+    project = mine(slug, "researcher")
+    table = reliability.as_table(reliability.of_project(current_site(), project.id))
+    response = Response(write_csv(table), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}-reliability.csv"'
+    return response
 
 
 @blueprint.post("/projects/<slug>/quality")
