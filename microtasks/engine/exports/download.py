@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from microtasks.core.errors import InputError
+from microtasks.core.formulas import escape_formulas
 from microtasks.core.values import Column
 from microtasks.engine.exports import registry, snapshots
 from microtasks.engine.exports.columns import TableSpec
@@ -64,6 +65,8 @@ def written(view: View, spec: TableSpec, format: Format, options: Options) -> It
         raise ValueError(f"the format {format.name} writes nothing")
     table = spec.read(view)
     columns = table.columns if format.is_whole_table else ()
+    if format.name == "csv" and not options.raw:  # as they stand in the file
+        columns = tuple(replace(column, name=escape_formulas(column.name)) for column in columns)
     name = f"{view.project.slug}-{spec.name}{format.suffix}"
     return [File(name, format.mime, format.write(table, source), spec.name, columns)]
 

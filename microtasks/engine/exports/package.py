@@ -129,7 +129,7 @@ def _readme(described: Described, package: dict[str, Any]) -> str:
     if others:
         size = sum(each.n_bytes for each in others)
         files += (
-            f"\n| {len(others):,} more files | Images, and what stands in a file beside each. | {size:,} |"
+            f"\n| {len(others):,} more files | Images, and the files that belong to one each. | {size:,} |"
         )
     return f"""{hugging_face_card(described)}
 # {project.name}

@@ -51,12 +51,12 @@ class Package:
             for member in self._contents.members:
                 if member.problem:
                     raise FileInvalid(f"{member.name}: {member.problem}")
-            found = [member for member in self._contents.members if member.name.endswith(SUFFIX)]
-            if not found:
+            projects = [member for member in self._contents.members if member.name.endswith(SUFFIX)]
+            if not projects:
                 raise FileInvalid(NO_PACKAGE)
-            if len(found) > 1:
+            if len(projects) > 1:
                 raise FileInvalid("There are several projects in this file. Bring one package at a time.")
-            (self.project,) = found
+            (self.project,) = projects
         except BaseException:
             self._contents.__exit__()
             raise
@@ -69,16 +69,16 @@ class Package:
     def __exit__(self, *_: object) -> None:
         self._contents.__exit__()
 
-    def beside(self, name: str) -> Member | None:
-        """The file of that name beside the project's; None if there is none."""
+    def companion(self, name: str) -> Member | None:
+        """The file of that name in the folder of the project's; None if there is none."""
         path = f"{self._folder}/{name}" if self._folder else name
         return next((member for member in self._contents.members if member.name == path), None)
 
     def licence(self) -> str | None:
         """The licence that the package names."""
-        found = self.beside(DESCRIPTOR)
+        descriptor = self.companion(DESCRIPTOR)
         try:
-            described = jsonstrict.loads(found.read(SMALL_BYTES)) if found else {}
+            described = jsonstrict.loads(descriptor.read(SMALL_BYTES)) if descriptor else {}
             first = described["licenses"][0]
             return str(first.get("title") or first["name"])[:200]
         except (MicrotasksError, KeyError, IndexError, TypeError, AttributeError):
@@ -96,7 +96,7 @@ class Package:
             notices.append(UNCHECKED)
         changed, missing = [], []
         for name, wanted in listed.items():
-            member = self.beside(name)
+            member = self.companion(name)
             if member is None:
                 missing.append(name)
             elif self._sha256(member, tell) != wanted:
@@ -113,11 +113,11 @@ class Package:
         return notices
 
     def _sums(self) -> dict[str, str]:
-        found = self.beside(SUMS)
-        if found is None:
+        sums = self.companion(SUMS)
+        if sums is None:
             return {}
         try:
-            text = found.read(SMALL_BYTES).decode()
+            text = sums.read(SMALL_BYTES).decode()
         except (RowInvalid, UnicodeError):
             raise FileInvalid(DAMAGED.format(name=SUMS)) from None
         return {match[2]: match[1] for line in text.splitlines() if (match := _SUM.fullmatch(line))}
@@ -175,12 +175,12 @@ def find_images(connection: Connection, made: Iterable[dict[str, Any]]) -> int:
     """Put this site's images in place of their hashes; return how many tasks lack one."""
     made = list(made)
     wanted = {digest for task in made for digest in (*task["images"], task["source_image"]) if digest}
-    found = restore.media(connection, sorted(wanted))
+    media = restore.media(connection, sorted(wanted))
     n_lost = 0
     for task in made:
         images = task.pop("images")
-        task["media_ids"] = [found[digest] for digest in images if digest in found]
-        task["source_media_id"] = found.get(task.pop("source_image"))
+        task["media_ids"] = [media[digest] for digest in images if digest in media]
+        task["source_media_id"] = media.get(task.pop("source_image"))
         n_lost += len(task["media_ids"]) < len(images)
     return n_lost
 

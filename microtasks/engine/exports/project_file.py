@@ -1,7 +1,7 @@
 """The way back: a package holds one file from which its project can be made again, answers and all.
 
-`SLUG-project.jsonl`: a line for the project (settings, every wording, whose answers weigh nothing), then a
-line a task with its content, its answers in every version, and what stands beside them: decisions of experts,
+`SLUG-project.jsonl`: a line for the project (settings, every wording, who is excluded), then a
+line a task with its content, its answers in every version, and its supplements: decisions of experts,
 reports, skips, and what "stop when sure" said. Gold is in it only if an owner asked for it; of images their
 SHA-256 is in it, so they are found where the site has them. Made again, the project gives the same consensus
 to the byte; its slug, the tasks' numbers and the pseudonyms are new. This module says what is in the file and
@@ -274,14 +274,14 @@ class Head:
 
     @property
     def excluded(self) -> list[str]:
-        """The ids here of those whose answers weigh nothing."""
+        """The ids here of those who are excluded."""
         return [contributor(each) for each in self.given.excluded]
 
 
 def task(given: TaskIn, head: Head, number: int, *, with_answers: bool = True) -> dict[str, Any]:
     """A task as it is stored: every value checked, people under ids of this site. FileInvalid with the line.
 
-    1. Content and gold. 2. Answers in every version. 3. What stands beside them. 4. Its state.
+    1. Content and gold. 2. Answers in every version. 3. Supplements. 4. Its state.
     """
     kind, asked = head.task_type, head.configs[0]
 

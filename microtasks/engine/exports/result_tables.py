@@ -37,6 +37,15 @@ _REASON = stored(
 )
 
 
+#: What columns of the table of items are called: an owner's own column by such a name gives way.
+ITEM_COLUMNS = frozenset(
+    (
+        *("id", "file_name", "text", "result", "agreement", "confidence", "tied", "answers", "state"),
+        *("retired_at", "decision", "decision_value", "source", "source_x", "source_y", "task"),
+    )
+)
+
+
 def _state(row: Record) -> str:
     return "open" if row["retired_at"] is None else "retired"
 
@@ -49,7 +58,7 @@ def _decision_fields() -> tuple[Field, ...]:
             Column(
                 "decision",
                 "string",
-                "What an expert decided after looking, kept beside the crowd's value: consensus (it is "
+                "What an expert decided after looking, kept with the crowd's value: consensus (it is "
                 "right), answer (what one volunteer said), own (the expert's own answer), none (nothing of "
                 "it); empty if nobody decided, or it was taken back.",
             ),
@@ -202,7 +211,10 @@ def _owner_fields(
         return lambda row: holder(row).get(name)
 
     for name in names:
-        yield computed(Column(f"{prefix}{name}", "string", meaning), cell(name))
+        shown_name = f"{prefix}{name}"
+        if shown_name in ITEM_COLUMNS or shown_name.startswith("result_"):
+            shown_name = f"own_{shown_name}"
+        yield computed(Column(shown_name, "string", meaning), cell(name))
 
 
 def items(view: View) -> Table:
@@ -277,10 +289,10 @@ def _in_words(parts: tuple[Part, ...], value: Mapping[str, Any] | None) -> Any:
     """A whole value in words: its parts joined by semicolons."""
     if value is None or not parts:
         return in_short(value)
-    said = [(part, in_words(part, value.get(part.id))) for part in parts]
-    if len(said) == 1:
-        return said[0][1]
-    return "; ".join(f"{part.label}: {words}" for part, words in said if words is not None)
+    worded = [(part, in_words(part, value.get(part.id))) for part in parts]
+    if len(worded) == 1:
+        return worded[0][1]
+    return "; ".join(f"{part.label}: {words}" for part, words in worded if words is not None)
 
 
 def in_words(part: Part, value: Any) -> Any:

@@ -82,9 +82,9 @@ def _read(
     db: Database, cut: Cut, picks: Sequence[str] | None, after: int, limit: int
 ) -> tuple[int, int, Callable[[], Answers] | None, bool]:
     """Ask for the next chunk: the id of its last answer, its bytes, what unpacks it, and is it the last."""
-    asked = [f"coalesce((a.value -> %(key{place})s)::text, 'null')" for place in range(len(picks or ()))]
+    values = [f"coalesce((a.value -> %(key{place})s)::text, 'null')" for place in range(len(picks or ()))]
     keys = {f"key{place}": key for place, key in enumerate(picks or ())}
-    columns = asked if picks is not None else [_WHOLE]
+    columns = values if picks is not None else [_WHOLE]
     packed = ", ".join(f"string_agg({column}, ',')" for column in columns)
     with db.connection() as connection, connection.cursor(binary=True) as cursor:
         row = cursor.execute(

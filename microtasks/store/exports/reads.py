@@ -223,7 +223,7 @@ def sources(connection: Connection, cut: Cut, after: str | None, limit: int) -> 
 
 
 def classifications(connection: Connection, cut: Cut, after: int | None, limit: int) -> list[Row]:
-    """Answers that weigh (counted, nobody's who was left out) by `id`, with their task's facts.
+    """Answers that count (nobody's who is excluded) by `id`, with their task's facts.
 
     These are all that it shows and hides, its state, and its first image's size.
     """

@@ -47,7 +47,7 @@ def media(connection: Connection, digests: Sequence[str]) -> dict[str, int]:
 
 
 def tasks(connection: Connection, project_id: int, batch_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write tasks with content, gold, answers in every version, and what stands beside them.
+    """Write tasks with content, gold, answers in every version, and supplements.
 
     rows: external_id, payload, hidden, after, pos, redundancy, own_redundancy, retired_at, retirement_reason,
     gold, source, source_x, source_y, source_media_id, media_ids, n_answers; `stopped` (outcome, is_audit,
@@ -144,7 +144,7 @@ FROM stored a, LATERAL jsonb_to_recordset(a.earlier) AS v(
 
 
 def leave_out(connection: Connection, project_id: int, contributors: Sequence[Any]) -> None:
-    """Contributors whose answers weigh nothing, as an owner decided elsewhere."""
+    """Contributors who are excluded, as an owner decided elsewhere."""
     connection.execute(
         "INSERT INTO contributor_record (project_id, contributor_id, is_excluded, decided_by)"
         " SELECT %s, who, true, 'owner' FROM unnest(%s::uuid[]) AS who ON CONFLICT DO NOTHING",

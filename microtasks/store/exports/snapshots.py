@@ -103,7 +103,7 @@ def take(db: Database, project_id: int, wait_seconds: float = WAIT_SECONDS) -> C
     """The state of the project's answers now. Errors: Unavailable when somebody writes answers for too long.
 
     1. Read horizon, numbers and moment, in this order (a project's tasks are committed in the order of their
-    numbers). 2. Wait for whoever writes answers, or what experts and volunteers say beside them. 3. Read what
+    numbers). 2. Wait for whoever writes answers, decisions, reports or skips. 3. Read what
     then stands: the project's own largest number below, and who is excluded.
     """
     with db.connection() as connection:
@@ -177,9 +177,9 @@ IS_SOURCE_LATER = "age(s.xmin) <= age(%(horizon)s::text::xid8::xid)"
 
 @dataclass(frozen=True, slots=True)
 class Then:
-    """What a task's answers were at the cut. counted: (contributor, kind, value) of those that weigh.
+    """What a task's answers were at the cut. counted: (contributor, kind, value) of those that count.
 
-    n_counted: with those of contributors who were left out. is_changed: there are later answers or versions.
+    n_counted: with those of contributors who are excluded. is_changed: there are later answers or versions.
     later: when the answers that are later arrived.
     """
 
@@ -191,7 +191,7 @@ class Then:
 
 def then(connection: Connection, cut: Cut, task_ids: Sequence[int]) -> dict[int, Then]:
     """What the answers of these tasks were at the cut; every task has an entry."""
-    found = {task_id: Then([], 0, False, []) for task_id in task_ids}
+    states = {task_id: Then([], 0, False, []) for task_id in task_ids}
     with connection.cursor(row_factory=dict_row) as cursor:
         set_json_loads(orjson.loads, cursor)
         rows = cursor.execute(
@@ -203,16 +203,16 @@ def then(connection: Connection, cut: Cut, task_ids: Sequence[int]) -> dict[int,
             {**cut.parameters, "tasks": list(task_ids)},
         ).fetchall()
     for row in rows:
-        now = found[row["task_id"]]
+        state = states[row["task_id"]]
         if row["is_new"]:
-            now.later.append(row["created_at"])
+            state.later.append(row["created_at"])
         is_in = not row["is_new"] and row["status"] == "counted"
         if is_in and not row["is_excluded"]:
-            now.counted.append((row["contributor_id"].hex, row["kind"], row["value"]))
-        found[row["task_id"]] = Then(
-            now.counted,
-            now.n_counted + is_in,
-            now.is_changed or row["is_new"] or row["is_revised"],
-            now.later,
+            state.counted.append((row["contributor_id"].hex, row["kind"], row["value"]))
+        states[row["task_id"]] = Then(
+            state.counted,
+            state.n_counted + is_in,
+            state.is_changed or row["is_new"] or row["is_revised"],
+            state.later,
         )
-    return found
+    return states

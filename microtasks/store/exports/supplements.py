@@ -77,7 +77,7 @@ def skips(connection: Connection, cut: Cut, after: int | None, limit: int) -> li
 
 def revisions(connection: Connection, cut: Cut, after: int | None, limit: int) -> list[Row]:
     """Answers that were corrected, by `id`: `earlier` holds the versions before the one that counts."""
-    found = _rows(
+    answers = _rows(
         connection,
         f"""SELECT a.id, a.task_id, c.external_id, c.file_name, a.contributor_id, {VERSION}
             FROM answer a JOIN task_content c ON c.task_id = a.task_id {EARLIER}
@@ -88,10 +88,10 @@ def revisions(connection: Connection, cut: Cut, after: int | None, limit: int) -
         after=after or 0,
         limit=limit,
     )
-    earlier = _earlier(connection, cut, [row["id"] for row in found])
-    for row in found:
+    earlier = _earlier(connection, cut, [row["id"] for row in answers])
+    for row in answers:
         row["earlier"] = [one for one in earlier.get(row["id"], ()) if one["revision"] < row["revision"]]
-    return found
+    return answers
 
 
 def of_tasks(connection: Connection, cut: Cut, task_ids: Sequence[int]) -> dict[str, dict[int, list[Row]]]:
@@ -105,20 +105,20 @@ def of_tasks(connection: Connection, cut: Cut, task_ids: Sequence[int]) -> dict[
                     WHERE s.project_id = %(project)s AND s.task_id = ANY(%(tasks)s)
                       AND s.created_at <= %(at)s ORDER BY s.task_id, s.contributor_id""",
     }
-    found: dict[str, dict[int, list[Row]]] = {}
+    by_name: dict[str, dict[int, list[Row]]] = {}
     for name, query in queries.items():
-        of: dict[int, list[Row]] = {}
+        by_task: dict[int, list[Row]] = {}
         for row in _rows(connection, query, cut, tasks=list(task_ids)):
-            of.setdefault(row["task_id"], []).append(row)
-        found[name] = of
-    return found
+            by_task.setdefault(row["task_id"], []).append(row)
+        by_name[name] = by_task
+    return by_name
 
 
 def earlier(connection: Connection, cut: Cut, answers: Sequence[Row]) -> dict[int, list[Row]]:
     """The versions of these answers (`id`, `revision`) before the one that they are given in, by answer."""
     version = {row["id"]: row["revision"] for row in answers if row["revision"] > 1}
-    found = _earlier(connection, cut, list(version))
-    return {key: [one for one in rows if one["revision"] < version[key]] for key, rows in found.items()}
+    versions = _earlier(connection, cut, list(version))
+    return {key: [one for one in rows if one["revision"] < version[key]] for key, rows in versions.items()}
 
 
 def filled(connection: Connection, cut: Cut) -> set[str]:

@@ -1,4 +1,4 @@
-"""Camtrap DP 1.0.1: what camera traps saw, as observations beside the owner's media and deployments.
+"""Camtrap DP 1.0.1: what camera traps saw, as observations of the owner's media and deployments.
 
 Needs the columns `deploymentID` and `timestamp` of a Camtrap DP's own media table, which the upload had. With
 `latitude` and `longitude` too the package is whole; else its observations go into the package that the images
@@ -22,7 +22,7 @@ from microtasks.store.exports import reads
 VERSION = "1.0.1"
 BASE = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
 PROFILE = f"{BASE}/camtrap-dp-profile.json"
-#: What a label or id says, beside taxa.
+#: What a label or id says that is no taxon.
 KINDS = {
     "blank": ("blank", "empty", "nothing", "none", "no animal", "no_animal"),
     "human": ("human", "humans", "person", "people", "homo sapiens"),

@@ -28,7 +28,7 @@ TURNS = [(math.cos(a), math.sin(a)) for a in (2 * math.pi * n / CORNERS for n in
 
 
 def files(source: Source) -> Iterator[File]:
-    """The annotations, and in a folder beside them the images if they are asked for."""
+    """The annotations, and in a folder the images if they are asked for."""
     yield source.file(f"{source.table}.coco.json", "application/json", write(source))
     if source.options.images:
         names = ImageNames()

@@ -63,16 +63,16 @@ def transform_of(own: Mapping[str, Any]) -> Transform | None:
     columns = {name.casefold(): text for name, text in own.items()}
     for names in (WORLD, GEOTRANSFORM):
         for name in names:
-            numbers = [float(found) for found in NUMBER.findall(str(columns.get(name, "")))]
+            numbers = [float(number) for number in NUMBER.findall(str(columns.get(name, "")))]
             if len(numbers) != 6 or not all(map(math.isfinite, numbers)):
                 continue
             if names is WORLD:
                 a, d, b, e, c, f = numbers
-                found = Transform(c - (a + b) / 2, a, b, f - (d + e) / 2, d, e)
+                transform = Transform(c - (a + b) / 2, a, b, f - (d + e) / 2, d, e)
             else:
-                found = Transform(*numbers)
-            if found.unit > 0:
-                return found
+                transform = Transform(*numbers)
+            if transform.unit > 0:
+                return transform
     return None
 
 

@@ -1,6 +1,6 @@
 """Images with their labels, to train classifiers: a folder a label (ImageFolder), or a table of labels.
 
-`metadata.csv` stands beside the images in the form that Hugging Face `datasets` reads. An image whose result
+`metadata.csv` lies with the images in the form that Hugging Face `datasets` reads. An image whose result
 is tied, or empty, has no folder: it would teach what nobody knows.
 """
 
@@ -60,7 +60,7 @@ def folder_files(source: Source) -> Iterator[File]:
 
 
 def label_files(source: Source) -> Iterator[File]:
-    """The table of labels, with the images beside it where they are asked for."""
+    """The table of labels, and the images where they are asked for."""
     with_images = source.options.images
     yield _labels_file(source, f"{TRAIN}metadata.csv" if with_images else f"{source.project.slug}-labels.csv")
     if with_images:

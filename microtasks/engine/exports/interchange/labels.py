@@ -26,11 +26,11 @@ def options_of(part: Part) -> list[tuple[str, str]]:
     if part.kind == "scale":
         steps = range(int(part.low or 0), int(part.high or 0) + 1)
         return [(str(step), str(step)) for step in steps]
-    found = list(part.options)
+    options = list(part.options)
     if part.kind == "marks":
-        found.append((NO_CLASS, "No class" if found else (part.shape or "mark").capitalize()))
-    spelt = Counter(_letters(label) for _, label in found)
-    return [(name, label if spelt[_letters(label)] == 1 else f"{label} ({name})") for name, label in found]
+        options.append((NO_CLASS, "No class" if options else (part.shape or "mark").capitalize()))
+    spelt = Counter(_letters(label) for _, label in options)
+    return [(name, label if spelt[_letters(label)] == 1 else f"{label} ({name})") for name, label in options]
 
 
 def _letters(label: str) -> str:

@@ -113,12 +113,12 @@ def results(
     return regions
 
 
-def _plain(part: Part, said: Any) -> tuple[str, str, Any]:
+def _plain(part: Part, value: Any) -> tuple[str, str, Any]:
     if part.kind in ("choice", "choices"):
-        return "choices", "choices", said if isinstance(said, list) else [said]
+        return "choices", "choices", value if isinstance(value, list) else [value]
     if part.kind in ("number", "scale"):
-        return "number", "number", said
-    return "textarea", "text", [as_text(said)]
+        return "number", "number", value
+    return "textarea", "text", [as_text(value)]
 
 
 def _region(part: Part, mark: Mapping[str, Any], width: int, height: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 A project is a workflow, a version of its config a version of the workflow (`-v 3.1` is config version 3), a
 task a subject, a counted answer a classification. Written as panoptes' own exporter writes it (classifier 1):
-labels as text, marks in pixels of the image with the number of their tool. Only answers that weigh are in it
+labels as text, marks in pixels of the image with the number of their tool. Only answers that count are in it
 (no surplus, no checks, nobody's who was left out): the aggregators count all. "I can't tell" is the answer
 null of a choice; for all else the annotation is left out, because their extractors fail on null there.
 """
@@ -63,7 +63,7 @@ def _classifications(source: Source) -> Iterator[tuple[Any, ...]]:
     parts = {version: task_type.parts(task_type.parse_config(config)) for version, config in versions}
     for row in source.view.walk(reads.classifications, "id"):
         version, task = row["config_version"], row["task_id"]
-        asked = parts.get(version, source.parts)
+        shown_parts = parts.get(version, source.parts)
         name = source.pseudonym(row["contributor_id"])
         subject = {
             "retired": _retired(source, row),
@@ -74,7 +74,7 @@ def _classifications(source: Source) -> Iterator[tuple[Any, ...]]:
             *(row["id"], f"not-logged-in-{name}", None, name, source.project.id, source.project.name),
             *(f"{version}.{MINOR_VERSION}", _stamp(row["created_at"]), None, None),
             to_json(_circumstances(source, row, name)).decode(),
-            to_json(_annotations(asked, row["value"])).decode(),
+            to_json(_annotations(shown_parts, row["value"])).decode(),
             to_json({str(task): subject}).decode(),
             task,
         )
@@ -83,39 +83,39 @@ def _classifications(source: Source) -> Iterator[tuple[Any, ...]]:
 def _annotations(parts: tuple[Part, ...], value: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     annotations = []
     for number, part in enumerate(parts):
-        said = None if value is None else part.answered(value)
-        if value is not None and said is None and part.kind in ("choice", "choices", "scale"):
+        given = None if value is None else part.answered(value)
+        if value is not None and given is None and part.kind in ("choice", "choices", "scale"):
             continue  # it was not asked, or left blank
-        if said is None and part.kind not in ("choice", "choices", "scale"):
+        if given is None and part.kind not in ("choice", "choices", "scale"):
             continue
-        annotation = {"task": f"T{number}", "task_label": part.label, "value": _said(part, said)}
+        annotation = {"task": f"T{number}", "task_label": part.label, "value": _value(part, given)}
         annotations.append(annotation)
     return annotations
 
 
-def _said(part: Part, said: Any) -> Any:
-    if said is None:
+def _value(part: Part, value: Any) -> Any:
+    if value is None:
         return None
     if part.kind == "marks":
-        return _marks(part, said)
+        return _marks(part, value)
     options = dict(options_of(part))
     if part.kind == "choices":
-        return [options.get(item, item) for item in said]
+        return [options.get(item, item) for item in value]
     if part.kind == "choice":
-        return options.get(said, said)
-    return as_text(said)
+        return options.get(value, value)
+    return as_text(value)
 
 
-def _marks(part: Part, said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _marks(part: Part, value: list[dict[str, Any]]) -> list[dict[str, Any]]:
     tools = [name for name, _ in options_of(part)]
     labels = [label for _, label in options_of(part)]
-    found = []
-    for mark in said:
+    written = []
+    for mark in value:
         name = mark.get("class", NO_CLASS)
         tool = tools.index(name) if name in tools else len(tools) - 1
         measures = {key: size for key, size in mark.items() if key != "class"}
-        found.append({**measures, "tool": tool, "frame": 0, "details": [], "tool_label": labels[tool]})
-    return found
+        written.append({**measures, "tool": tool, "frame": 0, "details": [], "tool_label": labels[tool]})
+    return written
 
 
 def _circumstances(source: Source, row: reads.Row, name: str) -> dict[str, Any]:
