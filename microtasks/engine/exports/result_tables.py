@@ -24,7 +24,7 @@ from microtasks.engine.exports.columns import (
     type_of,
 )
 from microtasks.engine.exports.snapshots import View
-from microtasks.engine.tabular.table import Table
+from microtasks.engine.tabular.table import Table, to_json
 from microtasks.store.exports import reads
 
 _RETIRED_AT = stored(
@@ -273,7 +273,7 @@ def _result_fields(parts: tuple[Part, ...]) -> Iterator[Field]:
     """A column for each thing that was asked, in the words that volunteers read."""
 
     def result(part: Part) -> Callable[[Record], Any]:
-        return lambda row: in_words(part, (row["value"] or {}).get(part.id))
+        return lambda row: in_words(part, part.answered(row["value"] or {}))
 
     for part in parts:
         name = "result" if len(parts) == 1 else f"result_{part.id}"
@@ -289,7 +289,7 @@ def _in_words(parts: tuple[Part, ...], value: Mapping[str, Any] | None) -> Any:
     """A whole value in words: its parts joined by semicolons."""
     if value is None or not parts:
         return in_short(value)
-    worded = [(part, in_words(part, value.get(part.id))) for part in parts]
+    worded = [(part, in_words(part, part.answered(value))) for part in parts]
     if len(worded) == 1:
         return worded[0][1]
     return "; ".join(f"{part.label}: {words}" for part, words in worded if words is not None)
@@ -308,8 +308,10 @@ def in_words(part: Part, value: Any) -> Any:
         if set(counts) <= {""}:
             return str(len(value))
         return ", ".join(f"{labels.get(name, name) or 'no class'}: {n}" for name, n in sorted(counts.items()))
-    if isinstance(value, list):
-        return join_list(labels.get(item, item) for item in value)
+    if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
+        return join_list(labels.get(str(item), item) for item in value)
+    if isinstance(value, (list, dict)):  # a type's own structure
+        return to_json(value).decode()
     return labels.get(value, value) if isinstance(value, str) else value
 
 

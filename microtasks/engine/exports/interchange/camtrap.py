@@ -102,7 +102,7 @@ def _observations(source: Source, package: _Package) -> Iterator[dict[str, Any]]
         if not deployment or not at or row["value"] is None:
             continue
         package.note(deployment, own, at)
-        given = row["value"].get(part.id)
+        given = part.answered(row["value"])
         chosen = given if isinstance(given, list) else [] if given is None else [given]
         for nth, option in enumerate(chosen or [""]):
             label = labels.get(option, str(option))

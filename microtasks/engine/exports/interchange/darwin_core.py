@@ -76,7 +76,7 @@ def _occurrences(source: Source) -> Iterator[dict[str, Any]]:
     part = _taxa_of(source.parts)
     labels = dict(part.options)
     for row in source.view.walk(reads.items, "task_id"):
-        given = None if row["value"] is None else row["value"].get(part.id)
+        given = None if row["value"] is None else part.answered(row["value"])
         for nth, option in enumerate(given if isinstance(given, list) else [] if given is None else [given]):
             label = labels.get(option, str(option))
             if _kind(str(option), label) != "animal":

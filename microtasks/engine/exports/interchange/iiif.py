@@ -56,7 +56,7 @@ def _annotations(
     }
     for part in source.parts:
         labels = dict(part.options)
-        given = row["value"].get(part.id)
+        given = part.answered(row["value"])
         if given is None:
             continue
         motivation = MOTIVATIONS.get(part.kind, "describing")

@@ -35,7 +35,7 @@ def labelled(source: Source) -> Iterator[tuple[Picture, str, dict[str, Any]]]:
 
 def _label(part: Part, row: dict[str, Any]) -> str:
     """The one label of an image; "" without one."""
-    value = (row["value"] or {}).get(part.id)
+    value = part.answered(row["value"] or {})
     if value is None or (isinstance(value, list) and len(value) != 1):
         return ""
     return str(value[0] if isinstance(value, list) else value)
@@ -81,7 +81,7 @@ def _labels_file(source: Source, name: str) -> File:
     rows = (
         (
             file_name,
-            *(_flat((row["value"] or {}).get(part.id)) for part in _labels(source.parts)),
+            *(_flat(part.answered(row["value"] or {})) for part in _labels(source.parts)),
             row["agreement"],
             row["confidence"],
             row["n_reduced"],

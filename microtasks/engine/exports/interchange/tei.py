@@ -97,7 +97,7 @@ def _plain_page(parts: tuple[Part, ...], row: dict[str, Any]) -> str:
 
 
 def _text_of(part: Part, row: dict[str, Any]) -> str:
-    text = (row["value"] or {}).get(part.id)
+    text = part.answered(row["value"] or {})
     return "" if text is None else str(text)
 
 
