@@ -119,6 +119,18 @@ def operator(email: str, revoke: bool) -> None:
 
 @owner.command()
 @click.argument("email")
+@click.argument("new")
+def address(email: str, new: str) -> None:
+    """Change an account's address, for somebody who has lost the old one."""
+    from microtasks.engine.accounts import accounts
+
+    with open_cli_site() as site:
+        accounts.set_address(site, email, new)
+    say(f"The account {email} has the address {new} now.")
+
+
+@owner.command()
+@click.argument("email")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def delete(email: str, yes: bool) -> None:
     """Delete an account for good. It must own no project; what it did stays, without its name."""

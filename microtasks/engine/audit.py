@@ -40,6 +40,7 @@ ACTIONS = {
     "people.remove": "removed a member",
     "people.leave": "left",
     "people.transfer": "handed the project over",
+    "account.address": "changed the address of an account",
     "token.make": "made an API token for this project",
     "token.revoke": "revoked an API token for this project",
     "export.request": "asked for an export",

@@ -12,7 +12,7 @@ from microtasks.store.db import Connection
 
 
 class Entry(NamedTuple):
-    """One change. email: None for the command line."""
+    """One change. email: of who did it, as it was then; None for the command line."""
 
     id: int
     at: datetime
@@ -29,8 +29,9 @@ def add(
     detail: Mapping[str, Any],
 ) -> None:
     connection.execute(
-        "INSERT INTO audit (account_id, project_id, action, detail) VALUES (%s, %s, %s, %s)",
-        (account_id, project_id, action, Jsonb(detail)),
+        "INSERT INTO audit (account_id, email, project_id, action, detail)"
+        " VALUES (%s, (SELECT email FROM account WHERE id = %s), %s, %s, %s)",
+        (account_id, account_id, project_id, action, Jsonb(detail)),
     )
 
 
@@ -39,11 +40,10 @@ def page(
 ) -> list[Entry]:
     """A project's entries with an id below `before`, newest first. action: or the first part of several."""
     rows = connection.execute(
-        """SELECT a.id, a.at, w.email, a.action, a.detail FROM audit a
-           LEFT JOIN account w ON w.id = a.account_id
+        """SELECT a.id, a.at, a.email, a.action, a.detail FROM audit a
            WHERE a.project_id = %(project)s AND (%(before)s::bigint IS NULL OR a.id < %(before)s)
              AND (%(action)s = '' OR a.action = %(action)s OR split_part(a.action, '.', 1) = %(action)s)
-             AND (%(email)s = '' OR w.email = %(email)s)
+             AND (%(email)s = '' OR a.email = %(email)s)
            ORDER BY a.id DESC LIMIT %(limit)s""",
         {"project": project_id, "before": before, "limit": limit, "action": action, "email": email},
     )
@@ -51,10 +51,9 @@ def page(
 
 
 def who(connection: Connection, project_id: int) -> list[str]:
-    """The addresses of those who changed something, sorted."""
+    """The addresses of those who changed something, as they were then, sorted."""
     rows = connection.execute(
-        """SELECT DISTINCT w.email FROM audit a JOIN account w ON w.id = a.account_id
-           WHERE a.project_id = %s ORDER BY 1""",
+        "SELECT DISTINCT email FROM audit WHERE project_id = %s AND email IS NOT NULL ORDER BY 1",
         (project_id,),
     )
     return [str(email) for (email,) in rows]

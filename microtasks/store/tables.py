@@ -219,6 +219,34 @@ class Invitation(SQLModel, table=True):
     used_at: datetime | None = _time(null=True)
 
 
+class AddressLink(SQLModel, table=True):
+    """A link in a letter that proves an address; only the SHA-256 of its token is kept.
+
+    join: of somebody invited, who makes an account with it. old, new: an account changes its address once
+    both have said yes. email: the address that the account is to have.
+    """
+
+    __tablename__ = "address_link"
+    __table_args__ = (
+        Index(None, "account_id"),
+        Index(None, "invitation_id"),
+        _one_of("purpose", "join", "old", "new"),
+        CheckConstraint(
+            "CASE WHEN purpose = 'join' THEN invitation_id IS NOT NULL AND account_id IS NULL"
+            " ELSE account_id IS NOT NULL AND invitation_id IS NULL END",
+            name="is_of_one",
+        ),
+    )
+    token_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
+    purpose: str = _text()
+    email: str = _text()
+    account_id: int | None = _big("account.id", null=True)
+    invitation_id: int | None = _big("invitation.id", null=True)
+    created_at: datetime | None = _time(now=True)
+    expires_at: datetime = _time()
+    used_at: datetime | None = _time(null=True)
+
+
 class ApiToken(SQLModel, table=True):
     """A key for programs: acts for its account, within its scope; only its SHA-256 is kept."""
 
@@ -247,6 +275,7 @@ class Audit(SQLModel, table=True):
     at: datetime | None = _time(now=True)
     project_id: int | None = _big(null=True)
     account_id: int | None = _big("account.id", null=True, cascade=False)  # None: the command line
+    email: str | None = _text(null=True)  # of that account, as it was then
     action: str = _text()  # engine/audit.py names them
     detail: dict[str, Any] = _json()
 

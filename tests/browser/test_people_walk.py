@@ -45,6 +45,15 @@ def test_a_colleague_is_invited_joins_and_reviews(
     ben = visitors.open(address.removeprefix(visitors.address), **screen)
     wanted(ben)
     ben.get_by_label("Email address").fill("ben@example.org")
+    ben.get_by_role("button", name="Send me the link").click()
+    expect(ben.get_by_role("heading", name="Please look at your mail")).to_be_visible()
+    wanted(ben)
+    with site.db.connection() as connection:
+        row = connection.execute("SELECT body FROM mail WHERE recipient = 'ben@example.org'").fetchone()
+    link = re.search(r"/owner/join/[\w-]+", str(row))
+    assert link is not None
+    ben.goto(link[0])
+    wanted(ben)
     ben.get_by_label("Password").fill("seven grey herons")
     ben.get_by_label("The same once more").fill("seven grey herons")
     ben.get_by_role("button", name="Make an account and join").click()

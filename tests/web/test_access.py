@@ -51,6 +51,7 @@ PUBLIC = {
     *("me.rate", "me.team"),
     *("owner.sign_in", "owner.sign_in_by_password", "owner.link", "owner.sign_in_by_link", "owner.sign_out"),
     *("owner.forgotten", "owner.send_link"),
+    *("owner.join", "owner.make_account", "owner.address_link", "owner.confirm_address"),
     *("owner.invitation", "owner.accept_invitation"),
 }
 #: Only a signed-in owner, each their own: (method, endpoint) -> status for an owner.
@@ -110,6 +111,7 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("POST", "owner.receive"): ("collaborator", 303),
     ("GET", "owner.batch"): ("researcher", 200),
     ("POST", "owner.decide_batch"): ("collaborator", 303),
+    ("POST", "owner.import_again"): ("collaborator", 303),  # nothing to try again
     ("POST", "owner.begin_sending"): ("collaborator", 400),  # of no file
     ("GET", "owner.sending_state"): ("collaborator", 404),  # of nothing that was announced
     ("POST", "owner.receive_piece"): ("collaborator", 400),  # from no offset
@@ -266,7 +268,7 @@ def scene(site: Site) -> Iterator[Scene]:
         **{"what": "answers", "format": "csv", "token": "no-such-token", "code": "ar", "back": 1},
         **{"pseudonym": review.pseudonym(site, cy)},
         **{"digest": "0" * 64, "tag": "0", "name": "css/app.css", "his": his},
-        **{"mail_id": 1, "certificate_id": "no-such-id"},
+        **{"mail_id": 1, "certificate_id": "no-such-id", "proof": "no-such-link"},
         **{"task_id": task, "source": "plate", "chart": "agreement"},
         **{"account_id": dan, "invitation_id": 1, "token_id": 1, "export_id": 1, "table": "answers"},
         **{"step": "task", "upload": "0" * 32, "number": 0, "restoration_id": 1},

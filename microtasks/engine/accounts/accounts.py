@@ -19,7 +19,7 @@ from microtasks.core.errors import Conflict, Forbidden, InputError, NotFound, To
 from microtasks.engine import audit
 from microtasks.engine.accounts import mail
 from microtasks.engine.site import Site
-from microtasks.store.accounts import accounts, tokens
+from microtasks.store.accounts import accounts, address_links, tokens
 from microtasks.store.accounts.accounts import Listed
 from microtasks.store.db import Session, now, raw
 from microtasks.store.operations import limits
@@ -30,6 +30,10 @@ PASSWORD_MIN, PASSWORD_MAX = 8, 256
 #: (those of zxcvbn 4.5, MIT licence, in its order). And words of this site.
 COMMON_FILE = Path(__file__).with_name("common_passwords.txt.gz")
 OWN_WORDS = frozenset({"microtasks", "microtask", "volunteer", "volunteers", "changeme", "p@ssw0rd"})
+#: How long a link that proves an address is good.
+PROOF_HOURS = 24
+#: Makes a letter about a change of address: (token, old, new) -> (subject, text).
+WriteBoth = Callable[[str, str, str], tuple[str, str]]
 _EMAIL = re.compile(r"[^@\s\x00-\x1f]{1,64}@[^@\s\x00-\x1f]{1,189}")
 
 
@@ -51,7 +55,7 @@ def give(site: Site, email: str) -> Given:
     Whoever made an account that exists need not be who has the address. So its sessions and links end, its
     password is void, its API tokens are revoked. Errors: as `create_owner`.
     """
-    email = _address(email)
+    email = checked_address(email)
     with site.db.session() as session:
         account = accounts.by_email(session, email)
         is_new, n_tokens = account is None, 0
@@ -71,7 +75,7 @@ def create_owner(site: Site, email: str, *, is_operator: bool | None = None) -> 
     The first account of a site is its operator's. Errors: InputError for what is no address, Forbidden for
     an account that was disabled.
     """
-    email = _address(email)
+    email = checked_address(email)
     with site.db.session() as session:
         account = accounts.by_email(session, email) or accounts.add(session, email, is_operator=is_operator)
         token = _link(site, session, account)
@@ -86,7 +90,7 @@ def invite(
 
     write: token -> (subject, text). Errors: InputError for what is no address, Conflict for a known one.
     """
-    email = _address(email)
+    email = checked_address(email)
     with site.db.session() as session:
         if accounts.by_email(session, email) is not None:
             raise Conflict(f"There is an account for {email} already.")
@@ -121,7 +125,7 @@ def send_link(site: Site, email: str, write: Callable[[str], tuple[str, str]], *
     Errors: InputError for what is no address; TooMany after three letters an hour to one address, or ten
     asked for from one network.
     """
-    email = _address(email)
+    email = checked_address(email)
     if not limits.allow_each(site, ("mail_from", address), ("mail_to", email)):
         raise TooMany("Several messages were asked for already. Please check your mail, or wait an hour.")
     with site.db.session() as session:
@@ -136,7 +140,7 @@ def send_link(site: Site, email: str, write: Callable[[str], tuple[str, str]], *
 
 def register(session: Session, email: str, password: str) -> Account:
     """Add an account with a password, in the caller's transaction. InputError; Conflict: there is one."""
-    email = _address(email)
+    email = checked_address(email)
     check_password(password, email)
     if accounts.by_email(session, email) is not None:
         raise Conflict(f"There is an account for {email} already. Please sign in with it.")
@@ -217,20 +221,82 @@ def set_password(
     return fresh
 
 
-def set_email(site: Site, session_token: str, email: str, current: str = "") -> None:
-    """Change the address of who is signed in; asks for the current password as `set_password` does.
+def ask_new_address(
+    site: Site, session_token: str, email: str, write: WriteBoth, current: str = "", *, address: str = ""
+) -> None:
+    """Ask the old and the new address whether the account of who is signed in may change to the new one.
 
-    Errors: InputError for what is no address, Conflict for another account's, Forbidden, TooMany.
+    Asks for the current password as `set_password` does. Nothing changes before both have said yes
+    (`confirm_address`). Errors: InputError for what is no address, Conflict for another account's, Forbidden,
+    TooMany.
     """
-    email = _address(email)
+    email = checked_address(email)
     with site.db.session() as session:
         account, _ = _signed_in(site, session, session_token, current)
-        other = accounts.by_email(session, email)
-        if other is not None and other.id != account.id:
-            raise Conflict(f"There is another account for {email}.")
-        account.email = email
-        session.add(account)
+        _refuse_taken(session, email, account.id)
+        if not limits.allow_each(
+            site, ("mail_from", address), ("mail_to", account.email), ("mail_to", email)
+        ):
+            raise TooMany("Several messages were asked for already. Please check your mail, or wait an hour.")
+        address_links.drop_of_account(session, account.id)
+        jobs = []
+        sides: tuple[tuple[address_links.Purpose, str], ...] = (("old", account.email), ("new", email))
+        for purpose, recipient in sides:
+            token = new_token()
+            address_links.add(
+                session, hashed(token), purpose, email, timedelta(hours=PROOF_HOURS), account_id=account.id
+            )
+            jobs.append(mail.post(raw(session), recipient, *write(token, account.email, email)))
         session.commit()
+    for job in jobs:
+        site.bell.ring(job)
+
+
+def address_change(site: Site, token: str) -> str | None:
+    """The address that a link of `ask_new_address` is about; None if it is not good (any more)."""
+    with site.db.session() as session:
+        link = address_links.good(session, hashed(token))
+    return link.email if link is not None and link.account_id is not None else None
+
+
+def confirm_address(site: Site, token: str) -> bool:
+    """Spend one of the two links; True once both are spent and the account has its new address.
+
+    Errors: Forbidden for a link that is not good (any more), Conflict where the address was taken meanwhile.
+    """
+    with site.db.session() as session:
+        link = address_links.use(session, hashed(token))
+        # Locked, so that of two at the same moment the second sees the first.
+        account = accounts.locked(session, link.account_id) if link and link.account_id else None
+        if link is None or account is None or account.disabled_at is not None:
+            raise Forbidden("This link was used already or has expired.")
+        is_whole = address_links.n_waiting(session, account.id) == 0
+        if is_whole:
+            _move(session, account, link.email, by=account.id)
+        session.commit()
+    return is_whole
+
+
+def set_address(site: Site, email: str, new: str) -> None:
+    """Change an account's address by an operator's word. Errors: InputError, Conflict."""
+    new = checked_address(new)
+    with site.db.session() as session:
+        _move(session, _existing(session, email), new, by=None)
+        session.commit()
+
+
+def _move(session: Session, account: Account, email: str, *, by: int | None) -> None:
+    _refuse_taken(session, email, account.id)
+    audit.note(raw(session), by, None, "account.address", before=account.email, after=email)
+    account.email = email
+    session.add(account)
+    address_links.drop_of_account(session, account.id)
+
+
+def _refuse_taken(session: Session, email: str, account_id: int) -> None:
+    other = accounts.by_email(session, email)
+    if other is not None and other.id != account_id:
+        raise Conflict(f"There is another account for {email}.")
 
 
 def check_password(password: str, email: str = "") -> None:
@@ -417,7 +483,8 @@ def _revoke_tokens(session: Session, account_id: int, by: int | None) -> int:
     return len(revoked)
 
 
-def _address(email: str) -> str:
+def checked_address(email: str) -> str:
+    """The address as it is kept; InputError for what is none."""
     email = email.strip()
     if not _EMAIL.fullmatch(email):
         raise InputError(f"{email!r} is not an email address.")

@@ -6,16 +6,16 @@ its SHA-256 is stored.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Final, cast
 
 from microtasks.core.errors import Conflict, Forbidden, InputError, NotFound, TooMany
 from microtasks.engine import audit
-from microtasks.engine.accounts import accounts
+from microtasks.engine.accounts import accounts, mail
 from microtasks.engine.site import Site
 from microtasks.store.accounts import accounts as stored
-from microtasks.store.accounts import members
+from microtasks.store.accounts import address_links, members
 from microtasks.store.accounts.members import Invited, Member, Role
 from microtasks.store.db import Session, raw
 from microtasks.store.operations import limits
@@ -61,24 +61,63 @@ def accept(site: Site, token: str, account_id: int) -> Project:
     with that role or a greater one.
     """
     with site.db.session() as session:
-        project = _accept(session, token, account_id)
+        project = _accept(session, accounts.hashed(token), account_id)
         session.commit()
     return project
 
 
-def join(site: Site, token: str, email: str, password: str, *, address: str = "") -> tuple[str, Project]:
-    """Accept an invitation with a new account; return the token of its first session, and the project.
+def ask_to_join(
+    site: Site, token: str, email: str, write: Callable[[str], tuple[str, str]], *, address: str = ""
+) -> None:
+    """Send a link to the address with which somebody invited wants to join with a new account.
 
-    Errors: Forbidden for the invitation, InputError for address or password, Conflict where the address has
-    an account, TooMany after ten tries in five minutes from one IP address.
+    write: token -> (subject, text). The invitation stays good. Errors: Forbidden for the invitation,
+    InputError for what is no address, Conflict where it has an account, TooMany after three letters an hour
+    to one address, or ten from one network.
+    """
+    email = accounts.checked_address(email)
+    with site.db.session() as session:
+        invitation = members.open_invitation(session, accounts.hashed(token))
+        if invitation is None:
+            raise _spent()
+        if stored.by_email(session, email) is not None:
+            raise Conflict(f"There is an account for {email} already. Please sign in with it.")
+        if not limits.allow_each(site, ("mail_from", address), ("mail_to", email)):
+            raise TooMany("Several messages were asked for already. Please check your mail, or wait an hour.")
+        proof = accounts.new_token()
+        lifetime = timedelta(hours=accounts.PROOF_HOURS)
+        address_links.add(
+            session, accounts.hashed(proof), "join", email, lifetime, invitation_id=invitation.id
+        )
+        job = mail.post(raw(session), email, *write(proof))
+        session.commit()
+    site.bell.ring(job)
+
+
+def proven(site: Site, proof: str) -> tuple[str, Invited] | None:
+    """The address that a link of `ask_to_join` proves, and what is offered; None if either is not good."""
+    with site.db.session() as session:
+        link = address_links.good(session, accounts.hashed(proof))
+        invitation = session.get(Invitation, link.invitation_id) if link and link.invitation_id else None
+        offer = members.invited(session, invitation.token_hash) if invitation else None
+    return (link.email, offer) if link is not None and offer is not None else None
+
+
+def join(site: Site, proof: str, password: str, *, address: str = "") -> tuple[str, Project]:
+    """Make the account whose address `proof` proves, and accept its invitation: session token, project.
+
+    Errors: Forbidden for link or invitation, InputError for the password, Conflict where the address has an
+    account meanwhile, TooMany after ten tries in five minutes from one IP address.
     """
     if address and not limits.allow(site, "link", address):
         raise TooMany("Too many tries. Please wait five minutes.")
     with site.db.session() as session:
-        if members.invited(session, accounts.hashed(token)) is None:
+        link = address_links.use(session, accounts.hashed(proof))
+        invitation = session.get(Invitation, link.invitation_id) if link and link.invitation_id else None
+        if link is None or invitation is None:
             raise _spent()
-        account = accounts.register(session, email, password)
-        project = _accept(session, token, account.id)
+        account = accounts.register(session, link.email, password)
+        project = _accept(session, invitation.token_hash, account.id)
         session_token = accounts.begin(site, session, account)
         session.commit()
     return session_token, project
@@ -144,8 +183,8 @@ def transfer(site: Site, project_id: int, account_id: int, by: int) -> None:
         session.commit()
 
 
-def _accept(session: Session, token: str, account_id: int) -> Project:
-    invitation = members.use_invitation(session, accounts.hashed(token))
+def _accept(session: Session, token_hash: bytes, account_id: int) -> Project:
+    invitation = members.use_invitation(session, token_hash)
     if invitation is None:
         raise _spent()
     project = projects.locked(session, invitation.project_id)

@@ -30,6 +30,11 @@ def get(session: Session, account_id: int) -> Account | None:
     return session.get(Account, account_id)
 
 
+def locked(session: Session, account_id: int) -> Account | None:
+    """The account, locked until the transaction ends."""
+    return session.get(Account, account_id, with_for_update=True)
+
+
 def by_email(session: Session, email: str) -> Account | None:
     """The account of that address, whatever its case."""
     return session.exec(select(Account).where(func.lower(col(Account.email)) == email.lower())).first()

@@ -130,3 +130,4 @@ def drop_old(connection: Connection, days: int) -> None:
         (days,),
     )
     connection.execute("DELETE FROM claim_link WHERE expires_at < now()")
+    connection.execute("DELETE FROM address_link WHERE expires_at < now()")

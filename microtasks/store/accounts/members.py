@@ -166,6 +166,17 @@ def open_invitations(session: Session, project_id: int) -> Sequence[Invitation]:
     ).all()
 
 
+def open_invitation(session: Session, token_hash: bytes) -> Invitation | None:
+    """The invitation of a link, if it is (still) good. Changes nothing."""
+    return session.exec(
+        select(Invitation).where(
+            Invitation.token_hash == token_hash,
+            col(Invitation.used_at).is_(None),
+            col(Invitation.expires_at) > func.now(),
+        )
+    ).first()
+
+
 def invited(session: Session, token_hash: bytes) -> Invited | None:
     """What the invitation offers, if it is (still) good. Changes nothing."""
     found = session.exec(

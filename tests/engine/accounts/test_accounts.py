@@ -14,6 +14,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
+from microtasks.engine import audit
 from microtasks.engine.accounts import accounts, tokens
 from microtasks.engine.results import decisions
 from microtasks.engine.site import Site
@@ -269,7 +270,7 @@ def test_T17_the_current_password_cannot_be_guessed_in_a_session(site: Site) -> 
         with pytest.raises(TooMany):
             accounts.set_password(site, session, "another good one", current)
     with pytest.raises(TooMany):
-        accounts.set_email(site, session, address(), PASSWORD)
+        accounts.ask_new_address(site, session, address(), lambda *_: ("", ""), PASSWORD)
 
 
 @pytest.mark.parametrize("is_wanted", [True, False])
@@ -301,6 +302,72 @@ def test_T17_an_account_that_is_given_to_its_address_is_closed_to_whoever_made_i
     assert who(site, accounts.sign_in_by_link(site, given.token)).email == email
     fresh = accounts.give(site, address())
     assert (fresh.is_new, fresh.n_tokens) == (True, 0)
+
+
+def ask_both(site: Site, session: str, new: str, current: str = "") -> tuple[str, str]:
+    """The links in the letters to the old and the new address."""
+    letters: list[str] = []
+
+    def write(token: str, old: str, new: str) -> tuple[str, str]:
+        letters.append(token)
+        return f"{old} {new}", token
+
+    accounts.ask_new_address(site, session, new, write, current)
+    return letters[0], letters[1]
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["old first", "new first"])
+def test_T17_an_address_changes_once_the_old_and_the_new_have_said_yes(site: Site, first: int) -> None:
+    email, session = owner(site)
+    new = address()
+    links = ask_both(site, session, new, PASSWORD)
+    with site.db.connection() as connection:
+        rows = connection.execute("SELECT recipient, body FROM mail ORDER BY id").fetchall()
+    assert rows == [(email, links[0]), (new, links[1])]
+    assert accounts.address_change(site, links[first]) == new  # looking does not spend it
+    assert accounts.confirm_address(site, links[first]) is False
+    assert who(site, session).email == email
+    with pytest.raises(Forbidden):
+        accounts.confirm_address(site, links[first])
+    assert accounts.confirm_address(site, links[1 - first]) is True
+    assert who(site, session).email == new
+    accounts.sign_in_by_password(site, new, PASSWORD)
+
+
+def test_T17_of_two_at_once_one_completes_the_change_of_address(site: Site) -> None:
+    _, session = owner(site)
+    new = address()
+    links = ask_both(site, session, new, PASSWORD)
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(lambda link: accounts.confirm_address(site, link), links)) == [False, True]
+    assert who(site, session).email == new
+
+
+def test_T17_an_address_that_is_another_s_meanwhile_is_not_taken(site: Site) -> None:
+    email, session = owner(site)
+    taken, new = owner(site)[0], address()
+    with pytest.raises(Conflict):
+        ask_both(site, session, taken, PASSWORD)
+    former = ask_both(site, session, address(), PASSWORD)
+    links = ask_both(site, session, new, PASSWORD)
+    assert accounts.address_change(site, former[0]) is None  # the last request counts
+    owner(site, new)
+    accounts.confirm_address(site, links[0])
+    with pytest.raises(Conflict):
+        accounts.confirm_address(site, links[1])
+    assert who(site, session).email == email
+    accounts.set_address(site, email, address())  # by an operator's word
+    assert who(site, session).email != email
+
+
+def test_T39_logs_keep_the_address_as_it_was(site: Site) -> None:
+    email, session = owner(site)
+    of = builders.project(site, account_id=who(site, session).id)
+    with site.db.connection() as connection:
+        audit.note(connection, who(site, session).id, of.id, "project.pause")
+    accounts.set_address(site, email, address())
+    assert {entry.email for entry in audit.page(site, of.id, None, 9)} == {email}
+    assert email in audit.people(site, of.id)
 
 
 def test_T23_a_forgotten_password_is_replaced_by_mail_and_strangers_learn_nothing(site: Site) -> None:
@@ -352,7 +419,7 @@ def test_accounts_are_disabled_enabled_and_deleted_and_one_operator_stays(site: 
     builders.answers(site, of, task, [builders.YES] * 3)
     with pytest.raises(Conflict, match=of.slug):
         accounts.delete(site, boss)
-    decisions.decide(site, of, task, who(site, session).id, "none")
+    decisions.record(site, of, task, who(site, session).id, "none")
     with site.db.connection() as connection:
         connection.execute("UPDATE project SET account_id = %s", (listed[email].account.id,))
     accounts.delete(site, boss)

@@ -115,28 +115,60 @@ def test_who_is_in_it_already_keeps_the_greater_role_and_the_link_stays_good(sit
     assert (role(site, of, ben), role(site, of, more)) == ("collaborator", "reviewer")
 
 
-def test_a_stranger_joins_with_a_new_account_that_is_no_operator_s(site: Site) -> None:
+def ask_to_join(site: Site, token: str, email: str) -> str:
+    """The link in the letter that somebody invited gets."""
+    letters: list[str] = []
+
+    def write(proof: str) -> tuple[str, str]:
+        letters.append(proof)
+        return "Join", proof
+
+    account_members.ask_to_join(site, token, email, write)
+    return letters[0]
+
+
+def test_T17_a_stranger_joins_with_an_address_that_is_proven(site: Site) -> None:
     of, ada, _ = crew(site)
     email = f"{uuid.uuid4().hex}@example.org"
     token = account_members.invite(site, of.id, ada, "collaborator")
-    wrong: tuple[tuple[str, str, type[MicrotasksError]], ...] = (
-        ("no address", PASSWORD, InputError),
-        (email, "12345678", InputError),
-        ("Ada@example.org", PASSWORD, Conflict),
+    refused: tuple[tuple[str, type[MicrotasksError]], ...] = (
+        ("no address", InputError),
+        ("Ada@example.org", Conflict),
     )
-    for given, password, error in wrong:
+    for given, error in refused:
         with pytest.raises(error):
-            account_members.join(site, token, given, password)
-    session, project = account_members.join(site, token, email, PASSWORD)
-    found = accounts.who(site, session)
-    assert found is not None
-    assert (found.email, found.is_operator, project.slug) == (email, False, of.slug)
-    assert role(site, of, found.id) == "collaborator"
+            ask_to_join(site, token, given)
+    proof = ask_to_join(site, token, email)
+    with pytest.raises(InputError):  # nobody has the address before it is proven
+        accounts.id_of(site, email)
+    offer = account_members.proven(site, proof)
+    assert offer is not None and (offer[0], offer[1].role) == (email, "collaborator")
+    with pytest.raises(InputError):
+        account_members.join(site, proof, "12345678")
+    session, project = account_members.join(site, proof, PASSWORD)  # the link is still good
+    account = accounts.who(site, session)
+    assert account is not None
+    assert (account.email, account.is_operator, project.slug) == (email, False, of.slug)
+    assert role(site, of, account.id) == "collaborator"
     accounts.sign_in_by_password(site, email, PASSWORD)
+    for spent in (proof, token):
+        with pytest.raises(Forbidden):
+            account_members.join(site, spent, PASSWORD)
     with pytest.raises(Forbidden):
-        account_members.join(site, token, f"x{email}", PASSWORD)
+        ask_to_join(site, token, f"x{email}")
+
+
+def test_T17_an_invitation_that_was_taken_back_makes_no_account(site: Site) -> None:
+    of, ada, _ = crew(site)
+    email = f"{uuid.uuid4().hex}@example.org"
+    proof = ask_to_join(site, account_members.invite(site, of.id, ada, "reviewer"), email)
     with site.db.connection() as connection:
-        assert connection.execute("SELECT 1 FROM account WHERE email = %s", (f"x{email}",)).fetchone() is None
+        connection.execute("UPDATE invitation SET expires_at = now() - interval '1 second'")
+    assert account_members.proven(site, proof) is None
+    with pytest.raises(Forbidden):
+        account_members.join(site, proof, PASSWORD)
+    with pytest.raises(InputError):
+        accounts.id_of(site, email)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,18 @@ def link(page: str) -> str:
     return found[1]
 
 
+def letter(site: Site, email: str, begin: str) -> str:
+    """The path of the link in the last letter to that address."""
+    with site.db.connection() as connection:
+        row = connection.execute(
+            "SELECT body FROM mail WHERE recipient = %s ORDER BY id DESC LIMIT 1", (email,)
+        ).fetchone()
+    assert row is not None
+    matched = re.search(rf"{begin}[\w-]+", row[0])
+    assert matched is not None
+    return matched[0]
+
+
 def test_a_stranger_comes_in_by_a_link_and_sees_what_a_reviewer_may(app: Flask, site: Site) -> None:
     ada, ada_id = owner(app, site, "ada@example.org")
     of = builders.project(site, account_id=ada_id)
@@ -38,10 +50,14 @@ def test_a_stranger_comes_in_by_a_link_and_sees_what_a_reviewer_may(app: Flask, 
 
     ben, email = Person(app), address()
     assert "As a reviewer" in ben.get(path).text
-    form = {"email": email, "password": PASSWORD, "again": "another"}
-    assert "not the same" in ben.post(path, form).text
-    assert ben.post(path, form | {"email": "ada@example.org", "again": PASSWORD}).status_code == 409
-    joined = ben.post(path, form | {"again": PASSWORD})
+    assert ben.post(path, {"email": "ada@example.org"}).status_code == 409
+    asked = ben.post(path, {"email": email})
+    assert asked.status_code == 200 and "on its way" in asked.text
+    proof = letter(site, email, "/owner/join/")
+    assert email in ben.get(proof).text
+    form = {"password": PASSWORD, "again": "another"}
+    assert "not the same" in ben.post(proof, form).text
+    joined = ben.post(proof, form | {"again": PASSWORD})
     assert joined.status_code == 303 and joined.location == base
     assert ben.get(path).status_code == 403  # it is spent
 
@@ -124,6 +140,13 @@ def test_the_address_changes_for_who_knows_the_password(app: Flask, site: Site) 
     for wrong in ("", "no address", "Ben@example.org"):
         assert ada.post("/owner/account/email", {"email": wrong}).status_code == 400
     assert ada.post("/owner/account/email", {"email": new}).status_code == 303
+    assert new not in ada.get("/owner/account").text  # both are asked first
+    stranger = Person(app)
+    for recipient, sentence in ((new, "the other address"), (email, "is changed")):
+        path = letter(site, recipient, "/owner/address/")
+        assert new in stranger.get(path).text
+        assert sentence in stranger.post(path).text
+        assert stranger.get(path).status_code == stranger.post(path).status_code == 403
     assert new in ada.get("/owner/account").text
     ada.post("/owner/account/password", {"password": PASSWORD, "again": PASSWORD})
     other = Person(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import url_for
 from flask_babel import gettext as _
 
+from microtasks.engine.accounts import accounts
 from microtasks.web.addresses import for_letter
 from microtasks.web.request import current_site
 
@@ -21,6 +22,37 @@ def forgotten(token: str) -> tuple[str, str]:
         minutes=current_site().settings.signin_link_minutes,
     )
     return _("Sign in and set a new password"), text
+
+
+def join(proof: str) -> tuple[str, str]:
+    """Subject and text for who wants to join a project with a new account."""
+    text = _(
+        "Hello,\n\n"
+        "someone, probably you, was invited to a project and gave this address.\n\n"
+        "Open this link, set a password there, and you are in:\n"
+        "%(link)s\n\n"
+        "It works once, for %(hours)s hours. If it was not you, do nothing: there is no account then.\n",
+        link=for_letter(url_for("owner.join", proof=proof)),
+        hours=accounts.PROOF_HOURS,
+    )
+    return _("Join the project"), text
+
+
+def new_address(token: str, old: str, new: str) -> tuple[str, str]:
+    """Subject and text for both addresses of an account that is to change from one to the other."""
+    text = _(
+        "Hello,\n\n"
+        "the account %(old)s is to have another address: %(new)s.\n\n"
+        "Both addresses are asked. To say yes for this one, open this link and press the button there:\n"
+        "%(link)s\n\n"
+        "It works once, for %(hours)s hours. If you did not ask for it, do nothing, so that nothing "
+        "changes, and set a new password.\n",
+        link=for_letter(url_for("owner.address_link", token=token)),
+        old=old,
+        new=new,
+        hours=accounts.PROOF_HOURS,
+    )
+    return _("Change the address of your account"), text
 
 
 def welcome(token: str) -> tuple[str, str]:

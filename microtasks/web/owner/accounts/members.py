@@ -17,6 +17,7 @@ from microtasks.engine.tabular.table import to_json
 from microtasks.store.tables import Project
 from microtasks.web.addresses import absolute
 from microtasks.web.errors import status_of
+from microtasks.web.owner.accounts import letters
 from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.request import account, current_site, owner_required, set_owner_cookie
 
@@ -108,37 +109,66 @@ def invitation(token: str) -> ResponseReturnValue:
 
 @blueprint.post("/invitation/<token>")
 def accept_invitation(token: str) -> ResponseReturnValue:
-    """Join, as who is signed in or with a new account."""
-    site, who, form = current_site(), account(), http.form
+    """Join as who is signed in; who is new gets a letter first, which proves their address."""
+    site, who, email = current_site(), account(), http.form.get("email", "")
     try:
-        if who is not None:
-            project = engine.accept(site, token, who.id)
-            response = redirect(url_for("owner.project", slug=project.slug), 303)
-        else:
-            if form.get("password", "") != form.get("again", ""):
-                raise InputError(_("The two entries are not the same."))
-            session, project = engine.join(
-                site, token, form.get("email", ""), form.get("password", ""), address=http.remote_addr or ""
-            )
-            response = redirect(url_for("owner.project", slug=project.slug), 303)
-            set_owner_cookie(response, session)  # type: ignore[arg-type]
+        if who is None:
+            engine.ask_to_join(site, token, email, letters.join, address=http.remote_addr or "")
+            return _invitation(token, asked=email)
+        project = engine.accept(site, token, who.id)
     except (InputError, Conflict, Forbidden, TooMany) as error:
         return _invitation(token, error)
     flash(_("Welcome to the project."), "ok")
-    return response
+    return redirect(url_for("owner.project", slug=project.slug), 303)
 
 
-def _invitation(token: str, error: MicrotasksError | None = None) -> ResponseReturnValue:
-    found = engine.look(current_site(), token)
+def _invitation(token: str, error: MicrotasksError | None = None, *, asked: str = "") -> ResponseReturnValue:
+    settings = current_site().settings
+    offer = engine.look(current_site(), token)
     page = render_template(
         "owner/invitation.html",
         token=token,
-        found=found,
+        found=offer,
+        asked=asked,
+        hours=accounts.PROOF_HOURS,
+        has_server=bool(settings.smtp_url.get_secret_value()),
         wrong=error.message if error else "",
         email=http.form.get("email", ""),
+    )
+    return page, 403 if offer is None else status_of(error) if error else 200
+
+
+@blueprint.get("/join/<proof>")
+def join(proof: str) -> ResponseReturnValue:
+    """Set the password of a new account: whoever has this link has its address."""
+    return _join_page(proof)
+
+
+@blueprint.post("/join/<proof>")
+def make_account(proof: str) -> ResponseReturnValue:
+    site, form = current_site(), http.form
+    try:
+        if form.get("password", "") != form.get("again", ""):
+            raise InputError(_("The two entries are not the same."))
+        session, project = engine.join(site, proof, form.get("password", ""), address=http.remote_addr or "")
+    except (InputError, Conflict, Forbidden, TooMany) as error:
+        return _join_page(proof, error)
+    flash(_("Welcome to the project."), "ok")
+    response = redirect(url_for("owner.project", slug=project.slug), 303)
+    return set_owner_cookie(response, session)  # type: ignore[arg-type]
+
+
+def _join_page(proof: str, error: MicrotasksError | None = None) -> ResponseReturnValue:
+    email, offer = engine.proven(current_site(), proof) or ("", None)
+    page = render_template(
+        "owner/join.html",
+        proof=proof,
+        email=email,
+        found=offer,
+        wrong=error.message if error else "",
         password_min=accounts.PASSWORD_MIN,
     )
-    return page, 403 if found is None else status_of(error) if error else 200
+    return page, 403 if offer is None else status_of(error) if error else 200
 
 
 # -- who changed what ---------------------------------------------------------------------------------

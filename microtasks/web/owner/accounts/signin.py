@@ -124,15 +124,42 @@ def set_password() -> ResponseReturnValue:
 @blueprint.post("/account/email")
 @owner_required
 def set_email() -> ResponseReturnValue:
+    """Ask both addresses; nothing changes before both have said yes."""
     form = http.form
     try:
-        accounts.set_email(current_site(), owner_token(), form.get("email", ""), form.get("current", ""))
+        accounts.ask_new_address(
+            current_site(),
+            owner_token(),
+            form.get("email", ""),
+            letters.new_address,
+            form.get("current", ""),
+            address=http.remote_addr or "",
+        )
     except (InputError, Forbidden, Conflict) as error:
         return _account_page(wrong_email=error.message), 400
     except TooMany as error:
         return _account_page(wrong_email=error.message), 429
-    flash(_("Your address is changed. Sign in with it from now on."), "ok")
+    flash(_("Messages are on their way to both addresses. It changes once both have said yes."), "ok")
     return redirect(url_for("owner.account_page"), 303)
+
+
+@blueprint.get("/address/<token>")
+def address_link(token: str) -> ResponseReturnValue:
+    """Ask before the link is spent, as for signing in."""
+    new = accounts.address_change(current_site(), token)
+    state = "over" if new is None else "asked"
+    page = render_template("owner/address.html", token=token, new=new, state=state)
+    return page, 403 if new is None else 200
+
+
+@blueprint.post("/address/<token>")
+def confirm_address(token: str) -> ResponseReturnValue:
+    try:
+        is_whole = accounts.confirm_address(current_site(), token)
+    except (Forbidden, Conflict) as error:
+        page = render_template("owner/address.html", state="over", wrong=error.message)
+        return page, status_of(error)
+    return render_template("owner/address.html", state="whole" if is_whole else "half")
 
 
 @blueprint.post("/sign-out")
