@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 def test_start_leads_through_both_projects_and_no_seat_is_left_behind(
     site: Site, visit: Callable[..., Page]
 ) -> None:
-    feed._needy._found.clear()
+    feed._needy._entries.clear()
     log, other = scene.sentences(site, feed.RUN + 1), builders.project(site, name="Another question")
     builders.tasks(site, other, 2)
     page = visit("/start?minutes=5")

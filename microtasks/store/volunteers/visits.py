@@ -1,4 +1,4 @@
-"""What one contributor did in a project: for the session's clock and the thank-you page."""
+"""What one contributor did in a visit, in one project or several: for its clock and the thank-you page."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from microtasks.store.db import Connection
 MOST_VALUES = 500
 
 
-def count_since(
-    connection: Connection, contributor: UUID, project_id: int, since: datetime
-) -> tuple[int, float]:
-    """How many answers since then, and the seconds spent on them."""
-    row = connection.execute(
-        "SELECT count(*), coalesce(sum(seconds_spent), 0) FROM answer"
-        " WHERE contributor_id = %s AND project_id = %s AND created_at >= %s",
-        (contributor, project_id, since),
-    ).fetchone()
-    return (int(row[0]), float(row[1])) if row else (0, 0.0)
+def projects_since(connection: Connection, contributor: UUID, since: datetime) -> list[tuple[int, int]]:
+    """(project id, number of answers) of each project answered in since then, the last one first."""
+    return connection.execute(
+        "SELECT project_id, count(*) FROM answer WHERE contributor_id = %s AND created_at >= %s"
+        " GROUP BY project_id ORDER BY max(id) DESC",
+        (contributor, since),
+    ).fetchall()
+
+
+def slugs_of_recent(connection: Connection, contributor: UUID, limit: int) -> list[str]:
+    """The projects' slugs of the last answers, whatever the project, newest first."""
+    rows = connection.execute(
+        "SELECT p.slug FROM answer a JOIN project p ON p.id = a.project_id"
+        " WHERE a.contributor_id = %s AND p.state <> 'draft' ORDER BY a.id DESC LIMIT %s",
+        (contributor, limit),
+    )
+    return [slug for (slug,) in rows]
 
 
 def values_since(

@@ -6,6 +6,7 @@ is what it falls back to.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -47,6 +48,9 @@ REPORT_REASONS = ("broken", "unclear", "offensive", "other")
 LEASE, KIND, STARTED, SURE = "_lease", "_kind", "_started", "_sure"
 #: In the session: the lease of the answer just given, for the next page to tell how it turned out.
 LAST = "last"
+#: In the session: the project that the visit has just been led to from another one.
+SWITCHED = "switched"
+SLUG = re.compile(r"[\w-]{1,100}")
 
 
 @blueprint.record_once
@@ -113,8 +117,10 @@ def start() -> ResponseReturnValue:
             slug = (served.leases[0].project or {})["slug"]
             is_alone = feed.is_alone(site, want)  # then there is nothing to change to
             session["visit"] = session["visit"] | {"feed": "" if is_alone else slug, "left": feed.RUN}
+            if after and after != slug:
+                session[SWITCHED] = slug
             return redirect(url_for("volunteer.work", slug=slug), 303)
-    if project and _n_done(project):
+    if project and _n_done():
         return redirect(url_for("volunteer.thank", slug=project.slug, why=served.reason), 303)
     return render_template("volunteer/rest.html", project=None, reason="none_for_you", others=[])
 
@@ -211,7 +217,7 @@ def work(slug: str) -> ResponseReturnValue:
         return _task_page(project, served.leases[0].to_json())
     if _left_of_run(slug) is not None:
         return redirect(url_for("volunteer.start", after=slug), 303)
-    if _n_done(project):
+    if _n_done():
         return redirect(url_for("volunteer.thank", slug=slug, why=served.reason), 303)
     return _rest(project, served.reason, served.retry_after_s)
 
@@ -264,6 +270,25 @@ def report(slug: str) -> ResponseReturnValue:
     return redirect(url_for("volunteer.work", slug=slug), 303)
 
 
+@blueprint.get("/last/<int:back>")
+def last_of_visit(back: int) -> ResponseReturnValue:
+    """On to an own recent answer, whatever its project (1: the last one); `came_from` is gone back to."""
+    came_from = http.args.get("came_from", "")
+    with current_site().db.connection() as connection:
+        slugs = visits.slugs_of_recent(connection, contributor(), submit.REVISABLE)
+    if not 1 <= back <= len(slugs):
+        flash(_("There is no earlier answer of yours to change."))
+        return redirect(_work_of(came_from), 303)
+    slug = slugs[back - 1]
+    place = slugs[:back].count(slug)
+    before = back + 1 if back < len(slugs) else None
+    return redirect(url_for("volunteer.last", slug=slug, back=place, came_from=came_from, before=before), 303)
+
+
+def _work_of(slug: str) -> str:
+    return url_for("volunteer.work", slug=slug) if SLUG.fullmatch(slug) else "/"
+
+
 @blueprint.route("/p/<slug>/last/<int:back>", methods=["GET", "POST"])
 def last(slug: str, back: int) -> ResponseReturnValue:
     """Show an own recent answer again (1: the last one) and let it be corrected."""
@@ -294,7 +319,7 @@ def last(slug: str, back: int) -> ResponseReturnValue:
             error=sentences.translated(error.message),
         )
     flash(_("Your answer is corrected."), "ok")
-    return redirect(url_for("volunteer.work", slug=slug), 303)
+    return redirect(_work_of(http.args.get("came_from", slug)), 303)
 
 
 @blueprint.get("/p/<slug>/thanks")
@@ -304,6 +329,7 @@ def thank(slug: str) -> ResponseReturnValue:
     began = visit()
     since = began["since"] if began else time.time()
     done = thanks.visit(current_site(), slug, contributor(), datetime.fromtimestamp(since, UTC))
+    visited = [(localized.project(it), n) for it, n in done.projects]
     with current_site().db.session() as database:
         [card] = localized.cards(projects.cards(database, [project]))
         others = [
@@ -317,10 +343,10 @@ def thank(slug: str) -> ResponseReturnValue:
         project=card.project,
         card=card,
         done=done,
+        visited=visited,
         minutes=minutes,
         others=others[:3],
         why=http.args.get("why", ""),
-        presenter_thanks=f"tasktypes/{project.task_type}/thanks.html",
     )
 
 
@@ -353,6 +379,7 @@ def _task_page(
         value = None
     began = visit()
     shown_project = localized.project(project)
+    came_from = http.args.get("came_from", project.slug) if back else project.slug
     page = render_template(
         "volunteer/work.html",
         **presenters.context(task_type, shown_project, config, task),
@@ -364,13 +391,17 @@ def _task_page(
         error=error,
         problems=problems or {},
         reasons=REPORT_REASONS,
-        n_done=_n_done(project),
+        n_done=_n_done(),
         began=began,
         now=int(time.time()),
         back=back,
         n_back=n_back,
         left_of_run=_left_of_run(project.slug),
         is_asked=is_asked,
+        came_from=came_from,
+        onwards=_work_of(came_from),
+        before=http.args.get("before", "") if back else "",
+        is_switched=session.pop(SWITCHED, None) == project.slug and not back,
     )
     # The page holds a lease: a copy from the browser's store would show a task that is long done.
     return page, 422 if error else 200, {"Cache-Control": "no-store"}
@@ -485,11 +516,11 @@ def _minutes() -> int | None:
     return int(asked) if asked.isdecimal() and len(asked) < 3 and int(asked) in MINUTES else None
 
 
-def _n_done(project: Project) -> int:
+def _n_done() -> int:
+    """How many answers this visit has given, in whatever projects."""
     began, known = visit(), known_contributor()
     if began is None or known is None:
         return 0
     with current_site().db.connection() as connection:
-        return visits.count_since(connection, known, project.id, datetime.fromtimestamp(began["since"], UTC))[
-            0
-        ]
+        since = datetime.fromtimestamp(began["since"], UTC)
+        return sum(n for _, n in visits.projects_since(connection, known, since))

@@ -25,9 +25,9 @@ ALL = Want()
 
 @pytest.fixture(autouse=True)
 def counted_anew() -> Iterator[None]:
-    feed._needy._found.clear()
+    feed._needy._entries.clear()
     yield
-    feed._needy._found.clear()
+    feed._needy._entries.clear()
 
 
 def slugs(served: serve.Served) -> list[str]:
@@ -104,7 +104,7 @@ def test_a_project_in_the_readers_language_by_translation_counts_as_one_of_it(si
         translations.save(site, of, "ar", said)
     assert firsts(site, Want("ar"), 8) == {translated.slug: 8}
     translations.save(site, of, "ar", dict(list(said.items())[1:]))  # no longer whole: as if there were none
-    feed._needy._found.clear()
+    feed._needy._entries.clear()
     assert set(firsts(site, Want("ar"), 12)) == {plain.slug, translated.slug}
 
 
@@ -170,7 +170,7 @@ def test_who_has_done_all_there_is_is_told_so_and_a_project_without_work_for_the
     assert (served.leases, served.reason) == ([], "none_for_you") and served.retry_after_s
     more = b.project(site)
     b.tasks(site, more, 1)
-    feed._needy._found.clear()
+    feed._needy._entries.clear()
     assert all(slugs(feed.lease(site, cy, ALL)) == [more.slug] for _ in range(5))
 
 

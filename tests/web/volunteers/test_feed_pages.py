@@ -18,7 +18,7 @@ from microtasks.web.api import models
 
 @pytest.fixture(autouse=True)
 def counted_anew() -> None:
-    feed._needy._found.clear()
+    feed._needy._entries.clear()
 
 
 @pytest.fixture

@@ -330,3 +330,42 @@ def _tasks(site: Site, of: builders.ProjectRow) -> list[int]:
     with site.db.connection() as connection:
         rows = connection.execute("SELECT id FROM task WHERE project_id = %s ORDER BY pos", (of.id,))
         return [row[0] for row in rows]
+
+
+# -- a visit over several projects ----------------------------------------------------------------------
+
+
+def test_a_visit_over_several_projects_counts_thanks_and_corrects_as_one(site: Site, cy: FlaskClient) -> None:
+    first, second = published(site), published(site)
+    answer(cy, first.slug, answer="no")
+    answer(cy, first.slug, answer="no")
+    answer(cy, second.slug, answer="yes")
+    page = cy.get(f"/p/{second.slug}/work").text
+    assert "3 done" in page
+    thanks = cy.get(f"/p/{second.slug}/thanks").text
+    assert "3 tasks in 1 minute" in thanks
+    assert f"/p/{first.slug}" in thanks and f"/p/{second.slug}" in thanks
+    # The second last answer is of the first project: it is corrected, and the visit goes on where it was.
+    there = cy.get(f"/last/2?came_from={second.slug}")
+    assert there.location.startswith(f"/p/{first.slug}/last/1?")
+    shown = cy.get(there.location).text
+    assert f'href="/last/3?came_from={second.slug}"' in shown
+    form = hidden(shown)
+    done = cy.post(there.location, data={**form, "_kind": "value", "answer": "yes"})
+    assert done.location == f"/p/{second.slug}/work"
+    said = [value["answer"] for _, value, _ in answers(site) if value]
+    assert sorted(said) == ["no", "yes", "yes"]
+
+
+def test_a_visit_that_ends_in_a_project_without_answers_is_thanked_all_the_same(
+    site: Site, cy: FlaskClient
+) -> None:
+    first, second = published(site), published(site)
+    answer(cy, first.slug, answer="no")
+    cy.get(f"/p/{second.slug}/work")
+    assert "1 task in 1 minute" in cy.get(f"/p/{second.slug}/thanks").text
+
+
+@pytest.mark.parametrize("slug", ["//evil.example", "/evil", "..", "a/b"])
+def test_the_way_back_leads_to_no_other_site(site: Site, cy: FlaskClient, slug: str) -> None:
+    assert cy.get("/last/1", query_string={"came_from": slug}).location == "/"

@@ -50,6 +50,7 @@ export function drawItem({payload, media}, failed) {
       return row;
     }),
   );
+  byId("switched")?.remove(); // it was said with the first task
   lookClose(false);
   watch(failed);
 }
