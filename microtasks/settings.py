@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     max_answer_bytes: int = Field(1 << 20, ge=1024, description="Largest body of an answer request.")
     max_form_bytes: int = Field(1 << 20, ge=1024, description="Largest body of an ordinary form.")
     max_upload_bytes: int = Field(2 << 30, ge=1024, description="Largest upload of a batch.")
+    max_pending_bytes: int = Field(
+        8 << 30, ge=1024, description="Most that one account may have announced in pieces and not finished."
+    )
     max_piece_bytes: int = Field(
         8 << 20, ge=1024, description="Largest piece of an upload that is sent in pieces."
     )

@@ -29,7 +29,7 @@ class Sent:
 
 
 def begin(site: Site, project_id: int | None, account_id: int, files: Sequence[tuple[str, int]]) -> Sent:
-    """Announce the files (name, size in bytes) of an upload. Errors: FileInvalid for none, or too much.
+    """Announce the files (name, size in bytes) of an upload. FileInvalid for none or too much, Conflict.
 
     project_id: where it goes; None for a package, which makes a project of its own.
     """
@@ -41,10 +41,16 @@ def begin(site: Site, project_id: int | None, account_id: int, files: Sequence[t
         raise FileInvalid("A file cannot be smaller than nothing.")
     if sum(size for _, size in files) > site.settings.max_upload_bytes:
         raise FileInvalid(f"This upload is larger than {site.settings.max_upload_bytes >> 20:,} MB.")
-    staging.check_room(site, sum(size for _, size in files))
+    wanted = sum(size for _, size in files)
+    staging.check_room(site, wanted)
     listed = [{"name": staging.label(name), "size": size, "received": 0} for name, size in files]
     sent = Sent(secrets.token_hex(16), listed, site.settings.max_piece_bytes)
     with site.db.connection() as connection:
+        if uploads.pending_bytes(connection, account_id) + wanted > site.settings.max_pending_bytes:
+            raise Conflict(
+                "You have begun so many uploads that there is no room for another one. Finish them first;"
+                " what nobody goes on with is thrown away after some days."
+            )
         uploads.add(connection, sent.id, project_id, account_id, json.dumps(listed))
     return sent
 
@@ -64,7 +70,8 @@ def receive(
     """Take the next piece of file `number`; return how much of it is here. A piece that is here is no error.
 
     1. Lock the upload. 2. Write the piece to disk. 3. Note how far the file is.
-    Errors: NotFound; Conflict with `details["received"]` for a piece that is not the next.
+    Errors: NotFound; Unavailable when the disk is nearly full; Conflict with `details["received"]` for a
+    piece that is not the next.
     """
     with site.db.connection() as connection:
         files = uploads.find(connection, upload, project_id, account_id, is_locked=True)
@@ -76,6 +83,7 @@ def receive(
             return int(received)
         if offset != received or end > file["size"] or len(content) > site.settings.max_piece_bytes:
             raise Conflict("This is not the next piece of the file.", received=received)
+        staging.check_room(site, len(content))
         site.uploads.append(upload, f"{number:06}", offset, content)
         file["received"] = end
         uploads.keep(connection, upload, json.dumps(files))

@@ -15,6 +15,17 @@ def add(connection: Connection, upload: str, project_id: int | None, account_id:
     )
 
 
+def pending_bytes(connection: Connection, account_id: int) -> int:
+    """The size of all that the account has announced and not finished; others of it wait until the end."""
+    connection.execute("SELECT 1 FROM account WHERE id = %s FOR NO KEY UPDATE", (account_id,))
+    row = connection.execute(
+        "SELECT coalesce(sum((file->>'size')::numeric), 0)::bigint"
+        " FROM upload, jsonb_array_elements(files) AS file WHERE account_id = %s",
+        (account_id,),
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def find(
     connection: Connection, upload: str, project_id: int | None, account_id: int, *, is_locked: bool = False
 ) -> list[dict[str, Any]] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -164,3 +165,39 @@ def test_the_page_lets_columns_be_named_and_tiles_be_tried(ada: Person, site: Si
     assert f"{len(re.findall(r'<rect', page))} tasks can be made" in page and 'value="150"' in page
     assert ada.post(f"{location}/look", {"step": "away"}).headers["Location"] == f"{BASE}/upload"
     assert ada.get(location).status_code == 404
+
+
+def test_T10_a_piece_is_refused_when_the_disk_is_nearly_full(
+    ada: Person, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = announced(ada, TABLE)
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=(1 << 30) - 1))
+    answer = post(ada, f"{address}/0?offset=0", TABLE[:100])
+    assert answer.status_code == 503 and "nearly full" in answer.get_json()["message"]
+    assert received(ada, address) == 0
+
+
+def test_T10_an_account_cannot_announce_without_end(ada: Person, site: Site) -> None:
+    site.settings.max_pending_bytes = 10_000
+    for _ in range(3):
+        announced(ada, b"x" * 3_000)
+    answer = post(ada, f"{BASE}/sendings", {"files": [{"name": "t.csv", "size": 3_000}]})
+    assert answer.status_code == 409 and "Finish them first" in answer.get_json()["message"]
+
+
+@pytest.mark.parametrize("base", [BASE, "/owner/packages"])
+@pytest.mark.parametrize(
+    "body",
+    [b'{"files": [{"name": "a", "size": Infinity}]}', b'{"files": [{"name": "a", "size": 1e400}]}',
+     b'{"files": [{"name": "a", "size": 1.5}]}', b'{"files": [{"name": "a", "size": true}]}', b"[" * 100_000,
+     b'{"files": [{"name": "a\\u0000", "size": 1}]}', b'{"files": {}}', b"\xff", b"", b'{"files": [1]}'],
+)  # fmt: skip
+def test_T09_an_odd_announcement_is_a_400(ada: Person, base: str, body: bytes) -> None:
+    answer = ada.client.post(
+        f"{base}/sendings",
+        data=body,
+        content_type="application/json",
+        headers={"X-CSRF-Token": ada.token(), "Accept": "application/json"},
+    )
+    assert answer.status_code == 400 and answer.get_json()["message"]
