@@ -92,6 +92,38 @@ def agreement(site: Site, project_id: int, arrays: Columns | None = None) -> dic
     return statistics
 
 
+#: A matrix with more labels than this is nothing to look at.
+MOST_LABELS = 40
+
+
+def confusions(site: Site, project_id: int, arrays: Columns) -> dict[str, dict[str, Any]]:
+    """What was said where the consensus is what, by name of a scale: `labels`, and `counts` of answers.
+
+    counts[consensus][said]. Left out: scales with more than MOST_LABELS labels, answers to tasks that have no
+    consensus. Loads numpy: for workers and the command line.
+    """
+    import numpy as np
+
+    task_type, config = _type(site, project_id)
+    numbers, values = stored.values(site.db, arrays.task_ids)
+    said = [{} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken]
+    held = [task_type.labels(value, config) for value in values]
+    matrices = {}
+    for name, scale in task_type.scales(config).items():
+        n_labels = len(scale.labels)
+        if n_labels > MOST_LABELS or not said or not held:
+            continue
+        place = {label: k for k, label in enumerate(scale.labels)}
+        said_label = np.array([place.get(each.get(name, ""), -1) for each in said], np.int64)[arrays.said]
+        of_value = np.array([place.get(each.get(name, ""), -1) for each in held], np.int64)
+        held_label = np.where(numbers >= 0, of_value[numbers], -1)[arrays.task]
+        rows = (said_label >= 0) & (held_label >= 0)
+        cells = held_label[rows] * n_labels + said_label[rows]
+        counts = np.bincount(cells, minlength=n_labels**2).reshape(n_labels, n_labels)
+        matrices[name] = {"labels": list(scale.labels), "counts": counts.tolist()}
+    return matrices
+
+
 def overall(statistics: Mapping[str, Mapping[str, Any]]) -> float | None:
     """One figure for a project: mean alpha of its fields, each by the number of its answers."""
     alphas = [(each["alpha"], each["n_answers"]) for each in statistics.values()]

@@ -16,10 +16,12 @@ from microtasks.core import pseudonyms
 from microtasks.core.errors import NotFound
 from microtasks.core.stopping import COLD_ANSWERS, COLD_TASKS
 from microtasks.core.tasktype import TaskType
+from microtasks.core.values import Column
 from microtasks.engine import audit
 from microtasks.engine.results import aggregate, quality, reopening, replay
 from microtasks.engine.results.aggregate import Aggregated
 from microtasks.engine.site import Site
+from microtasks.engine.tabular.table import Table
 from microtasks.store import jobs
 from microtasks.store.assignment import stopping
 from microtasks.store.assignment.stopping import Stops
@@ -53,6 +55,8 @@ def review(site: Site, project_id: int) -> Aggregated:
     seen = quality.volunteers(site, project_id, arrays)
     statistics = quality.agreement(site, project_id, weighing)
     agreement = {name: asdict(each) for name, each in statistics.items()}
+    for name, matrix in quality.confusions(site, project_id, weighing).items() if weighing else ():
+        agreement[name]["confusion"] = matrix
     with site.db.connection() as connection:
         contributors.put(
             connection,
@@ -136,6 +140,26 @@ def overview(site: Site, project_id: int, skip: int = 0, limit: int = 50) -> Ove
     rate = stops.n_flipped / stops.n_audited if stops.n_audited else None
     records = [(pseudonym(site, row.contributor), row) for row in rows]
     return Overview(latest, one, stops, rate, n_disputed, by_vote, records)
+
+
+def confusion_table(site: Site, project_id: int) -> Table:
+    """What was said where the consensus is what, as the last review found it: a row a cell of each field."""
+    with site.db.connection() as connection:
+        latest = reviews.latest(connection, project_id)
+    columns = (
+        Column("field", "string", "Field, choice or tag."),
+        Column("consensus", "string", "What the consensus is."),
+        Column("said", "string", "What volunteers said there."),
+        Column("n_answers", "integer", "Answers that said so."),
+        Column("share", "number", "Their share of the answers to tasks with that consensus.", "0..1"),
+    )
+    rows = []
+    for name, each in (latest.agreement if latest else {}).items():
+        matrix = each.get("confusion")
+        for held, counts in zip(matrix["labels"], matrix["counts"], strict=True) if matrix else ():
+            for said, n in zip(matrix["labels"], counts, strict=True):
+                rows.append((name, held, said, n, round(n / sum(counts), 4) if n else 0.0))
+    return Table(columns, iter(rows))
 
 
 def _all(connection: Any, project_id: int) -> Iterator[ContributorRecord]:

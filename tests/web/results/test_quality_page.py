@@ -95,6 +95,27 @@ def test_the_page_says_where_the_vote_decides_although_volunteers_shall_weigh(
     assert "So far everybody weighs the same" not in ada.get(address).text
 
 
+def test_the_page_shows_what_is_taken_for_what(ada: Person, site: Site) -> None:
+    with site.db.connection() as connection:
+        (who,) = connection.execute("SELECT id FROM account").fetchone()
+    choices = [{"id": each, "label": each.title()} for each in ("fresh", "old", "ghost")]
+    config = {"fields": [{"id": "age", "label": "How old?", "choices": choices}]}
+    of = project(site, account_id=who, redundancy=4, config=config)
+    said = [["fresh"] * 3 + ["old"], ["old"] * 4, ["ghost", "ghost", "old", "old"]]
+    for task, given in zip(tasks(site, of, 3), said, strict=True):
+        answers(site, of, task, [{"age": one} for one in given])
+    address = f"/owner/projects/{of.slug}/quality"
+    assert "What is taken for what" not in ada.get(address).text
+    review.review(site, of.id)
+    page = ada.get(address).text
+    assert "What is taken for what" in page
+    assert "<b>75 %</b>" in page
+    sheet = ada.get(f"{address}/confusion.csv").text.strip().lstrip("\ufeff").splitlines()
+    assert sheet[0] == "field,consensus,said,n_answers,share"
+    assert {"age,fresh,fresh,3,0.75", "age,fresh,old,1,0.25", "age,old,old,4,1.0"} <= set(sheet)
+    assert "age,ghost,ghost,0,0.0" in sheet  # a tie is no result
+
+
 def test_known_tasks_show_whether_what_is_sure_is_right(ada: Person, site: Site) -> None:
     with site.db.connection() as connection:
         (who,) = connection.execute("SELECT id FROM account").fetchone()

@@ -43,6 +43,17 @@ def reliability_file(slug: str) -> ResponseReturnValue:
     return response
 
 
+@blueprint.get("/projects/<slug>/quality/confusion.csv")
+@owner_required
+def confusion_file(slug: str) -> ResponseReturnValue:
+    """What was said where the consensus is what, of every field: a row a cell."""
+    project = mine(slug, "researcher")
+    table = result_review.confusion_table(current_site(), project.id)
+    response = Response(write_csv(table), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}-confusion.csv"'
+    return response
+
+
 @blueprint.post("/projects/<slug>/quality")
 @owner_required
 def review(slug: str) -> ResponseReturnValue:
