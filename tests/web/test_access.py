@@ -104,6 +104,7 @@ PROJECTS: dict[tuple[str, str], tuple[Role, int]] = {
     ("GET", "owner.quality"): ("researcher", 200),
     ("GET", "owner.reliability_file"): ("researcher", 200),
     ("GET", "owner.confusion_file"): ("researcher", 200),
+    ("GET", "owner.rarefaction_file"): ("researcher", 200),
     ("POST", "owner.review"): ("reviewer", 303),
     ("POST", "owner.weigh"): ("collaborator", 303),
     ("GET", "owner.reports"): ("researcher", 200),

@@ -124,6 +124,29 @@ def confusions(site: Site, project_id: int, arrays: Columns) -> dict[str, dict[s
     return matrices
 
 
+def rarefactions(site: Site, project_id: int, arrays: Columns) -> dict[str, dict[str, Any]]:
+    """How many answers would have been enough, by name of a scale: see core.consensus.rarefaction.
+
+    Loads numpy: for workers and the command line.
+    """
+    import numpy as np
+
+    from microtasks.core.consensus import rarefaction
+
+    task_type, config = _type(site, project_id)
+    said = [{} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken]
+    curves = {}
+    for name, scale in task_type.scales(config).items() if said else ():
+        place = {label: k for k, label in enumerate(scale.labels)}
+        label = np.array([place.get(each.get(name, ""), -1) for each in said], np.int64)[arrays.said]
+        rows = label >= 0
+        rng = np.random.default_rng(SEED)
+        curve = rarefaction.curve(arrays.task[rows], label[rows], arrays.n_tasks, len(place), rng)
+        if curve is not None:
+            curves[name] = {"n_tasks": curve.n_tasks, "points": [one._asdict() for one in curve.points]}
+    return curves
+
+
 def overall(statistics: Mapping[str, Mapping[str, Any]]) -> float | None:
     """One figure for a project: mean alpha of its fields, each by the number of its answers."""
     alphas = [(each["alpha"], each["n_answers"]) for each in statistics.values()]

@@ -57,6 +57,8 @@ def review(site: Site, project_id: int) -> Aggregated:
     agreement = {name: asdict(each) for name, each in statistics.items()}
     for name, matrix in quality.confusions(site, project_id, weighing).items() if weighing else ():
         agreement[name]["confusion"] = matrix
+    for name, curve in quality.rarefactions(site, project_id, weighing).items() if weighing else ():
+        agreement[name]["rarefaction"] = curve
     with site.db.connection() as connection:
         contributors.put(
             connection,
@@ -159,6 +161,27 @@ def confusion_table(site: Site, project_id: int) -> Table:
         for held, counts in zip(matrix["labels"], matrix["counts"], strict=True) if matrix else ():
             for said, n in zip(matrix["labels"], counts, strict=True):
                 rows.append((name, held, said, n, round(n / sum(counts), 4) if n else 0.0))
+    return Table(columns, iter(rows))
+
+
+def rarefaction_table(site: Site, project_id: int) -> Table:
+    """How many answers would have been enough, as the last review found it: a row a field and number."""
+    with site.db.connection() as connection:
+        latest = reviews.latest(connection, project_id)
+    columns = (
+        Column("field", "string", "Field, choice or tag."),
+        Column("n_answers", "integer", "Answers drawn at random of each task."),
+        Column("same", "number", "Share of tasks whose vote is that of all answers.", "0..1"),
+        Column("same_low", "number", "Lower end of its 95 % interval over tasks.", "0..1"),
+        Column("same_high", "number", "Upper end.", "0..1"),
+        Column("n_tasks", "integer", "Tasks that took part."),
+    )
+    rows = [
+        (name, one["n"], one["same"], one["low"], one["high"], curve["n_tasks"])
+        for name, each in (latest.agreement if latest else {}).items()
+        if (curve := each.get("rarefaction"))
+        for one in curve["points"]
+    ]
     return Table(columns, iter(rows))
 
 

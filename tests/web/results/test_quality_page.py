@@ -116,6 +116,20 @@ def test_the_page_shows_what_is_taken_for_what(ada: Person, site: Site) -> None:
     assert "age,ghost,ghost,0,0.0" in sheet  # a tie is no result
 
 
+def test_the_page_shows_how_many_answers_would_have_been_enough(ada: Person, site: Site) -> None:
+    with site.db.connection() as connection:
+        (who,) = connection.execute("SELECT id FROM account").fetchone()
+    of = project(site, account_id=who, redundancy=3)
+    for number, task in enumerate(tasks(site, of, 12)):
+        answers(site, of, task, [YES if number % 2 else NO] * 3)
+    address = f"/owner/projects/{of.slug}/quality"
+    review.review(site, of.id)
+    assert "How many answers are enough" in ada.get(address).text
+    sheet = ada.get(f"{address}/rarefaction.csv").text.strip().lstrip("\ufeff").splitlines()
+    assert sheet[0] == "field,n_answers,same,same_low,same_high,n_tasks"
+    assert sheet[1:] == [f"answer,{n},1.0,1.0,1.0,12" for n in (1, 2, 3)]
+
+
 def test_known_tasks_show_whether_what_is_sure_is_right(ada: Person, site: Site) -> None:
     with site.db.connection() as connection:
         (who,) = connection.execute("SELECT id FROM account").fetchone()

@@ -54,6 +54,17 @@ def confusion_file(slug: str) -> ResponseReturnValue:
     return response
 
 
+@blueprint.get("/projects/<slug>/quality/rarefaction.csv")
+@owner_required
+def rarefaction_file(slug: str) -> ResponseReturnValue:
+    """How many answers would have been enough, of every field."""
+    project = mine(slug, "researcher")
+    table = result_review.rarefaction_table(current_site(), project.id)
+    response = Response(write_csv(table), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = f'attachment; filename="{project.slug}-rarefaction.csv"'
+    return response
+
+
 @blueprint.post("/projects/<slug>/quality")
 @owner_required
 def review(slug: str) -> ResponseReturnValue:
