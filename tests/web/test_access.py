@@ -326,15 +326,88 @@ def test_T26_foreign_and_unknown_are_told_alike(scene: Scene) -> None:
         assert foreign.text.replace(str(scene.values["slug"]), "no-such-project") == unknown.text
 
 
-def test_T26_a_batch_report_or_volunteer_of_another_project_is_not_reached_through_ones_own(
-    scene: Scene,
-) -> None:
+#: Arguments of routes that name a row, and others: a new one must be put into one of them.
+IDS = {
+    *("batch_id", "report_id", "pseudonym", "task_id", "source", "account_id", "invitation_id", "export_id"),
+    "upload",
+}
+NO_IDS = {"slug", "what", "format", "chart", "table", "step", "number", "task_type", "code", "back"}
+ROWS = (
+    "batch",
+    "report",
+    "task",
+    "contributor_record",
+    "invitation",
+    "project_member",
+    "expert_decision",
+    "export",
+)
+
+
+def test_T26_every_route_with_an_id_refuses_a_foreign_one_through_ones_own_project(scene: Scene) -> None:
+    """Ben owns a project, and puts into its addresses every id of Ada's: by the URL map."""
     his = scene.values["his"]
     assert isinstance(his, builders.ProjectRow)
-    for method, endpoint in PROJECTS:
-        others = ("owner.close_report", "owner.weigh", "owner.revoke_invitation", "owner.change_member")
-        if endpoint.startswith("owner.batch") or endpoint in others:
-            assert scene.ask("ben", method, endpoint, slug=his.slug) == 404, endpoint
+    with scene.site.db.connection() as connection:
+        upload = "a" * 32
+        connection.execute(
+            "INSERT INTO upload (id, project_id, account_id, files) SELECT %s, id, account_id,"
+            """ '[{"name": "a", "size": 5, "received": 0}]' FROM project WHERE id = %s""",
+            (upload, scene.hers.id),
+        )
+    export_id = exports_requested(scene)
+    scene.values.update(upload=upload, export_id=export_id, invitation_id=scene.invitation())
+
+    def rows() -> list[object]:
+        with scene.site.db.connection() as connection:
+            return [
+                connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()  # noqa: S608
+                for name in ROWS
+            ]
+
+    before, asked = rows(), set()
+    program = scene.bearer("ben@example.org", "manage")
+    for rule in scene.app.url_map.iter_rules():
+        if not {"slug"} < rule.arguments or rule.endpoint in PUBLIC:
+            continue
+        assert rule.arguments <= IDS | NO_IDS, f"{rule}: put its arguments into IDS or NO_IDS"
+        if not rule.arguments & IDS:
+            continue
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            path = scene.path(rule, slug=his.slug)
+            if rule.endpoint == "owner.receive_piece":
+                path += "?offset=0"
+            if rule.endpoint.startswith("token."):
+                status = (
+                    scene.app.test_client()
+                    .open(path, method=method, headers={"Authorization": program})
+                    .status_code
+                )
+            elif method == "GET":
+                status = scene.people["ben"].get(path).status_code
+            else:
+                data = {
+                    "n": "1",
+                    "weigh": "out",
+                    "step": "role",
+                    "role": "reviewer",
+                    "choice": "none",
+                    "decide": "make",
+                }
+                status = scene.people["ben"].post(path, data).status_code
+            assert status == 404, f"{method} {rule}"
+            asked.add(rule.endpoint)
+    assert rows() == before
+    assert {"owner.undo_batch", "owner.decide_batch", "explorer.decide", "token.get_batch"} <= asked
+
+
+def exports_requested(scene: Scene) -> int:
+    """An export of Ada's project; its id."""
+    assert scene.ask("ada", "POST", "research.request_export") == 303
+    with scene.site.db.connection() as connection:
+        row = connection.execute("SELECT max(id) FROM export").fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def test_owners_pages_are_for_those_who_signed_in(scene: Scene) -> None:
