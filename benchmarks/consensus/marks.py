@@ -14,7 +14,7 @@ from microtasks.core.consensus import goldmarks
 from microtasks.core.consensus import marks as core
 
 #: Points: the scatter a project would state.
-POINTS = core.Scale(position_share=0.0, position_px=2.0, position_floor=0.03)
+POINTS = core.Scale(position_share=0.0, position_px=2.0, position_floor=0.08)
 
 
 def match(truth: np.ndarray, found: np.ndarray, is_points: bool) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ PRIOR_MARKS = 30.0
 REACH_SHARE, REACH_SDS = 0.4, 6.0
 #: Share of the gold that the regions shall hold: a little more than 95 %, for images that have none.
 ENOUGH = 0.96
-FLOOR_MIN, FLOOR_MAX = 0.01, 4.0
+POSITION_RANGE, SIZE_RANGE = (0.01, 4.0), (1e-4, 0.25)
 #: 95 % of the squares of a normal variable in two and in one dimension, in variances.
 SQUARE_95_PLACE, SQUARE_95_SIZE = 5.991, 3.841
 
@@ -32,20 +32,19 @@ def fitted(objects: Objects, image: Ints, x: Floats, y: Floats, size: Floats) ->
         return objects
     share, scale = 1 / objects.n_effective[rows], objects.scale
     away = np.square(objects.x[rows] - x[gold]) + np.square(objects.y[rows] - y[gold])
-    variance = np.square(objects.position_sd[rows]) / (share + scale.position_floor)
-    position = _floor(away / (SQUARE_95_PLACE * variance) - share, scale.position_floor)
-    grown = scale.size_floor
+    wanted = away / (SQUARE_95_PLACE * objects.position_var[rows]) - share
+    position = _floor(wanted, scale.position_floor, POSITION_RANGE)
+    size_floor = scale.size_floor
     if size.shape[1]:
-        variance = np.square(objects.log_size_sd[rows]) / (share + scale.size_floor)[:, None]
         squares = np.square(np.log(objects.size[rows] / size[gold]))
-        wanted = squares / (SQUARE_95_SIZE * variance) - share[:, None]
-        grown = _floor(wanted.mean(axis=1), scale.size_floor)
-    return objects.with_floors(position, grown)
+        excess = squares / SQUARE_95_SIZE - objects.log_size_var[rows] * share[:, None]
+        size_floor = _floor(excess.mean(axis=1), scale.size_floor, SIZE_RANGE)
+    return objects.with_floors(position, size_floor)
 
 
-def _floor(wanted: Floats, before: float) -> float:
+def _floor(wanted: Floats, before: float, allowed: tuple[float, float]) -> float:
     """The floor that these need, drawn to what it was by how few they are."""
-    needed = float(np.clip(np.quantile(wanted, ENOUGH), FLOOR_MIN, FLOOR_MAX))
+    needed = float(np.clip(np.quantile(wanted, ENOUGH), *allowed))
     part = len(wanted) / (len(wanted) + PRIOR_MARKS)
     return round(float(np.exp(part * np.log(needed) + (1 - part) * np.log(before))), 6)
 

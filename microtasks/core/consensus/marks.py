@@ -56,7 +56,7 @@ NEVER = 1e4
 #: Huber's constant and the number of reweighting rounds.
 HUBER_K, HUBER_ROUNDS = 1.8, 4
 #: The expected scatter weighs as much as this many marks.
-SCATTER_PRIOR_MARKS = 4.0
+SCATTER_PRIOR_MARKS = 20.0
 #: A mark cut off by the edge of its view counts so little that whole ones decide where the object is.
 CUT_OFF_WEIGHT = 1e-6
 
@@ -87,8 +87,8 @@ def consensus(marks: Marks, views: Views, scale: Scale | None = None, adapts: bo
         found.x[rows],
         found.y[rows],
         found.size[rows],
-        found.position_sd[rows],
-        found.log_size_sd[rows],
+        found.position_var[rows],
+        found.log_size_var[rows],
         found.n_effective[rows],
         n_marked[rows],
         n_saw[rows],
@@ -212,16 +212,15 @@ def _describe(marks: Marks, views: Views, label: Ints, scale: Scale) -> Found:
     total = np.bincount(label, weights=weight, minlength=n_objects)
     n_effective = np.square(total) / np.bincount(label, weights=weight * weight, minlength=n_objects)
 
-    def sd(squares: Floats, expected: Floats, floor: float) -> Floats:
+    def one_mark(squares: Floats, expected: Floats) -> Floats:
         seen = np.bincount(label, weights=weight * squares, minlength=n_objects)
-        variance = seen + SCATTER_PRIOR_MARKS * expected
+        variance: Floats = seen + SCATTER_PRIOR_MARKS * expected
         variance /= np.maximum(total - 1, 0) + SCATTER_PRIOR_MARKS
-        return np.sqrt(variance * (1 / n_effective + floor))
+        return variance
 
     moved = np.square(marks.x - x[label]) + np.square(marks.y - y[label])
-    size_sds = [
-        sd(np.square(logs[:, k] - log_size[label, k]), scale.size_var(r), scale.size_floor)
-        for k in range(n_sizes)
+    size_vars = [
+        one_mark(np.square(logs[:, k] - log_size[label, k]), scale.size_var(r)) for k in range(n_sizes)
     ]
     first = np.unique(label, return_index=True)[1]
     return Found(
@@ -229,7 +228,7 @@ def _describe(marks: Marks, views: Views, label: Ints, scale: Scale) -> Found:
         x,
         y,
         np.exp(log_size),
-        sd(moved / 2, scale.position_var(r), scale.position_floor),
-        np.column_stack(size_sds) if size_sds else np.empty((n_objects, 0)),
+        one_mark(moved / 2, scale.position_var(r)),
+        np.column_stack(size_vars) if size_vars else np.empty((n_objects, 0)),
         n_effective,
     )

@@ -27,17 +27,30 @@ class Scale:
     """How marks of one object scatter: sd of each axis is hypot(position_share x diameter, position_px), of
     ln(size) hypot(size_share, size_px / diameter). Pixels are the image's own.
 
-    position_floor, size_floor: the variance that is left with any number of marks, as a share of one mark's.
     Where a thing with a rim lies is a matter of judgement: people share errors (a shadow, an unsharp edge),
-    and a careful expert's mark scatters too. The defaults are from experts' marks of craters and cells.
+    and a careful expert's mark scatters too. So some variance is left with any number of marks.
+    position_floor: that of x and of y, as a share of one mark's. size_floor: that of ln(size) itself, for
+    everybody may draw rims too wide or too narrow by a tenth, however well they agree; without gold at most
+    one mark's. The defaults are from experts' marks of craters and cells (benchmarks/consensus/regions.py).
+    is_estimated: the floors are these defaults; else they are fitted to gold.
     """
 
     position_share: float = 0.05
     position_px: float = 0.8
     size_share: float = 0.08
     size_px: float = 1.3
-    position_floor: float = 0.67
-    size_floor: float = 0.2
+    position_floor: float = 0.58
+    size_floor: float = 0.01
+    is_estimated: bool = True
+
+    def position_sd(self, one_mark_var: Floats, n_effective: Floats) -> Floats:
+        """Standard deviation of the x (or y) of an object of so many marks from a careful expert's, px."""
+        return np.sqrt(one_mark_var * (1 / n_effective + self.position_floor))
+
+    def log_size_sd(self, one_mark_var: Floats, n_effective: Floats) -> Floats:
+        """The same of ln(size); one_mark_var: a column a measure."""
+        floor = np.minimum(self.size_floor, one_mark_var) if self.is_estimated else self.size_floor
+        return np.sqrt(one_mark_var / n_effective[:, None] + floor)
 
     def position_var(self, radius: Floats) -> Floats:
         """Variance of x (and of y), in px²."""
@@ -129,17 +142,17 @@ def is_cut_off(x: Floats, y: Floats, radius: Floats, edges: Floats) -> Bools:
 class Objects:
     """What the marks add up to, one row an object, sorted by image, y and x.
 
-    position_sd: of x and of y each, px. log_size_sd: of ln(size). n_effective: marks that their weights are
-    worth. n_marked, n_saw: people. member: for each mark that was put in, the row of its object. scale: the
-    scatter that was reckoned with.
+    position_var, log_size_var: scatter of one mark about the object, of x and y each in px², of ln(size).
+    n_effective: marks that their weights are worth. n_marked, n_saw: people. member: for each mark that was
+    put in, the row of its object. scale: the scatter that was reckoned with.
     """
 
     image: Ints
     x: Floats
     y: Floats
     size: Floats
-    position_sd: Floats
-    log_size_sd: Floats
+    position_var: Floats
+    log_size_var: Floats
     n_effective: Floats
     n_marked: Ints
     n_saw: Ints
@@ -156,14 +169,19 @@ class Objects:
         return radius_of(self.size)
 
     def with_floors(self, position: float, size: float) -> Objects:
-        """The same with other floors of the scatter."""
-        was, share = self.scale, 1 / self.n_effective
-        return replace(
-            self,
-            position_sd=self.position_sd * np.sqrt((share + position) / (share + was.position_floor)),
-            log_size_sd=self.log_size_sd * np.sqrt((share + size) / (share + was.size_floor))[:, None],
-            scale=replace(was, position_floor=position, size_floor=size),
-        )
+        """The same with floors that were fitted to gold."""
+        scale = replace(self.scale, position_floor=position, size_floor=size, is_estimated=False)
+        return replace(self, scale=scale)
+
+    @property
+    def position_sd(self) -> Floats:
+        """Of x and of y each, px."""
+        return self.scale.position_sd(self.position_var, self.n_effective)
+
+    @property
+    def log_size_sd(self) -> Floats:
+        """Of ln(size), a column a measure."""
+        return self.scale.log_size_sd(self.log_size_var, self.n_effective)
 
     @property
     def is_accepted(self) -> Bools:
@@ -186,8 +204,8 @@ class Found:
     x: Floats
     y: Floats
     size: Floats
-    position_sd: Floats
-    log_size_sd: Floats
+    position_var: Floats
+    log_size_var: Floats
     n_effective: Floats
 
     def __len__(self) -> int:

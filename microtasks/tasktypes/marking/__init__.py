@@ -356,6 +356,21 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
                 "A careful expert's centre lies within this radius in 95 of 100 cases.",
                 "px",
             ),
+            *(
+                Column(
+                    f"{name}_{end}",
+                    "number",
+                    f"A careful expert's {name} is {end_means} this in 95 of 100.",
+                    "px",
+                )
+                for name in names
+                for end, end_means in (("low", "between"), ("high", "and"))
+            ),
+            Column(
+                "regions",
+                "string",
+                "estimated: as wide as experts' marks elsewhere needed. gold: as the right marks here need.",
+            ),
         )
 
     def rows(self, consensus: Consensus, config: MarkingConfig) -> Iterable[tuple[Any, ...]]:
@@ -375,6 +390,8 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
                 *(mark.get(f"{name}_sd") for name in names),
                 mark["class_share"],
                 mark["region_95"],
+                *(mark.get(f"{name}_{end}") for name in names for end in ("low", "high")),
+                mark.get("regions"),
             )
 
     def mark_columns(self, config: MarkingConfig) -> tuple[Column, ...]:

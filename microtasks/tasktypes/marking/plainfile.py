@@ -125,7 +125,7 @@ class MarkingFile(AnswerFile):
     def header(self, method: str) -> list[str]:
         measures = self.config.measures or ("r",)
         counts = ["probability", "n_marked", "n_saw", "x_sd", "y_sd"]
-        extra = ["class", "class_share", "region_95", "status"]
+        extra = ["class", "class_share", "region_95", "status", "regions"]
         return ["task", "x", "y", *measures, *counts, *(f"{name}_sd" for name in measures), *extra]
 
     def rows_of(self, task: int, result: Consensus, method: str) -> Iterable[Sequence[Any]]:
@@ -136,5 +136,5 @@ class MarkingFile(AnswerFile):
                     *(self.names[task], mark["x"], mark["y"], *(mark.get(name) for name in measures)),
                     *(mark[name] for name in ("probability", "n_marked", "n_saw", "x_sd", "y_sd")),
                     *(mark.get(f"{name}_sd") for name in measures),
-                    *(mark["class"], mark["class_share"], mark["region_95"], status),
+                    *(mark["class"], mark["class_share"], mark["region_95"], status, mark["regions"]),
                 )

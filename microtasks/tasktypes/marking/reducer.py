@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 #: What people share of their error in points whose true place is known; see `core.Scale`.
-POINT_FLOOR = 0.03
+POINT_FLOOR = 0.08
 WHOLE: Edges = (-math.inf, -math.inf, math.inf, math.inf)
 
 
@@ -207,7 +207,10 @@ def _consensus(
 
 
 def _mark(objects: core.Objects, row: int, given: Sequence[str], config: MarkingConfig) -> dict[str, Any]:
-    """One object as plain JSON: lengths in px to a thousandth, probability to four places."""
+    """One object as plain JSON: lengths in px to a thousandth, probability to four places.
+
+    regions: "estimated", or "gold" where right marks say how wide they must be.
+    """
     sizes = dict(zip(config.measures, objects.size[row].tolist(), strict=True))
     log_sds = dict(zip(config.measures, objects.log_size_sd[row].tolist(), strict=True))
     x, y = float(objects.x[row]), float(objects.y[row])
@@ -227,6 +230,7 @@ def _mark(objects: core.Objects, row: int, given: Sequence[str], config: Marking
         "x_sd": round(sd, 3),
         "y_sd": round(sd, 3),
         "region_95": round(REGION_95 * sd, 3),
+        "regions": "estimated" if objects.scale.is_estimated else "gold",
     }
     for measure, size in sizes.items():
         factor = float(np.exp(INTERVAL_95 * log_sds[measure]))

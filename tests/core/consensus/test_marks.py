@@ -152,7 +152,7 @@ def test_one_more_who_marks_it_never_lowers_the_probability(n_marked, n_not):
 
 @pytest.mark.parametrize("scatter", [0.05, 0.12])
 @pytest.mark.parametrize("is_expert", [False, True])
-def test_the_95_percent_region_holds_the_true_place_or_an_experts_mark_in_92_to_99_of_100(scatter, is_expert):
+def test_the_95_percent_region_holds_the_true_place_or_an_experts_mark_in_91_to_99_of_100(scatter, is_expert):
     scale = core.Scale() if is_expert else core.Scale(position_floor=0.03)
     inside = []
     for seed in range(6):
@@ -160,7 +160,7 @@ def test_the_95_percent_region_holds_the_true_place_or_an_experts_mark_in_92_to_
         if is_expert:  # careful, but no more than eight tenths of a volunteer's scatter
             truth = experts(truth, 0.8 * scatter, seed)
         inside += held(core.consensus(marks, views, scale), truth)
-    assert 0.92 < np.mean(inside) < 0.99
+    assert 0.91 < np.mean(inside) < 0.99
 
 
 def experts(truth, scatter, seed):
@@ -192,10 +192,41 @@ def test_with_enough_gold_regions_are_as_wide_as_its_marks_need():
     there = core.consensus(other_marks, other_views).with_floors(
         fitted.scale.position_floor, fitted.scale.size_floor
     )
-    assert 0.9 < np.mean(held(there, other)) < 1
+    assert np.mean(held(there, other)) > 0.92
+    assert np.all(there.position_sd < core.consensus(other_marks, other_views).position_sd)
     few = slice(0, goldmarks.GOLD_MIN - 1)
     same = goldmarks.fitted(objects, gold[0][few].astype(int), gold[1][few], gold[2][few], truth[few, 3:4])
     assert same is objects
+
+
+def test_more_people_make_no_region_narrower_than_what_people_share():
+    widths = []
+    for n_people in (3, 10, 40):
+        marks, views, _ = scene(5, n_people=n_people, n_craters=20, scatter=0.05)
+        objects = core.consensus(marks, views)
+        kept = objects.is_accepted
+        widths.append(
+            (
+                np.median(objects.position_sd[kept] / objects.radius[kept]),
+                np.median(objects.log_size_sd[kept]),
+            )
+        )
+    assert np.all(np.array(widths[2]) > 0.8 * np.array(widths[1]))
+    assert np.all(np.array(widths[2]) > 0.6 * np.array(widths[0]))
+
+
+def test_sizes_that_all_draw_alike_have_an_error_of_their_own_unless_nothing_was_judged():
+    marks, views, _ = scene(6, n_people=8, n_craters=30, scatter=0.05)
+    assert np.median(core.consensus(marks, views).log_size_sd) > 0.05
+    fixed = core.Marks(marks.image, marks.view, marks.x, marks.y, np.full_like(marks.size, 25.0))
+    assert np.median(core.consensus(fixed, views).log_size_sd) < 0.045  # a tool of one size
+
+
+def test_regions_are_called_estimated_until_gold_fits_them():
+    marks, views, truth = scene(3, n_people=10, n_craters=40, scatter=0.08)
+    objects = core.consensus(marks, views)
+    fitted = goldmarks.fitted(objects, truth[:, 0].astype(int), truth[:, 1], truth[:, 2], truth[:, 3:4])
+    assert (objects.scale.is_estimated, fitted.scale.is_estimated) == (True, False)
 
 
 def test_no_marks_and_no_views_are_no_objects():
