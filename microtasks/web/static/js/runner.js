@@ -274,7 +274,7 @@ async function revise(kind, value) {
   form.classList.add("busy");
   try {
     await post("/api/v1/revisions", {lease: queue.current.lease, kind, value});
-    location.href = form.dataset.onwards;
+    location.href = form.dataset.return;
   } catch (error) {
     form.classList.remove("busy");
     wrong(error.message || texts.trouble);
