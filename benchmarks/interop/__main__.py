@@ -37,7 +37,7 @@ TOOLS = {
     "datasets": "datasets pillow",
     "croissant": "mlcroissant",
     "supervision": "supervision",
-    "camtrap": "frictionless==4.40.8 setuptools<80",  # for the first Data Package, which Camtrap DP is
+    "camtrap": "frictionless[json]==4.40.8 setuptools<80",  # for the first Data Package, which Camtrap DP is
     "dwca": "python-dwca-reader",
 }
 VOLUNTEERS, ACCURACY, SEED = 12, 0.9, 7

@@ -5,7 +5,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from frictionless import Package, validate
+from frictionless import validate
 
 folder = Path(sys.argv[1]) / "camtrapdp"
 if not folder.exists():
@@ -13,7 +13,7 @@ if not folder.exists():
 described = json.loads((folder / "datapackage.json").read_text())
 if "deployments" not in {each["name"] for each in described["resources"]}:
     raise SystemExit("datapackage.json is not that of Camtrap DP")
-report = validate(Package(str(folder / "datapackage.json")), trusted=True)
+report = validate(str(folder / "datapackage.json"), type="package", trusted=True)
 errors = report.flatten(["fieldName", "code", "note"])
 said = (
     "valid: " + ", ".join(each["name"] for each in described["resources"])

@@ -91,8 +91,10 @@ def _package(view: View, files: Iterable[File], licence: str | None) -> Iterator
         ("README.md", "text/markdown", _readme(described, descriptor)),
         ("CITATION.cff", "text/yaml", citation(described)),
     )
+    own = {each.file.name for each in passed}
     for name, mime, text in texts:
-        yield _watched(File(name, mime, iter([text.encode()])), passed)
+        if name not in own:  # a format has its own description by that name, as Camtrap DP has
+            yield _watched(File(name, mime, iter([text.encode()])), passed)
     sums = "".join(f"{each.sha256}  {each.file.name}\n" for each in passed)
     yield File("SHA256SUMS", "text/plain", iter([sums.encode()]))
 

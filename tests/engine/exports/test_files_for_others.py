@@ -293,3 +293,17 @@ def test_formats_that_need_columns_say_which(site: Site) -> None:
     for format, word in (("camtrapdp", "deploymentID"), ("iiif", "canvas"), ("imagefolder", "images")):
         with pytest.raises(InputError, match=word):
             download.export(site, get(site, project), None, format)
+
+
+def test_a_packages_own_description_never_takes_the_place_of_a_formats(site: Site, foxes: ProjectRow) -> None:
+    row = get(site, foxes)
+    snapshot = snapshots.take(site, row)
+    for format in registry.formats_of(site, row):
+        files = download.files(site, row, None, format.name, snapshot=snapshot)
+        names = []
+        for file in package.package(site, row, files, snapshot=snapshot):
+            content = b"".join(file.chunks)
+            names.append(file.name)
+            if format.name == "camtrapdp" and file.name == "datapackage.json":
+                assert json.loads(content)["profile"].endswith("camtrap-dp-profile.json")
+        assert len(names) == len(set(names)), format.name

@@ -8,6 +8,7 @@ came from. What is chosen is a taxon, by its label ("Red fox (Vulpes vulpes)": t
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +48,8 @@ DEPLOYMENTS = (
 )
 _DEPLOYMENT_ID = ("deploymentID", "deployment_id")
 _TIMESTAMP = ("timestamp", "eventStart", "dateTimeOriginal", "datetime")
+#: Parts of a second, which Camtrap DP does not know.
+_FRACTION = re.compile(r"(?<=:\d\d)[.,]\d+")
 _LATITUDE, _LONGITUDE = ("latitude", "decimalLatitude"), ("longitude", "decimalLongitude")
 
 
@@ -121,7 +124,7 @@ def _observations(source: Source, package: _Package) -> Iterator[dict[str, Any]]
                 "scientificName": name,
                 "classificationMethod": "human",
                 "classifiedBy": f"volunteers of {source.project.name}",
-                "classificationTimestamp": iso(source.view.snapshot.cut.at),
+                "classificationTimestamp": f"{source.view.snapshot.cut.at:%Y-%m-%dT%H:%M:%SZ}",
                 "classificationProbability": row["confidence"],
                 "observationTags": f"agreement:{row['agreement']:.3f}",
             }
@@ -208,7 +211,7 @@ def _box(places: list[_Deployment]) -> dict[str, Any]:
 
 def _time(own: OwnColumns) -> str:
     """When the image was taken, with a zone as Camtrap DP wants it; UTC where the column has none."""
-    given = own.get(*_TIMESTAMP).strip().replace(" ", "T", 1)
+    given = _FRACTION.sub("", own.get(*_TIMESTAMP).strip().replace(" ", "T", 1))
     if not given:
         return ""
     given = given if len(given) > 10 else f"{given}T00:00:00"
