@@ -342,7 +342,7 @@ def _expected(export: Export, there: dict[str, int]) -> int | None:
     known = {"answers": by_answer, "marks": by_answer, "tasks": by_task, "consensus": by_task}
     if export.what == "all":
         has_marks = export.format in ("csv", "jsonl", "parquet")
-        return by_answer + 2 * by_task if has_marks else None
+        return by_answer + 3 * by_task if has_marks else None
     return known.get(export.what)
 
 

@@ -376,6 +376,21 @@ def first_items(connection: Connection, project_id: int, limit: int = 100) -> li
     )
 
 
+def image_of(connection: Connection, project_id: int, task_id: int) -> Row | None:
+    """The (first) image of a task of the project: sha256, mime, file_name; None if it has none."""
+    rows = _rows(
+        connection,
+        """SELECT m.sha256, m.mime, c.external_id, c.file_name
+           FROM task_content c JOIN media m ON m.id = c.media_ids[1]
+           WHERE c.project_id = %(project)s AND c.task_id = %(task)s""",
+        project_id,
+        None,
+        1,
+        task=task_id,
+    )
+    return rows[0] if rows else None
+
+
 def configs(connection: Connection, project_id: int) -> list[tuple[int, dict[str, Any]]]:
     """Every version of the project's config, oldest first."""
     return connection.execute(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, cast
+from urllib.parse import quote
 
 from flask import Blueprint, Response, g
 from flask import request as http
@@ -25,10 +26,12 @@ from microtasks.engine.projects import projects as engine
 from microtasks.engine.tabular.table import to_json
 from microtasks.store.accounts import members
 from microtasks.store.accounts.members import Role
+from microtasks.store.exports import reads
 from microtasks.store.imports import batches
 from microtasks.store.operations import limits
 from microtasks.store.projects import projects
 from microtasks.store.tables import Batch, Project
+from microtasks.web import media
 from microtasks.web.api import cursors
 from microtasks.web.api import token_models as models
 from microtasks.web.api.token_operations import TOKEN
@@ -102,6 +105,33 @@ def read_table(slug: str, table: str) -> Response:
 def stream_table(slug: str, table: str, format: str) -> Response:
     """A whole table as one file, as the results page gives it."""
     return table_file(_project(slug, "researcher"), table, format, bearer("read").account_id)
+
+
+@blueprint.get("/projects/<slug>/tasks/<int:task_id>/image")
+def get_image(slug: str, task_id: int) -> Response:
+    """The file of a task's (first) image as it was uploaded, with all that the camera wrote into it."""
+    project, site = _project(slug, "researcher"), current_site()
+    with site.db.connection() as connection:
+        image = reads.image_of(connection, project.id, task_id)
+    if image is None:
+        raise NotFound("There is no such task in this project, or it has no image.")
+    try:
+        content = site.files.read("originals", image["sha256"])
+    except FileNotFoundError:
+        raise NotFound("The file of this image is no longer kept.") from None
+    response = Response(content, content_type=image["mime"])
+    response.headers.update(media.HEADERS)
+    response.headers["Cache-Control"] = "private, no-cache"
+    name = (image["file_name"] or image["external_id"]).replace("\\", "/").rpartition("/")[2]
+    response.headers.set("Content-Disposition", "attachment", filename=f"image-{task_id}", **_encoded(name))
+    response.set_etag(image["sha256"])
+    response.make_conditional(http)
+    return response
+
+
+def _encoded(name: str) -> dict[str, str]:
+    """A file's name of any script, as a header holds it (RFC 5987)."""
+    return {"filename*": f"UTF-8''{quote(name, safe='')}"}
 
 
 @blueprint.get("/projects/<slug>/code-book")

@@ -417,3 +417,20 @@ def _next_job(site: Site) -> int | None:
     with site.db.connection() as connection:
         row = connection.execute("SELECT min(id) FROM job WHERE state = 'queued'").fetchone()
     return row[0] if row else None
+
+
+def test_an_original_is_given_by_token_to_the_project_alone(app: Flask, site: Site, ada: int) -> None:
+    made = builders.project(site, "marking", account_id=ada)
+    (task,) = builders.tasks(site, made, 1, media_ids=[builders.media(site)])
+    with site.db.connection() as connection:
+        connection.execute("UPDATE task_content SET file_name = %s", ("Bilder/Fuß 1.png",))
+    program = Program(app, tokens.make(site, ada, name="mine", scope="read"))
+    reply = program.get(f"/projects/{made.slug}/tasks/{task}/image")
+    assert reply.status_code == 200 and reply.data.startswith(b"original ")
+    assert reply.mimetype == "image/png" and reply.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Fu%C3%9F%201.png" in reply.headers["Content-Disposition"]
+    other = builders.project(site, account_id=ada)
+    (text,) = builders.tasks(site, other, 1)
+    for slug, number in ((other.slug, task), (other.slug, text), (made.slug, task + 1000)):
+        assert program.get(f"/projects/{slug}/tasks/{number}/image").status_code == 404
+    assert app.test_client().get(f"{MY}/projects/{made.slug}/tasks/{task}/image").status_code == 401

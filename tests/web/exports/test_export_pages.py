@@ -108,6 +108,14 @@ def test_known_answers_are_given_to_an_owner_who_asks_and_to_nobody_else(
         ) as archive:
             task = archive.read(f"{made.slug}-project.jsonl").splitlines()[1]
         assert (json.loads(task)["gold"] is not None) == is_in
+    page = dan.get(f"/research/{made.slug}").text
+    assert "export-1" not in page and "export-2" in page
+    for address in ("1.json", "1/file"):  # asked for by the owner: not for a researcher, whatever they know
+        assert dan.get(f"/research/{made.slug}/exports/{address}").status_code == 404
+    assert ada.get(f"/research/{made.slug}/exports/1/file").status_code == 200
+    with site.db.connection() as connection:  # who may know it is asked at each use
+        connection.execute("UPDATE project SET account_id = %s WHERE id = %s", (dan_id, made.id))
+    assert dan.get(f"/research/{made.slug}/exports/1/file").status_code == 200
 
 
 def test_a_file_that_is_no_longer_kept_is_said_to_be(ada: Person, site: Site, made: ProjectRow) -> None:
