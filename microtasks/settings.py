@@ -64,6 +64,16 @@ class Settings(BaseSettings):
     )
     base_url: str = Field("", description="Public address of the site, used in links that leave it.")
 
+    operator: str = Field(
+        "", max_length=200, description="Who runs the site, as its privacy page names them."
+    )
+    contact: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^(|[^\s@<>\"']+@[^\s@<>\"']+|https://[^\s<>\"']+)$",
+        description="Where people may write about the site: an e-mail address, or a page (https://...).",
+    )
+
     # letters
     smtp_url: SecretStr = Field(
         SecretStr(""),

@@ -25,6 +25,7 @@ from microtasks.web.api import fastlane
 BLUEPRINTS = (
     "health",
     "media",
+    "site_pages",
     "volunteers.volunteer",
     "volunteers.me",
     "volunteers.tutorial",

@@ -35,11 +35,11 @@ PUBLIC = {
     *("api.report_task", "api.revise_answer", "api.send_answers"),
     *("polls.result", "polls.tags"),
     *("api.tell_feedback", "tutorial.attempt", "tutorial.learn", "tutorial.leave", "tutorial.told"),
+    *("site.about", "site.privacy", "site.accessibility", "site.robots", "site.sitemap"),
     *("assets.get", "assets.service_worker", "health.alive", "health.ready", "media.derived"),
     *("volunteer.answer", "volunteer.home", "volunteer.last", "volunteer.project", "volunteer.report"),
     *(
         "volunteer.offline",
-        "volunteer.robots",
         "volunteer.set_language",
         "volunteer.start",
         "volunteer.thank",

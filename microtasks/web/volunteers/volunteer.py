@@ -156,14 +156,6 @@ def offline() -> ResponseReturnValue:
     return render_template("volunteer/offline.html")
 
 
-@blueprint.get("/robots.txt")
-def robots() -> ResponseReturnValue:
-    """Ask crawlers to leave tasks alone: each look at one takes a seat for a while."""
-    closed = ("/start", "/p/*/work", "/p/*/thanks", "/p/*/last/", "/language/", "/owner", "/api/")
-    lines = ["User-agent: *", *(f"Disallow: {path}" for path in closed)]
-    return "\n".join(lines) + "\n", 200, {"Content-Type": "text/plain; charset=utf-8"}
-
-
 def fits(card: Card, q: str, topic: str, language: str, light: str, thumb: str) -> bool:
     """Whether a project is of that topic and language, has every word of q, and is light or done by taps."""
     project = card.project
