@@ -37,7 +37,14 @@ PUBLIC = {
     *("api.tell_feedback", "tutorial.attempt", "tutorial.learn", "tutorial.leave", "tutorial.told"),
     *("site.about", "site.privacy", "site.accessibility", "site.robots", "site.sitemap"),
     *("assets.get", "assets.service_worker", "health.alive", "health.ready", "media.derived"),
-    *("volunteer.answer", "volunteer.home", "volunteer.last", "volunteer.project", "volunteer.report"),
+    *(
+        "volunteer.answer",
+        "volunteer.home",
+        "volunteer.last",
+        "volunteer.last_of_visit",
+        "volunteer.project",
+        "volunteer.report",
+    ),
     *(
         "volunteer.offline",
         "volunteer.set_language",
