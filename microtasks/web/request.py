@@ -1,12 +1,11 @@
-"""Who is asking, and what goes out with every response: identity, form tokens, security headers."""
+"""Who is asking: volunteers and owners, their cookies and form tokens, how much they may send."""
 
 from __future__ import annotations
 
 import functools
-import gzip
 import hashlib
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
@@ -19,30 +18,16 @@ from microtasks.core.errors import Forbidden, SignInRequired, TooMany
 from microtasks.core.tokens import seal, unseal
 from microtasks.engine.site import Site
 from microtasks.store.operations import limits
+from microtasks.web import compression, headers
 from microtasks.web.guards import SAFE_METHODS
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 CONTRIBUTOR_SECONDS = 400 * 86400  # the longest that browsers keep a cookie
 CSRF_SALT_BYTES = 9
-GZIP_FROM_BYTES = 1_000
-HSTS = "max-age=31536000"
-POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-)
-#: For a page that another page of ours shows within it.
-FRAMED_POLICY = POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'")
-SECURITY_HEADERS = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-}
 
 
 class PageSessions(SecureCookieSessionInterface):
@@ -58,8 +43,7 @@ def init_app(app: Flask) -> None:
     app.session_interface = PageSessions()
     app.ensure_sync = lambda view: view  # type: ignore[method-assign,assignment]  # no view is async: do not ask each time
     app.extensions["networks"] = limits.Networks(site.db, settings)
-    headers = SECURITY_HEADERS | ({"Strict-Transport-Security": HSTS} if settings.is_https else {})
-    app.wsgi_app = secured(app.wsgi_app, headers)  # type: ignore[method-assign,assignment]
+    headers.init_app(app)
     app.before_request(limit_body)
     app.before_request(refuse_forgery)
     app.after_request(finish)
@@ -257,7 +241,7 @@ def finish(response: Response) -> Response:
     if response.mimetype == "text/html":
         response.headers.setdefault("Cache-Control", "private, no-cache")
         response.vary.update(["Cookie", "Accept-Language"])
-    compress(response)
+    compression.compress(response)
     site = current_site()
     if g.get("contributor_is_new"):
         response.set_cookie(
@@ -269,41 +253,6 @@ def finish(response: Response) -> Response:
             samesite="Lax",
         )
     return response
-
-
-def secured(app: WSGIApplication, headers: Mapping[str, str]) -> WSGIApplication:
-    """Send these headers with every response that does not say otherwise, whoever made it.
-
-    Below Flask, where a header is a pair in a list: its own objects would take a third of a request for it.
-    """
-    ours = [(name.lower(), name, value) for name, value in headers.items()]
-
-    def secured_app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        def start(status: str, given: list[tuple[str, str]], exc_info: Any = None) -> Any:
-            names = {name.lower() for name, _ in given}
-            given += [(name, value) for lower, name, value in ours if lower not in names]
-            return start_response(status, given, exc_info)
-
-        return app(environ, start)
-
-    return secured_app
-
-
-def compress(response: Response) -> None:
-    """Compress pages and JSON here: the site must be light also where no proxy stands in front of it."""
-    if response.mimetype not in ("text/html", "application/json") or response.is_streamed:
-        return
-    if http.method != "POST":  # nobody stores what a POST gets
-        response.vary.add("Accept-Encoding")
-    if "gzip" in http.environ.get("HTTP_ACCEPT_ENCODING", "") and "Content-Encoding" not in response.headers:
-        body = response.get_data()
-        if len(body) >= GZIP_FROM_BYTES:
-            response.set_data(compressed(body))
-            response.headers["Content-Encoding"] = "gzip"
-
-
-def compressed(body: bytes) -> bytes:
-    return gzip.compress(body, 5, mtime=0)
 
 
 def _cookie(environ: WSGIEnvironment, name: str) -> str:

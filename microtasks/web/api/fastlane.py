@@ -21,7 +21,8 @@ from microtasks.core.errors import JsonInvalid
 from microtasks.engine.assignment import serve, submit
 from microtasks.engine.site import Site
 from microtasks.web.api import models, views
-from microtasks.web.request import GZIP_FROM_BYTES, compressed, contributor_of
+from microtasks.web.compression import GZIP_FROM_BYTES, compressed
+from microtasks.web.request import contributor_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
