@@ -9,7 +9,7 @@ from flask_babel import get_locale
 
 from microtasks.engine.projects import translations as project_translations
 from microtasks.engine.projects.translations import Texts
-from microtasks.store.projects import translations
+from microtasks.store.projects import projects, translations
 from microtasks.store.projects.projects import Card
 from microtasks.store.projects.translations import Translated
 from microtasks.store.tables import Project
@@ -20,6 +20,13 @@ def project(found: Project) -> Project:
     """The project in the page's language, if it is wholly translated into it."""
     texts = texts_of(found)
     return project_translations.in_language(found, _language(), texts) if texts else found
+
+
+def visible(slug: str) -> Project:
+    """A project that volunteers may see, in the page's language; NotFound."""
+    with current_site().db.session() as database:
+        stored = projects.visible_by_slug(database, slug)
+    return project(stored)
 
 
 def cards(found: list[Card]) -> list[Card]:

@@ -93,6 +93,13 @@ def test_nothing_chosen_is_no_answer(case):
     assert task_type.is_empty(value) or not value
 
 
+def test_who_asks_to_be_shown_is_compared_as_having_said_nothing(case):
+    task_type, example, config = case
+    if "gold" in example:
+        compared = task_type.compare(task_type.from_form({}, config), example["gold"], config)
+        assert all(it.outcome in ("missed", "other", "right") for it in compared)
+
+
 def test_unanimous_answers_give_their_value_with_agreement_1(case):
     task_type, example, config = case
     for n in (2, 3, 5):

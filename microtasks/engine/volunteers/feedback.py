@@ -7,7 +7,7 @@ known answer, once told, would lift anybody's record, and what others said would
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from microtasks.engine.site import Site
 from microtasks.store.assignment import answers as said
 from microtasks.store.imports import media
 from microtasks.store.results import reduction
+from microtasks.store.tables import Project
 
 LEASES_MAX = 20
 
@@ -80,8 +81,12 @@ class Feedback:
         }
 
 
-def feedback_on(site: Site, contributor: UUID, leases: Sequence[str]) -> list[Feedback]:
+def feedback_on(
+    site: Site, contributor: UUID, leases: Sequence[str], read_as: Project | None = None
+) -> list[Feedback]:
     """What there is to tell of the tasks of these leases, in their order; without those of nothing to tell.
+
+    read_as: a project with its words in the reader's language: they are used for its answers.
 
     1. Open the tokens (LeaseInvalid for one that is not this contributor's; InputError for too many).
     2. Mark as told what the projects allow; from here on these answers cannot be revised.
@@ -108,6 +113,8 @@ def feedback_on(site: Site, contributor: UUID, leases: Sequence[str]) -> list[Fe
             others = said.counted(connection, settled)
             for it in answered.values():
                 about = known(site, connection, project_id, it.config_version, facts.task_type)
+                if read_as and (read_as.id, read_as.config_version) == (project_id, it.config_version):
+                    about = replace(about, config=about.type.parse_config(read_as.config))
                 values = [value for *_, value in others.get(it.task_id, ())]
                 feedback[it.task_id] = _feedback(lease_of[it.task_id], it, about, values)
     return [feedback[task_id] for task_id in lease_of if task_id in feedback]

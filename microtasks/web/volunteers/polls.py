@@ -11,6 +11,7 @@ from microtasks.store.db import raw
 from microtasks.store.projects import projects
 from microtasks.store.tables import Project
 from microtasks.store.volunteers import vocabulary
+from microtasks.web import localized
 from microtasks.web.request import current_site, known_contributor
 
 blueprint = Blueprint("polls", __name__)
@@ -19,8 +20,7 @@ blueprint = Blueprint("polls", __name__)
 @blueprint.get("/p/<slug>/poll")
 def result(slug: str) -> ResponseReturnValue:
     """The result of the poll that this person answered last, as a piece of a page: for poll.js."""
-    with current_site().db.session() as database:
-        project = projects.visible_by_slug(database, slug)
+    project = localized.visible(slug)
     page = render_template("volunteer/_poll.html", project=project, polls=poll_results(project))
     return page, {"Cache-Control": "no-store"}
 

@@ -14,9 +14,8 @@ from microtasks.core import jsonstrict
 from microtasks.core.errors import AnswerInvalid, InputError, LeaseInvalid, NotFound
 from microtasks.engine.volunteers import feedback, tutorial
 from microtasks.engine.volunteers.tutorial import Step, Tutorial
-from microtasks.store.projects import projects
 from microtasks.store.tables import Project
-from microtasks.web import presenters, sentences
+from microtasks.web import localized, presenters, sentences
 from microtasks.web.request import contributor, current_site, known_contributor
 from microtasks.web.volunteers.volunteer import LAST
 
@@ -32,7 +31,7 @@ VALUE = "_value"
 @blueprint.get("/p/<slug>/learn")
 def learn(slug: str) -> ResponseReturnValue:
     """One step of the tutorial (`?step=`, from 1)."""
-    project = _project(slug)
+    project = localized.visible(slug)
     lesson = tutorial.read(project)
     return _step(project, lesson, _number(lesson))
 
@@ -40,7 +39,7 @@ def learn(slug: str) -> ResponseReturnValue:
 @blueprint.post("/p/<slug>/learn")
 def attempt(slug: str) -> ResponseReturnValue:
     """Say how a try went. Nothing of it is stored."""
-    project = _project(slug)
+    project = localized.visible(slug)
     lesson = tutorial.read(project)
     number = _number(lesson)
     step = lesson.steps[number - 1]
@@ -62,7 +61,7 @@ def attempt(slug: str) -> ResponseReturnValue:
 @blueprint.get("/p/<slug>/learn/leave")
 def leave(slug: str) -> ResponseReturnValue:
     """On to the work, from the last step or from any: this device will not be asked again."""
-    project = _project(slug)
+    project = localized.visible(slug)
     learnt = [str(project.id), *(it for it in _learnt() if it != str(project.id))]
     response = redirect(url_for("volunteer.work", slug=slug), 303)
     response.set_cookie(
@@ -79,15 +78,15 @@ def leave(slug: str) -> ResponseReturnValue:
 @blueprint.post("/p/<slug>/told")
 def told(slug: str) -> ResponseReturnValue:
     """How the last answers turned out, as a piece of a page: for the task page's script."""
-    project = _project(slug)
+    project = localized.visible(slug)
     return render_template(
-        "volunteer/_told.html", project=project, told=_how_it_went(http.form.getlist("lease"))
+        "volunteer/_told.html", project=project, told=_how_it_went(http.form.getlist("lease"), project)
     )
 
 
-def _how_it_went(leases: list[str]) -> list[feedback.Feedback]:
-    """What there is to tell of these own answers."""
-    return feedback.feedback_on(current_site(), contributor(), leases)
+def _how_it_went(leases: list[str], project: Project) -> list[feedback.Feedback]:
+    """What there is to tell of these own answers, in the words of the project as it is read."""
+    return feedback.feedback_on(current_site(), contributor(), leases, project)
 
 
 def tells(project: Project) -> bool:
@@ -101,7 +100,7 @@ def last_told(project: Project) -> list[feedback.Feedback]:
     if not lease or not tells(project):
         return []
     try:
-        return _how_it_went([lease])
+        return _how_it_went([lease], project)
     except LeaseInvalid:
         return []  # this browser has become someone else meanwhile
 
@@ -134,11 +133,6 @@ blueprint.add_app_template_global(is_newcomer)
 blueprint.add_app_template_global(guide, "field_guide")
 blueprint.add_app_template_global(last_told)
 blueprint.add_app_template_global(tells)
-
-
-def _project(slug: str) -> Project:
-    with current_site().db.session() as database:
-        return projects.visible_by_slug(database, slug)
 
 
 def _learnt() -> list[str]:

@@ -14,9 +14,11 @@ from flask.testing import FlaskClient
 from people import owner
 from PIL import Image
 
+from microtasks.engine.projects import translations
 from microtasks.engine.site import Site
 from microtasks.engine.volunteers import tutorial
 from microtasks.engine.volunteers.tutorial import Example, Step, Tutorial
+from microtasks.store.projects import projects
 
 
 @pytest.fixture
@@ -271,3 +273,55 @@ def test_an_answer_by_squares_is_thanked_for_and_shown_to_the_owner(site: Site, 
     )
     assert "<b>2</b><span>things marked" in cy.get(f"/p/{made.slug}/thanks").text
     assert "B2, C3" in ada.get(f"/research/{made.slug}/tasks/{task}").text
+
+
+def test_every_page_of_a_translated_project_is_read_in_the_readers_language(site: Site, app: Flask) -> None:
+    """No original text is left on any page: the work, the tutorial, what was right, the poll, the thanks."""
+    config = {
+        "fields": [
+            {
+                "id": "answer",
+                "kind": "choice",
+                "label": "ORIGINAL label",
+                "help": "ORIGINAL help",
+                "choices": [{"id": "yes", "label": "ORIGINAL yes"}, {"id": "no", "label": "ORIGINAL no"}],
+            }
+        ],
+        "poll": True,
+    }
+    texts = {name: f"ORIGINAL {name}" for name in ("name", "purpose", "instructions", "thanks")}
+    made = published(site, config=config, redundancy=1, **texts)
+    known, *_ = builders.tasks(site, made, 4, gold=[YES, None, None, None])
+    steps = (
+        Step(text="ORIGINAL explanation"),
+        Step(task_id=known, text="ORIGINAL try", right="ORIGINAL right", wrong="ORIGINAL wrong"),
+    )
+    teach(site, made, *steps, guide=(Example(option="yes", text="ORIGINAL guide"),), tells_known=True)
+    with site.db.session() as session:
+        project = projects.by_slug(session, made.slug)
+    originals = translations.originals(project)
+    assert len(originals) > 10
+    translations.save(site, project, "ar", {path: f"عربي {n}" for n, path in enumerate(originals)})
+    client = app.test_client()
+    client.environ_base["HTTP_ACCEPT_LANGUAGE"] = "ar"
+    base = f"/p/{made.slug}"
+    pages = {path: client.get(path).text for path in ("/", base, f"{base}/work", f"{base}/learn?step=2")}
+    pages["learn"] = client.get(f"{base}/learn").text
+    for said in ("yes", "no"):
+        pages[f"tried {said}"] = post(client, f"{base}/learn?step=2", answer=said).text
+    pages["shown"] = post(client, f"{base}/learn?step=2", _kind="cant_tell").text
+    for _ in range(3):
+        form = dict(re.findall(r'name="(_\w+|csrf_token)" value="([^"]*)"', client.get(f"{base}/work").text))
+        client.post(f"{base}/work", data={**form, "_kind": "value", "answer": "no"})
+        pages["next"] = pages.get("next", "") + client.get(f"{base}/work").text
+        told = client.post(f"{base}/told", data={"csrf_token": form["csrf_token"], "lease": form["_lease"]})
+        pages["told"] = pages.get("told", "") + told.text
+        pages["poll"] = pages.get("poll", "") + client.get(f"{base}/poll").text
+    pages["last"] = client.get("/last/1", follow_redirects=True).text
+    pages["thanks"] = client.get(f"{base}/thanks").text
+    assert "عربي" in pages["told"] and "عربي" in pages["poll"]  # something was told at all
+    found = {
+        name: re.findall(r"ORIGINAL [a-z]+", re.sub(r"(?s)<script.*?</script>", "", page))
+        for name, page in pages.items()
+    }
+    assert {name: texts for name, texts in found.items() if texts} == {}
