@@ -26,8 +26,7 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 OTHER_HOST = "This site is not known by the name in this request."
 OTHER_SITE = (
-    "This request came from another site. If it did not: the proxy in front of this site has to pass on the"
-    " name that it is asked for (the header Host)."
+    "This request came from another site, or the proxy in front of it did not pass on the header Host."
 )
 
 

@@ -82,10 +82,7 @@ SENTENCES = (
     N_("You are not in this team."),
     N_("Please choose one of the faces."),
     # another site
-    N_(
-        "This request came from another site. If it did not: the proxy in front of this site has to pass on"
-        " the name that it is asked for (the header Host)."
-    ),
+    N_("This request came from another site, or the proxy in front of it did not pass on the header Host."),
     N_("This site is not known by the name in this request."),
     N_("This form is out of date. Go back, reload the page and try again."),
 )
