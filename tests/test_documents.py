@@ -37,7 +37,10 @@ def test_links_inside_the_repository_lead_somewhere(document: Path) -> None:
 @pytest.mark.parametrize("document", [it for it in DOCUMENTS if it.name != "CHANGELOG.md"], ids=name_of)
 def test_paths_that_documents_name_exist(document: Path) -> None:
     for quoted in re.findall(r"`([\w./{},*-]+)`", document.read_text()):
-        if quoted.startswith(FOLDERS) and not re.search(r"[<{]", quoted):
+        is_script = quoted.startswith("microtasks/") and quoted.endswith(
+            ".js"
+        )  # as scripts import one another
+        if quoted.startswith(FOLDERS) and not is_script and not re.search(r"[<{]", quoted):
             assert any(ROOT.glob(quoted.rstrip("/"))), f"{name_of(document)} names {quoted}"
 
 

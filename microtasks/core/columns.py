@@ -68,7 +68,7 @@ def is_known(name: str) -> bool:
 
 
 def role_of(written: str, columns: Columns) -> tuple[str, str]:
-    """What a column is for: what the owner said, or else what its name says. ("", "") to leave it out."""
+    """What a column is for: what the owner said, or else as its name suggests. ("", "") to leave it out."""
     said = columns.get(written.strip())
     if said is None:
         return role(written)

@@ -1,6 +1,6 @@
 """Ways of answering that cannot be real work: the same answer always, too fast, far too many marks.
 
-A volunteer with such a habit weighs nothing until the owner has looked; the answers stay. Every rule compares
+A volunteer with such a habit is excluded until the owner has looked; the answers stay. Every rule compares
 with the other volunteers on the same tasks: where all images are empty, "nothing here" is right every time.
 """
 

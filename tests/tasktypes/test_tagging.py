@@ -1,4 +1,4 @@
-"""Tagging: shares of viewers, own tags, ties, and what the form without a script sends."""
+"""Tagging: shares of viewers, custom tags, ties, and what the form without a script sends."""
 
 from __future__ import annotations
 

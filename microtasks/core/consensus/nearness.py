@@ -27,7 +27,7 @@ def near_pairs(marks: Marks, scale: Scale, cut: float) -> tuple[Rows, Floats]:
         for other in (o, o + 1):
             if other not in trees:
                 continue
-            # The scatter is read at the mean size of the two: at most the upper end of the greater octave.
+            # The scatter is read at the mean size of the two: at most the upper end of the larger octave.
             reach = cut * float(np.sqrt(2 * scale.position_var(np.array([2.0 ** (other + 1)])))[0])
             if other == o:
                 found.append(rows[o][tree.query_pairs(reach, output_type="ndarray")])

@@ -58,7 +58,7 @@ def accept(site: Site, token: str, account_id: int) -> Project:
     """Spend an invitation: the account joins the project with its role.
 
     Forbidden if it is not good (any more). Conflict, and it stays good, for who is in the project already
-    with that role or a greater one.
+    with that role or a higher one.
     """
     with site.db.session() as session:
         project = _accept(session, accounts.hashed(token), account_id)

@@ -63,7 +63,7 @@ def decide(
     asked = _asked(connection, facts, about, answers, sure.labels, model) if sure else []
     policy = Adaptive.at_level(
         answers_min=min(facts.answers_min, answers_max),
-        # Seats of those who weigh nothing are taken all the same.
+        # Seats of those who are excluded are taken all the same.
         answers_max=max(1, answers_max - (n_answers - len(answers))),
         sure=facts.stop_threshold,
     )

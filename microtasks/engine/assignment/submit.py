@@ -491,7 +491,7 @@ def _reduce(
     policy = _policy(facts)
     answers = [Answer(who.hex, kind, value) for who, kind, value in counted]  # type: ignore[arg-type]
     if not about.type.inline:
-        # Of a dear type only what is plain at a glance retires early: a blank image.
+        # Of an expensive type only what is plain at a glance retires early: a blank image.
         seen = about.type.glance(answers, about.config) if facts.stop_rule != "redundancy" else None
         return retirement_reason(policy, n_answers, seen), [jobs.add(connection, "reduce", facts.task_id)]
     result: Consensus = about.type.reduce(answers, about.config)

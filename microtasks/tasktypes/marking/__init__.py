@@ -437,9 +437,9 @@ def _problem(mark: Mark, config: MarkingConfig, classes: set[str], media: Media 
         if not (0 <= x <= media.width and 0 <= y <= media.height):
             return "The middle of a mark must lie inside the image."
         if mark.r and mark.r > math.hypot(media.width, media.height):
-            return "This circle is greater than the image."
+            return "This circle is larger than the image."
         if max(mark.width or 0, mark.height or 0) > 2 * max(media.width, media.height):
-            return "This box is greater than the image."
+            return "This box is larger than the image."
     return None
 
 

@@ -1,4 +1,4 @@
-"""Tagging: choose from a list what an item shows, and add own tags where the project allows it."""
+"""Tagging: choose from a list what an item shows, and add custom tags where the project allows it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ class TaggingConfig(Frozen):
     tags: tuple[Tag, ...] = Field(
         (), title="Tags", description="What volunteers choose from.", max_length=500
     )
-    allow_own_tags: bool = Field(False, title="Own tags", description="May volunteers add tags of their own?")
+    allow_own_tags: bool = Field(
+        False, title="Custom tags", description="May volunteers add tags of their own?"
+    )
     min_tags: int = Field(
         0, title="At least", description="0 lets volunteers say: none of these.", ge=0, le=100
     )
@@ -97,7 +99,7 @@ class TaggingValue(Frozen):
 
 
 class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
-    """Tags from a list, own tags, or both."""
+    """Tags from a list, custom tags, or both."""
 
     name = "tagging"
     version = 1
@@ -113,7 +115,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
     def parse_value(
         self, raw: object, payload: TaskPayload, config: TaggingConfig, media: Sequence[Media] = ()
     ) -> dict[str, Any]:
-        """Return the plain JSON of a valid answer: tags of the list in its order, then own tags, each once.
+        """Return the plain JSON of a valid answer: listed tags in their order, then custom ones, each once.
 
         An own tag that spells a listed one (its id or label) is that one.
         """
@@ -136,7 +138,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
                 problems.append(
                     {
                         "where": "tags",
-                        "what": f"Own tags are short: at most {CUSTOM_TAG_LENGTH} characters, no |.",
+                        "what": f"Custom tags are short: at most {CUSTOM_TAG_LENGTH} characters, no |.",
                     }
                 )
         if len(tags) < config.min_tags:
@@ -256,7 +258,7 @@ class Tagging(TaskType[TaggingConfig, TaskPayload, TaggingValue]):
         return {tag: "yes" if tag in chosen else "no" for tag in config.tag_ids}
 
     def sure_when(self, consensus: Consensus, config: TaggingConfig) -> Sure | None:
-        """Every tag of the list, chosen or not; own tags by their plain confidence."""
+        """Every tag of the list, chosen or not; custom tags by their plain confidence."""
         if consensus.value is None:
             return None
         listed = set(config.tag_ids)

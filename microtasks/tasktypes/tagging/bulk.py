@@ -55,7 +55,7 @@ def _fit(
 ) -> dict[str, Any] | None:
     """Probability of each tag for each task; None where there is too little to learn from.
 
-    Own tags of one voice stay with the share. A committee is no better than the share here: the model it is.
+    Custom tags of one voice stay with the share. A committee is no better here: the model it is.
     """
     is_viewer = np.array([one.value is not None for one in answers.spoken], bool)
     rows = is_viewer[answers.said] if len(answers.said) else np.zeros(0, bool)

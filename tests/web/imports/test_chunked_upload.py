@@ -161,7 +161,7 @@ def test_the_page_lets_columns_be_named_and_tiles_be_tried(ada: Person, site: Si
         ada.post(f"{location}/look", {"step": "make"} | form)
         work(site)
         page = ada.get(location).text
-        assert "You changed how it is read" in page and "Nothing is made of it yet" in page
+        assert "You changed how it is read" in page and "No task has been made of it yet" in page
     assert f"{len(re.findall(r'<rect', page))} tasks can be made" in page and 'value="150"' in page
     assert ada.post(f"{location}/look", {"step": "away"}).headers["Location"] == f"{BASE}/upload"
     assert ada.get(location).status_code == 404

@@ -129,7 +129,7 @@ def test_each_type_is_answered_by_its_own_form_and_kept_in_its_own_words(
         ("tagging", TAGS, {"own_tags": " "}, "Nothing is chosen yet", []),
         (
             *("tagging", TAGS, {"tags": ["dunes"], "own_tags": "a|b, snow"}),
-            *("Own tags are short", ['value="dunes" data-choice checked', 'value="a|b, snow"']),
+            *("Custom tags are short", ['value="dunes" data-choice checked', 'value="a|b, snow"']),
         ),
         (
             *("marking", None, {"_value": json.dumps({"marks": [CIRCLE, CIRCLE | {"r": 3.0}]})}),
