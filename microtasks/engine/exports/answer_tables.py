@@ -176,7 +176,7 @@ def contributors(view: View) -> Table:
             lambda row: bool(row["is_excluded"]),
         ),
     )
-    return table(fields, view.walk(reads.contributors, "contributor_id"))
+    return table(fields, view.contributors())
 
 
 TABLES = (

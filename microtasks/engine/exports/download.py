@@ -159,7 +159,7 @@ def page(
         raise InputError(f"There is no table called {table!r}. There are: {', '.join(registry.TABLES)}.")
     if state and table not in BY_STATE:
         raise InputError(f"Only these tables can be asked for by state: {', '.join(BY_STATE)}.")
-    snapshot = snapshots.take(site, project, same_names=True)
+    snapshot = snapshots.take(site, project, same_names=True, for_page=True)
     before = cursor.changed_after
     if before is not None and before.system != snapshot.cut.system:
         before = None  # numbers of another database server say nothing about this one: all of it again

@@ -83,9 +83,13 @@ class Snapshot:
         }
 
 
-def take(site: Site, project: Project, *, same_names: bool = False) -> Snapshot:
-    """The state of the project now. Errors: Unavailable when somebody writes answers for too long."""
-    return of_cut(site, snapshots.take(site.db, project.id), same_names=same_names)
+def take(site: Site, project: Project, *, same_names: bool = False, for_page: bool = False) -> Snapshot:
+    """The state of the project now. Errors: Unavailable when somebody writes answers for too long.
+
+    for_page: it is read at once, so what a review found of contributors need not be kept for it.
+    """
+    cut = snapshots.take(site.db, project.id, with_records=not for_page)
+    return of_cut(site, cut, same_names=same_names)
 
 
 def of_cut(site: Site, cut: Cut, *, same_names: bool = False) -> Snapshot:
@@ -136,6 +140,12 @@ class View:
                 yield chunk
         elif rows := list(self.walk(reads.answers, "id")):
             yield answer_arrays.of_rows(rows, keys)
+
+    def contributors(self) -> Iterator[reads.Row]:
+        """What each contributor gave, with what the last review before the snapshot had found of them."""
+        rows = self.walk(reads.contributors, "contributor_id")
+        records = self.snapshot.cut.records
+        return rows if records is None else records.put_into(rows)
 
     def walk(self, read: reads.Read, key: str) -> Iterator[reads.Row]:
         """Every row of a read, each as it was at the snapshot."""

@@ -10,9 +10,10 @@ the cut never holds a later word without the earlier one.
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,9 @@ from microtasks.store.db import Connection, Database
 #: How long a transaction that writes answers may keep us waiting. Ours take milliseconds.
 WAIT_SECONDS = 20.0
 POLL_SECONDS = 0.01
+#: Records of contributors: bytes held in memory, and how many are read together.
+RECORDS_BYTES = 4 << 20
+RECORDS_AT_ONCE = 10_000
 
 
 #: More than any task's number.
@@ -56,6 +60,40 @@ class Filter:
     since: datetime | None = None
 
 
+class Records:
+    """What the last review had found of each contributor, kept on disk where it is much, by contributor."""
+
+    def __init__(self, db: Database, project_id: int) -> None:
+        self._lines = tempfile.SpooledTemporaryFile(max_size=RECORDS_BYTES)  # noqa: SIM115  (as long as the cut)
+        after = UUID(int=0)
+        while True:
+            with db.connection() as connection:
+                chunk = connection.execute(
+                    """SELECT contributor_id, skill, gold_score, habits FROM contributor_record
+                       WHERE project_id = %s AND contributor_id > %s ORDER BY contributor_id LIMIT %s""",
+                    (project_id, after, RECORDS_AT_ONCE),
+                ).fetchall()
+            for contributor, skill, gold_score, habits in chunk:
+                line = {"skill": skill, "gold_score": gold_score, "habits": habits}
+                self._lines.write(orjson.dumps([contributor.hex, line]) + b"\n")
+            if len(chunk) < RECORDS_AT_ONCE:
+                return
+            after = chunk[-1][0]
+
+    def __del__(self) -> None:
+        self._lines.close()
+
+    def put_into(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The same rows, by contributor, with what was found of each."""
+        self._lines.seek(0)
+        name, record = "", {}
+        for row in rows:
+            wanted = row["contributor_id"].hex
+            while name < wanted and (line := self._lines.readline()):
+                name, record = orjson.loads(line)
+            yield row | (record if name == wanted else dict.fromkeys(("skill", "gold_score", "habits")))
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """One state of a project's answers.
@@ -63,7 +101,7 @@ class Cut:
     answer_max, task_max: the largest number of an answer and of a task in it. at: the moment, by the
     database's clock. horizon: every row that a later transaction wrote has a transaction number from here on.
     excluded: whose answers the consensus leaves out. system: the database server. filter: which rows of
-    this state are read.
+    this state are read. records: of contributors; None: those of the moment when they are read.
     """
 
     project_id: int
@@ -74,6 +112,7 @@ class Cut:
     task_max: int = NO_TASK_MAX
     system: str = ""
     filter: Filter = Filter()
+    records: Records | None = field(default=None, repr=False, compare=False)
 
     @property
     def mark(self) -> Mark:
@@ -99,12 +138,15 @@ class Cut:
         return {"since_horizon": mark.horizon, "since_answer": mark.answer_max} if mark else {}
 
 
-def take(db: Database, project_id: int, wait_seconds: float = WAIT_SECONDS) -> Cut:
+def take(
+    db: Database, project_id: int, wait_seconds: float = WAIT_SECONDS, *, with_records: bool = False
+) -> Cut:
     """The state of the project's answers now. Errors: Unavailable when somebody writes answers for too long.
 
     1. Read horizon, numbers and moment, in this order (a project's tasks are committed in the order of their
-    numbers). 2. Wait for whoever writes answers, decisions, reports or skips. 3. Read what
-    then stands: the project's own largest number below, and who is excluded.
+    numbers). 2. Wait for whoever writes answers, decisions, reports or skips. 3. Read what then stands: the
+    project's own largest number below, and who is excluded; with_records: what the last review had found of
+    each contributor, too.
     """
     with db.connection() as connection:
         horizon, highest, at, system, task_max = connection.execute(
@@ -133,7 +175,14 @@ def take(db: Database, project_id: int, wait_seconds: float = WAIT_SECONDS) -> C
             (project_id,),
         ).fetchall()
     return Cut(
-        project_id, row[0] if row else 0, at, horizon, tuple(who for (who,) in excluded), task_max, system
+        project_id,
+        row[0] if row else 0,
+        at,
+        horizon,
+        tuple(contributor for (contributor,) in excluded),
+        task_max,
+        system,
+        records=Records(db, project_id) if with_records else None,
     )
 
 

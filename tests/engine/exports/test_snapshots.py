@@ -81,9 +81,16 @@ def test_what_comes_in_during_an_export_changes_none_of_its_tables(site: Site, t
                 "UPDATE task_content SET source = 'mars.png', source_x = 0, source_y = 0 WHERE task_id = %s",
                 (asked,),
             )
+    with site.db.connection() as connection:  # what a review has found of some
+        connection.execute(
+            "INSERT INTO contributor_record (project_id, contributor_id, skill)"
+            " SELECT project_id, contributor_id, 0.9 FROM answer WHERE task_id = %s AND kind <> 'cant_tell'",
+            (revised,),
+        )
     found = get(site, project)
     snapshot = snapshots.take(site, found)
     before = everything(site, project, snapshot)
+    assert b"0.9" in before["contributors"]
     files_before = every_file(site, project, snapshot)
 
     builders.tasks(site, project, 2)  # a later upload
@@ -115,6 +122,7 @@ def test_what_comes_in_during_an_export_changes_none_of_its_tables(site: Site, t
             " SELECT project_id, contributor_id, true FROM answer WHERE task_id = %s ORDER BY id LIMIT 1",
             (untouched,),
         )
+        connection.execute("UPDATE contributor_record SET skill = 0.1, habits = '[\"too_fast\"]'")
     during = everything(site, project, snapshot)
     for what, text in before.items():
         assert during[what].decode() == text.decode(), what
