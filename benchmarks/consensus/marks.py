@@ -164,6 +164,8 @@ CASES = (
     ("datasets/fish_spots", 10),
     ("datasets/cells_mitosis", 5),
     ("datasets/cells_mitosis", 10),
+    ("datasets/cells_asthma", 5),
+    ("datasets/cells_asthma", 10),
 )
 
 

@@ -19,8 +19,9 @@ from microtasks.core.spelling import Comparison, graphemes, key, numbers, words
 EQUALLY_LIKELY_ERRORS = 20
 #: Below this mean similarity to the others (0..1) the nearest answer is no consensus.
 SIMILAR_ENOUGH = 0.6
-#: Skill counts by this power: the better half of the crowd should decide.
-SKILL_POWER = 2
+#: Who is at least this part as alike to others as the crowd is counts for one; who is less, by a power of it.
+#: To weigh the better ones up was measured worse than the plain vote: the alike are not always the right.
+FULL_SKILL, SKILL_POWER = 0.8, 4
 
 #: A text as good as right is at least this similar to the known answer; one with another number is not.
 NEARLY_RIGHT = 0.9
@@ -156,7 +157,7 @@ SKILL_PRIOR_ANSWERS = 3.0
 
 
 def weights(tasks: Iterable[Sequence[tuple[str, str]]], comparison: Comparison = "loose") -> dict[str, float]:
-    """Return how much each volunteer's texts weigh, around 1: a power of their relative skill.
+    """Return how much each volunteer's texts weigh, at most 1: less for who is clearly unlike the others.
 
     tasks: the (volunteer, text) pairs of each task. Skill: mean similarity of a volunteer's texts to the
     others' texts of the same task, shrunk to the crowd's mean by three answers.
@@ -182,7 +183,10 @@ def weights(tasks: Iterable[Sequence[tuple[str, str]]], comparison: Comparison =
     if crowd == 0:
         return dict.fromkeys(sums, 1.0)
     return {
-        name: ((total + SKILL_PRIOR_ANSWERS * crowd) / (len(alike[name]) + SKILL_PRIOR_ANSWERS) / crowd)
-        ** SKILL_POWER
+        name: min(1.0, _mean_skill(total, len(alike[name]), crowd) / crowd / FULL_SKILL) ** SKILL_POWER
         for name, total in sums.items()
     }
+
+
+def _mean_skill(total: float, n_answers: int, crowd: float) -> float:
+    return (total + SKILL_PRIOR_ANSWERS * crowd) / (n_answers + SKILL_PRIOR_ANSWERS)

@@ -141,3 +141,8 @@ def test_agreement_about_words_is_known_in_scripts_without_blanks():
     result = text.consensus(["我来了", "我去了", "我来了"])
     assert result.detail["words"] == ["我", "来", "了"]
     assert result.detail["word_agreement"] == [1.0, round(2 / 3, 6), 1.0]
+
+
+def test_a_crowd_of_like_skill_is_the_plain_vote():
+    tasks = [[("a", f"river bend {n}"), ("b", f"river band {n}"), ("c", f"river bend {n}")] for n in range(9)]
+    assert set(text.weights(tasks).values()) == {1.0}
