@@ -23,7 +23,7 @@ GOLD_TO_TELL, MOST_UNDER_VOTE = 500, 1.0
 RULES: dict[str, Callable[[Votes], bool]] = {
     "never": lambda votes: False,
     "two labels": lambda votes: votes.n_labels == 2,
-    "two labels in use": lambda votes: skill.labels_in_use(votes) <= skill.FEW_LABELS + skill.SAME,
+    "two labels in use": skill.has_few_labels,
     "three labels in use": lambda votes: skill.labels_in_use(votes) <= 3,
     "always": lambda votes: True,
 }

@@ -22,7 +22,18 @@ from scipy.optimize import minimize
 
 from microtasks.core.consensus.subtypes import subtypes
 from microtasks.core.consensus.tables import CORRELATION, Confusion, Skills, confusion, skills
-from microtasks.core.consensus.votes import Floats, Ints, Votes, across, counts, softmax, sort, weighed
+from microtasks.core.consensus.votes import (
+    Floats,
+    Ints,
+    Votes,
+    across,
+    counts,
+    labels_in_use,
+    softmax,
+    sort,
+    weighed,
+    winners_in_use,
+)
 
 __all__ = [
     "CORRELATION",
@@ -37,6 +48,7 @@ __all__ = [
     "counts",
     "fit",
     "fit_each",
+    "labels_in_use",
     "let_win",
     "pool",
     "skills",
@@ -50,6 +62,9 @@ __all__ = [
 LEARNT_PART = 0.5
 #: Up to so many labels in use, kinds of items are learnt; with more, volunteers' tables.
 FEW_LABELS = 2.0
+#: So also where at most this share of the labels wins (one gets nearly all, and slips use the others): there
+#: tables take slips for rare items. Of more labels than LABELS_MOST kinds know too little: the vote decides.
+UNBALANCED, LABELS_MOST = 0.36, 30
 #: What the learnt part counts in the probability: this much, less SHARED_ERROR_COST a unit of shared error.
 LEARNT_PART_OF_PROBABILITY, SHARED_ERROR_COST = 0.75, 6.5
 #: Nothing can be learnt from fewer tasks with two answers, or if people with fewer answers gave half of them.
@@ -99,11 +114,14 @@ def _shares(support: Floats, tallies: Floats) -> Floats:
     return result
 
 
-def labels_in_use(votes: Votes) -> float:
-    """Return how many labels people use, as if all were used equally: the exponential of their entropy."""
-    used = np.bincount(votes.label, minlength=votes.n_labels)
-    share = used[used > 0] / max(used.sum(), 1)
-    return float(np.exp(-(share * np.log(share)).sum()))
+def has_few_labels(votes: Votes) -> bool:
+    """Are kinds of items learnt, and not volunteers' tables?"""
+    return is_unbalanced(votes) or labels_in_use(votes) <= FEW_LABELS + SAME
+
+
+def is_unbalanced(votes: Votes) -> bool:
+    """Does one label of several win nearly always?"""
+    return winners_in_use(votes) <= votes.n_labels * UNBALANCED
 
 
 def shared_error(votes: Votes) -> float:
@@ -127,6 +145,8 @@ def shared_error(votes: Votes) -> float:
 
 def can_learn(votes: Votes) -> bool:
     """Is there enough to learn from? On parts of real sets the model gains nothing on the vote below this."""
+    if votes.n_labels > LABELS_MOST and has_few_labels(votes):
+        return False
     several = (across(np.add, counts(votes))[:, 0] >= 2).sum()
     record = np.bincount(votes.person, minlength=votes.n_people)
     return bool(several >= TASKS_MIN and np.median(record[votes.person]) >= RECORD_MIN)
@@ -174,7 +194,7 @@ def fit(
     if method == "committee":
         posterior = (confusion(votes, gold, has_tables=False).posterior + vote + subtypes(votes, gold)) / 3
         return Fit(without_lone_winners(posterior, votes), "model", 2 / 3)
-    learn = _by_kinds if labels_in_use(votes) <= FEW_LABELS + SAME else _by_tables
+    learn = _by_kinds if has_few_labels(votes) else _by_tables
     learnt = learn(votes, gold)
     part = max(LEARNT_PART_OF_PROBABILITY - SHARED_ERROR_COST * shared_error(votes), 0.0)
     if gold is not None and n_gold >= GOLD_MIN:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from microtasks.core.consensus.votes import Floats, Incidence, Ints, Votes, across, counts, softmax
+from microtasks.core.consensus.votes import (
+    Floats,
+    Incidence,
+    Ints,
+    Votes,
+    across,
+    counts,
+    softmax,
+)
 
 ROUNDS = 5
 #: A volunteer's table counts the crowd's as this many answers a row.

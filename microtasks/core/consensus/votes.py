@@ -56,6 +56,23 @@ def weighed(votes: Votes, weight: Floats | None) -> Floats:
     return np.bincount(cells, weight, n).reshape(votes.n_tasks, votes.n_labels).astype(float)
 
 
+def labels_in_use(votes: Votes) -> float:
+    """Return how many labels people use, as if all were used equally: the exponential of their entropy."""
+    return _in_use(np.bincount(votes.label, minlength=votes.n_labels).astype(float))
+
+
+def winners_in_use(votes: Votes) -> float:
+    """Return how many labels win the vote, as if all won equally often; ties count as a part."""
+    tallies = counts(votes)
+    is_top = (tallies >= across(np.maximum, tallies)) & (tallies > 0)
+    return _in_use((is_top / np.maximum(across(np.add, is_top.astype(float)), 1)).sum(axis=0))
+
+
+def _in_use(used: Floats) -> float:
+    share = used[used > 0] / max(used.sum(), 1)
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
 def every(votes: Votes, step: int) -> Votes:
     """Return the answers to every `step`-th task, numbered anew; people and labels keep their numbers."""
     rows = votes.task % step == 0
