@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 
-from microtasks.core.errors import Forbidden, InputError, MicrotasksError
+from microtasks.core.errors import Forbidden, InputError, MicrotasksError, TooMany
 from microtasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ HEALTH_PATHS = {"/healthz", "/readyz", "/metrics"}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::([0-9]{1,5}))?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
+#: Set by bodies.py: so many requests of this address are on their way that this one was not read.
+IS_CROWDED = "microtasks.is_crowded"
+CROWDED = "Too many requests from your network are being sent at once."
 OTHER_HOST = "This site is not known by the name in this request."
 OTHER_SITE = (
     "This request came from another site, or the proxy in front of it did not pass on the header Host."
@@ -57,6 +60,8 @@ def refusal(environ: WSGIEnvironment, settings: Settings) -> MicrotasksError | N
     """Why this request is refused; None: it may pass."""
     if environ.get("PATH_INFO") in HEALTH_PATHS:
         return None
+    if IS_CROWDED in environ:
+        return TooMany(CROWDED)
     host = environ.get("HTTP_HOST")
     if host is None and environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
         return InputError(OTHER_HOST)

@@ -53,7 +53,8 @@ DAMAGE = (
     ("UPDATE consensus SET n_answers = n_answers + 1", "consensus rests on"),
     ("DELETE FROM consensus", "retired by its answers has a consensus"),
     (
-        "INSERT INTO lease SELECT contributor_id, task_id, project_id, now() FROM answer",
+        "INSERT INTO lease (contributor_id, task_id, project_id, expires_at)"
+        " SELECT contributor_id, task_id, project_id, now() FROM answer",
         "holds a lease on a task they answered",
     ),
     ("UPDATE lease SET project_id = 77", "belong to the project of their task"),
