@@ -409,9 +409,7 @@ def _files(paths: tuple[Path, ...]) -> list[tuple[str, Path]]:
     files: list[tuple[str, Path]] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(
-                item for item in path.rglob("*") if item.is_file() and not item.name.startswith(".")
-            )
+            inside = sorted(item for item in path.rglob("*") if item.is_file())
             files += [(item.relative_to(path).as_posix(), item) for item in inside]
         else:
             files.append((path.name, path))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Final, NamedTuple
 
 from microtasks.core.errors import FileInvalid
@@ -140,12 +140,12 @@ def without_mark(sample: bytes) -> str | None:
     return name
 
 
-def guess(sample: bytes) -> str:
-    """The most likely encoding of bytes that are no UTF-8."""
+def guess(sample: bytes, among: Sequence[str] = ()) -> str:
+    """The most likely encoding of bytes that are no UTF-8. among: the only ones in question."""
     lines = b"\n".join(_NOT_ASCII_LINE.findall(sample))[:SAMPLE_BYTES]
-    best, best_score = "cp1252", float("-inf")
+    best, best_score = (among or ("cp1252",))[0], float("-inf")
     for encoding in ENCODINGS:
-        if encoding.letters or encoding.is_usual:
+        if (encoding.letters or encoding.is_usual) and (not among or encoding.name in among):
             score = _score(lines, encoding)
             if score > best_score + _CLEARLY:
                 best, best_score = encoding.name, score

@@ -11,10 +11,9 @@ import json
 import re
 import stat
 import struct
-import unicodedata
 import zipfile
 import zlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -24,26 +23,25 @@ from typing import IO, Final, Self
 
 from microtasks.core import faults
 from microtasks.core.errors import FileInvalid, RowInvalid
-from microtasks.core.rows import TABLE_ENDINGS
+from microtasks.core.rows import TABLE_ENDINGS, table_ending
+from microtasks.core.rows.encoding import guess, label
+from microtasks.engine.imports.names import IMAGE_ENDINGS, NameIndex
 from microtasks.settings import Settings
 
 MANIFEST: Final = "manifest.json"
-IMAGE_ENDINGS: Final = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif")
 #: Kinds of file that owners have and that are not read, with what to do.
 ADVICE: Final = {
     ".svg": "SVG drawings are not accepted. Save it as PNG.",
-    ".tif": "TIFF images are not accepted. Save it as PNG, which loses nothing.",
-    ".tiff": "TIFF images are not accepted. Save it as PNG, which loses nothing.",
-    ".heic": "HEIC photographs are not accepted. Save it as JPEG.",
-    ".heif": "HEIC photographs are not accepted. Save it as JPEG.",
-    ".bmp": "BMP images are not accepted. Save it as PNG.",
     ".pdf": "PDF files are not accepted. Save its pages as PNG or JPEG images.",
     ".zip": "A ZIP inside a ZIP is not opened.",
     ".xls": "Old Excel workbooks are not read. Save the sheet as .xlsx or CSV and upload that.",
     ".numbers": "Numbers documents are not read. Export the sheet as CSV or Excel and upload that.",
     ".txt": "Text files are not read. A table must be named .csv, .tsv, .json or .jsonl.",
 }
-OTHERWISE: Final = "This is neither an image (JPEG, PNG, WebP, GIF) nor a table (CSV, TSV, JSON, Excel, ODS)."
+OTHERWISE: Final = (
+    "This is neither an image (JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF) "
+    "nor a table (CSV, TSV, JSON, Excel, ODS)."
+)
 #: Such a file is a table in another form: making tasks of the images alone would not be what was meant.
 MEANT_AS_TABLES: Final = (".xls", ".numbers")
 MAX_RATIO: Final = 100  # unpacked to packed, once it is more than RATIO_FROM_BYTES
@@ -62,6 +60,31 @@ DAMAGE: Final = (
 )
 
 
+#: Code pages in which systems write names into ZIP files without saying which.
+CODE_PAGES: Final = (
+    "cp850",
+    "cp437",
+    "cp866",
+    "cp932",
+    "gb18030",
+    "cp949",
+    "big5",
+    "cp1252",
+    "cp1251",
+    "cp1250",
+)
+_JUNK_FOLDERS: Final = frozenset({"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information"})
+_JUNK_FILES: Final = frozenset(
+    {"thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "icon", "picasa.ini", "zbthumbnail.info"}
+)
+#: Notes that cameras and programs keep beside an image of the same name.
+_SIDE_ENDINGS: Final = (".xmp", ".aae", ".thm", ".pp3", ".dop")
+_MAGIC: Final = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF....WEBP|II[*+]\0|MM\0[*+]|....ftyp(?:heic|heix|mif1|avif|avis)",
+    re.DOTALL,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """One file: its name as the owner gave it, with `/`; its 1-based place; its declared size in bytes.
@@ -74,10 +97,29 @@ class Member:
     n_bytes: int
     problem: str
     _open: Callable[[], IO[bytes]]
+    other_names: tuple[str, ...] = ()
 
     @property
     def ending(self) -> str:
         return PurePosixPath(self.name).suffix.lower()
+
+    @property
+    def is_image(self) -> bool:
+        """By its ending; where that says nothing, by how its content begins."""
+        if self.ending in IMAGE_ENDINGS:
+            return True
+        if self.ending in ADVICE or table_ending(self.name) in TABLE_ENDINGS or self.problem:
+            return False
+        return _MAGIC.match(self.start(16)) is not None
+
+    def start(self, n_bytes: int) -> bytes:
+        """The first bytes, as far as they can be read."""
+        try:
+            with self.open() as stream:
+                return stream.read(n_bytes)
+        except (RowInvalid, *DAMAGE) as error:
+            faults.raise_if_fault(error)
+            return b""
 
     def open(self) -> IO[bytes]:
         """A stream of the content; raises RowInvalid when the file is damaged or not readable."""
@@ -115,9 +157,13 @@ class Contents:
         self._settings = settings
         self.members: list[Member] = []
         self._names: set[str] = set()
+        #: What the owner should know of the files.
+        self.notices: list[str] = []
         try:
             for entry in json.loads((folder / MANIFEST).read_bytes()):
                 path = folder / entry["file"]
+                if is_junk(entry["name"]):
+                    continue
                 if PurePosixPath(entry["name"]).suffix.lower() == ".zip":
                     self._add_zip(path)
                 else:
@@ -125,7 +171,8 @@ class Contents:
         except BaseException:
             self._stack.close()
             raise
-        self._index = _Index(self.members)
+        self._leave_side_files_out()
+        self._index = NameIndex(self.members)
 
     def __enter__(self) -> Self:
         return self
@@ -133,14 +180,21 @@ class Contents:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def _add(self, name: str, n_bytes: int, problem: str, opened: Callable[[], IO[bytes]]) -> None:
+    def _add(
+        self,
+        name: str,
+        n_bytes: int,
+        problem: str,
+        opened: Callable[[], IO[bytes]],
+        other_names: tuple[str, ...] = (),
+    ) -> None:
         number = len(self.members) + 1
         if number > self._settings.max_batch_files:
             raise FileInvalid(f"There are more than {self._settings.max_batch_files:,} files in this upload.")
         if name in self._names:
             problem = "There is another file with this name in the upload."
         self._names.add(name)
-        self.members.append(Member(name, number, n_bytes, problem, opened))
+        self.members.append(Member(name, number, n_bytes, problem, opened, other_names))
 
     def _add_zip(self, path: Path) -> None:
         check_directory_size(path)
@@ -152,18 +206,54 @@ class Contents:
         entries = archive.infolist()
         check_entries(entries, archive.start_dir, path.stat().st_size, self._settings)
         times = Counter(info.filename for info in entries)
-        for info in entries:
-            name = _name(info)
+        named = [(info, *_name(info)) for info in entries]
+        unclear = [raw for info, name, raw in named if raw and not is_junk(name)]
+        codec = guess(b"\n".join(unclear), CODE_PAGES) if unclear else ""
+        if unclear:
+            shown = _decoded(unclear[0], codec).rpartition("/")[2]
+            self.notices.append(
+                f"The names of {len(unclear):,} files in the ZIP do not say which letters they are in. "
+                f"They were read as {label(codec)}: “{shown}”. A table may name them in any other, too."
+            )
+        for info, written, raw in named:
+            name = _decoded(raw, codec) if raw else written
             if info.is_dir() or is_junk(name):
                 continue
             problem = _problem(info)
             if times[info.filename] > 1:
                 problem = "This name is in the ZIP more than once."
-            self._add(name, info.file_size, problem, partial(archive.open, info))
+            others = tuple(_decoded(raw, page) for page in CODE_PAGES if page != codec) if raw else ()
+            self._add(name, info.file_size, problem, partial(archive.open, info), others)
+
+    def _leave_side_files_out(self) -> None:
+        """Leave out what photo services and cameras write beside each image, as Google Takeout's .json."""
+        images = {member.name.casefold() for member in self.members if member.ending in IMAGE_ENDINGS}
+        stems = {name.rpartition(".")[0] for name in images}
+        sides = [member for member in self.members if _is_side(member.name.casefold(), images, stems)]
+        if not sides:
+            return
+        folders = {member.name.rpartition("/")[0] for member in sides}
+        sides += [
+            member
+            for member in self.members
+            if member.name.rpartition("/")[0] in folders and member.name.endswith("/metadata.json")
+        ]
+        left_out = {member.number for member in sides}
+        self.members = [member for member in self.members if member.number not in left_out]
+        self.notices.append(
+            f"{len(left_out):,} files that describe the images beside them were left out "
+            f"(such as {sides[0].name})."
+        )
 
     def table(self) -> Member | None:
         """The one table, if there is one: of several, those deepest in folders do not count."""
-        tables = [member for member in self.members if member.ending in TABLE_ENDINGS]
+        tables = [member for member in self.members if table_ending(member.name) in TABLE_ENDINGS]
+        if not tables:
+            tables = [
+                member
+                for member in self.members
+                if member.ending == ".txt" and b"\t" in member.start(4096).split(b"\n")[0]
+            ]
         if not tables:
             return None
         depth = min(member.name.count("/") for member in tables)
@@ -180,57 +270,60 @@ class Contents:
         return self._index.find(name, beside)
 
 
-class _Index:
-    """Members by path and by bare name, whatever their case and the form of their accents."""
-
-    def __init__(self, members: Sequence[Member]) -> None:
-        self._exact: dict[str, Member] = {}
-        self._by_key: dict[str, list[Member]] = defaultdict(list)
-        for member in members:
-            self._exact.setdefault(member.name, member)
-            for key in {_key(member.name), _key(member.name).rpartition("/")[2]}:
-                self._by_key[key].append(member)
-
-    def find(self, name: str, beside: str) -> Member:
-        if re.match(r"[a-z]+://", name.lower()):
-            raise RowInvalid("Images are taken from the upload, not from web addresses.")
-        folder = beside.rpartition("/")[0]
-        for path in (name, f"{folder}/{name}"):
-            if path in self._exact:
-                return self._exact[path]
-        for key in (_key(name), _key(f"{folder}/{name}"), _key(name).rpartition("/")[2]):
-            found = self._by_key.get(key, [])
-            if len(found) > 1:
-                raise RowInvalid(
-                    f"There are {len(found)} files that “{name}” could mean. Add the folder's name."
-                )
-            if found:
-                return found[0]
-        raise RowInvalid(f"The image “{name}” is not in the upload.")
-
-
-def _key(name: str) -> str:
-    parts = unicodedata.normalize("NFC", name).casefold().replace("\\", "/").split("/")
-    return "/".join(part for part in parts if part not in ("", "."))
+def _is_side(name: str, images: set[str], stems: set[str]) -> bool:
+    """Is it a file about an image? name: in small letters, as all of them are."""
+    if name.endswith(".json"):
+        stem = name.removesuffix(".json")
+        stem = re.sub(r"(\.[a-z0-9]+)\((\d+)\)$", r"(\2)\1", stem)  # a.jpg(1).json is about a(1).jpg
+        stem = re.sub(r"\.s[a-z-]*$", "", stem) if stem not in images else stem  # .supplemental-metadata
+        return stem in images or stem in stems
+    ending = PurePosixPath(name).suffix
+    return ending in _SIDE_ENDINGS and (
+        name.removesuffix(ending) in images or name.removesuffix(ending) in stems
+    )
 
 
 def is_junk(name: str) -> bool:
     """Files that systems put beside the owner's own, and that nobody means."""
-    parts = name.split("/")
+    parts = name.replace("\\", "/").split("/")
     return (
-        "__MACOSX" in parts
-        or parts[-1].startswith((".", "~$"))
-        or parts[-1].lower() in ("thumbs.db", "desktop.ini")
+        any(part in _JUNK_FOLDERS for part in parts[:-1])
+        or any(part.startswith(".") and part not in (".", "..") for part in parts)
+        or parts[-1].startswith("~$")
+        or parts[-1].strip().lower() in _JUNK_FILES
     )
 
 
-def _name(info: zipfile.ZipInfo) -> str:
-    """The entry's name with `/`. Some systems write UTF-8 without saying so: it is read as code page 437."""
-    name = info.filename
-    if not info.flag_bits & 0x800:
+def _name(info: zipfile.ZipInfo) -> tuple[str, bytes]:
+    """The entry's name with `/`; and its bytes if nothing says what characters they are.
+
+    Info-ZIP writes the name once more in UTF-8; others write UTF-8 without saying so.
+    """
+    name, raw = info.filename, b""
+    if not info.flag_bits & 0x800 and not name.isascii():
         with suppress(UnicodeError):
-            name = name.encode("cp437").decode()
-    return name.replace("\\", "/")
+            raw = name.encode("cp437")
+        if (unicode_path := _unicode_path(info.extra)) is not None:
+            name, raw = unicode_path, b""
+        else:
+            with suppress(UnicodeError):
+                name, raw = raw.decode(), b""
+    return name.replace("\\", "/"), raw
+
+
+def _unicode_path(extra: bytes) -> str | None:
+    """The name in an entry's Info-ZIP Unicode path field (0x7075)."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<HH", extra)
+        if kind == 0x7075 and length > 5:
+            with suppress(UnicodeError):
+                return extra[9 : 4 + length].decode()
+        extra = extra[4 + length :]
+    return None
+
+
+def _decoded(raw: bytes, codec: str) -> str:
+    return raw.decode(codec, "replace").replace("\\", "/")
 
 
 def _problem(info: zipfile.ZipInfo) -> str:

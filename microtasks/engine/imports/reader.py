@@ -16,7 +16,6 @@ from microtasks.core.rows.foreign import is_private
 from microtasks.engine.imports.archives import (
     ADVICE,
     DAMAGE,
-    IMAGE_ENDINGS,
     MEANT_AS_TABLES,
     OTHERWISE,
     Contents,
@@ -66,6 +65,7 @@ class Reading:
 
     def rows(self) -> tuple[Iterator[Item | Failed], int]:
         """Every row with its id, and about how many there are. Raises FileInvalid."""
+        self.notices += self._contents.notices
         read, n_rows = self._from_table(self._table) if self._table else self._from_images()
         return map(self._identified, read), n_rows
 
@@ -143,7 +143,7 @@ class Reading:
 
     def _is_image(self, name: str) -> bool:
         try:
-            return self._contents.find(name, self._table.name if self._table else "").ending in IMAGE_ENDINGS
+            return self._contents.find(name, self._table.name if self._table else "").is_image
         except RowInvalid:
             return False
 
@@ -152,14 +152,14 @@ class Reading:
         if not members:
             raise FileInvalid("There is no file in this upload.")
         for member in members:
-            if member.ending in MEANT_AS_TABLES or (len(members) == 1 and member.ending not in IMAGE_ENDINGS):
+            if member.ending in MEANT_AS_TABLES or (len(members) == 1 and not member.is_image):
                 raise FileInvalid(f"{member.name}: {ADVICE.get(member.ending, OTHERWISE)}")
         times = Counter(member.name.rpartition("/")[2] for member in members)
 
         def read() -> Iterator[Item | Failed]:
             for member in members:
                 bare = member.name.rpartition("/")[2]
-                if member.ending in IMAGE_ENDINGS:
+                if member.is_image:
                     name = bare if times[bare] == 1 else member.name
                     yield Item(member.number, name[: rows.MAX_ID_CHARACTERS], (member.name,))
                 else:
