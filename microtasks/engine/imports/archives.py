@@ -32,16 +32,19 @@ MANIFEST: Final = "manifest.json"
 #: Kinds of file that owners have and that are not read, with what to do.
 ADVICE: Final = {
     ".svg": "SVG drawings are not accepted. Save it as PNG.",
+    ".tif": "TIFF images are not accepted. Save it as PNG, which loses nothing.",
+    ".tiff": "TIFF images are not accepted. Save it as PNG, which loses nothing.",
+    ".heic": "HEIC photographs are not accepted. Save it as JPEG.",
+    ".heif": "HEIC photographs are not accepted. Save it as JPEG.",
+    ".avif": "AVIF images are not accepted. Save it as JPEG or PNG.",
+    ".bmp": "BMP images are not accepted. Save it as PNG.",
     ".pdf": "PDF files are not accepted. Save its pages as PNG or JPEG images.",
     ".zip": "A ZIP inside a ZIP is not opened.",
     ".xls": "Old Excel workbooks are not read. Save the sheet as .xlsx or CSV and upload that.",
     ".numbers": "Numbers documents are not read. Export the sheet as CSV or Excel and upload that.",
     ".txt": "Text files are not read. A table must be named .csv, .tsv, .json or .jsonl.",
 }
-OTHERWISE: Final = (
-    "This is neither an image (JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF) "
-    "nor a table (CSV, TSV, JSON, Excel, ODS)."
-)
+OTHERWISE: Final = "This is neither an image (JPEG, PNG, WebP, GIF) nor a table (CSV, TSV, JSON, Excel, ODS)."
 #: Such a file is a table in another form: making tasks of the images alone would not be what was meant.
 MEANT_AS_TABLES: Final = (".xls", ".numbers")
 MAX_RATIO: Final = 100  # unpacked to packed, once it is more than RATIO_FROM_BYTES
@@ -80,7 +83,7 @@ _JUNK_FILES: Final = frozenset(
 #: Notes that cameras and programs keep beside an image of the same name.
 _SIDE_ENDINGS: Final = (".xmp", ".aae", ".thm", ".pp3", ".dop")
 _MAGIC: Final = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF....WEBP|II[*+]\0|MM\0[*+]|....ftyp(?:heic|heix|mif1|avif|avis)",
+    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF....WEBP",
     re.DOTALL,
 )
 

@@ -12,10 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from microtasks.core.errors import RowInvalid
 
-IMAGE_ENDINGS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".tif", ".tiff"),
-    *(".heic", ".heif", ".avif", ".bmp", ".jp2"),
-)
+IMAGE_ENDINGS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif")
 #: What Label Studio puts before the name of an uploaded file.
 _PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")
 #: Names that are listed in a sentence.
