@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from microtasks.core.consensus import marks, skill
+from microtasks.core.consensus import skill
+from microtasks.core.marks import objects
 
 LABEL_SETS = (
     "bluebirds",
@@ -95,13 +96,13 @@ class MarkSet:
         kept = np.array([(int(i), int(p)) in keep for i, p in self.marks[:, :2]])
         return MarkSet(self.name, self.marks[kept], np.array(sorted(keep)), self.truth, self.is_points)
 
-    def columns(self) -> tuple[marks.Marks, marks.Views]:
+    def columns(self) -> tuple[objects.Marks, objects.Views]:
         """As the engine's columns."""
-        views = marks.Views.whole(self.views[:, 0], self.views[:, 1])
+        views = objects.Views.whole(self.views[:, 0], self.views[:, 1])
         place = {(int(i), int(p)): row for row, (i, p) in enumerate(self.views)}
         view = np.array([place[int(i), int(p)] for i, p in self.marks[:, :2]], np.int64)
         size = np.empty((len(view), 0)) if self.is_points else np.maximum(self.marks[:, 4:5], 0.5)
-        return marks.Marks(views.image[view], view, self.marks[:, 2], self.marks[:, 3], size), views
+        return objects.Marks(views.image[view], view, self.marks[:, 2], self.marks[:, 3], size), views
 
 
 def mark_set(folder: Path) -> MarkSet:

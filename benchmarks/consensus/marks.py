@@ -10,8 +10,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from benchmarks.consensus import data
-from microtasks.core.consensus import goldmarks
-from microtasks.core.consensus import marks as core
+from microtasks.core.marks import objects as core
+from microtasks.core.marks import regions
 
 #: Points: the scatter a project would state.
 POINTS = core.Scale(position_share=0.0, position_px=2.0, position_floor=0.08)
@@ -79,7 +79,7 @@ def with_gold(whole: data.MarkSet, objects: core.Objects) -> float:
     known = np.isin(whole.truth[:, 0], images[::2])
     truth = whole.truth[known]
     size = np.empty((len(truth), 0)) if whole.is_points else truth[:, 3:4]
-    fitted = goldmarks.fitted(objects, truth[:, 0].astype(np.int64), truth[:, 1], truth[:, 2], size)
+    fitted = regions.fitted(objects, truth[:, 0].astype(np.int64), truth[:, 1], truth[:, 2], size)
     return coverage(whole.truth[~known], fitted, whole.is_points)[0]
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.consensus import data, marks
-from microtasks.core.consensus import goldmarks
-from microtasks.core.consensus.marktypes import Objects
+from microtasks.core.marks import regions
+from microtasks.core.marks.mark_types import Objects
 
 CASES = (
     ("real/mars_craters", (3, 6)),
@@ -62,7 +62,7 @@ def with_gold(case: Case) -> np.ndarray:
         known = np.isin(whole.truth[:, 0], images[half::2])
         right = whole.truth[known]
         size = np.empty((len(right), 0)) if whole.is_points else right[:, 3:4]
-        fitted = goldmarks.fitted(objects, right[:, 0].astype(np.int64), right[:, 1], right[:, 2], size)
+        fitted = regions.fitted(objects, right[:, 0].astype(np.int64), right[:, 1], right[:, 2], size)
         rows.append(marks.coverage(whole.truth[~known], fitted, whole.is_points))
     return np.mean(rows, axis=0)
 

@@ -8,7 +8,7 @@ from rapidfuzz.distance import Levenshtein
 
 from benchmarks.consensus import data
 from microtasks.core.consensus import text
-from microtasks.core.spelling import key
+from microtasks.core.parsing.spelling import key
 
 
 def word_error(truth: str, found: str) -> float:

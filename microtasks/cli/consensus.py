@@ -15,8 +15,8 @@ import click
 from microtasks.cli import Command, Failure, main, open_cli_site
 
 if TYPE_CHECKING:
-    from microtasks.core.plainfile import Rows
-    from microtasks.core.rows import Choices
+    from microtasks.core.parsing.plainfile import Rows
+    from microtasks.core.parsing.rows import Choices
     from microtasks.core.values import Consensus, Method
 
 METHODS = click.Choice(["majority", "model", "committee"])
@@ -77,9 +77,9 @@ def consensus(
     Commas, semicolons or tabs part its columns; it may be compressed (.gz).
     """
     from microtasks import tasktypes
-    from microtasks.core import jsonstrict
-    from microtasks.core.plainfile import Options
-    from microtasks.core.rows import Choices
+    from microtasks.core.parsing import jsonstrict
+    from microtasks.core.parsing.plainfile import Options
+    from microtasks.core.parsing.rows import Choices
 
     task_type = tasktypes.get(type_name)
     reader = tasktypes.module(type_name, "plainfile")
@@ -160,8 +160,8 @@ def _changed(method: str, n_differ: int, n_tasks: int) -> str:
 def _rows(path: Path, files: ExitStack, choices: Choices | None = None) -> Rows:
     """The rows of a file; closed with `files`."""
     from microtasks.core.errors import FileInvalid
-    from microtasks.core.plainfile import Rows
-    from microtasks.core.rows import Choices, TableFile
+    from microtasks.core.parsing.plainfile import Rows
+    from microtasks.core.parsing.rows import Choices, TableFile
 
     try:
         table = TableFile.survey_of(path.name, lambda: path.open("rb"), choices or Choices())

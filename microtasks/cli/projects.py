@@ -71,8 +71,8 @@ def create(
     """Make a project; prints its slug."""
     from pydantic import ValidationError
 
-    from microtasks.core import jsonstrict
     from microtasks.core.errors import ConfigInvalid
+    from microtasks.core.parsing import jsonstrict
     from microtasks.core.tasktype import problems
     from microtasks.engine.accounts import accounts
     from microtasks.engine.projects import projects
@@ -223,7 +223,7 @@ def import_files(
     wait: bool,
 ) -> None:
     """Make tasks from ZIP, folder, images, CSV, TSV, JSONL, XLSX or ODS: one upload of all FILEs together."""
-    from microtasks.core.rows import Choices
+    from microtasks.core.parsing.rows import Choices
     from microtasks.engine.imports import importing
     from microtasks.store.projects import projects
 

@@ -242,7 +242,7 @@ def web(host: str, port: int) -> None:
     from microtasks.engine.operations import startup
     from microtasks.engine.site import open_site
     from microtasks.web import create_app
-    from microtasks.web.bodies import WAITING_THREADS
+    from microtasks.web.requests.bodies import WAITING_THREADS
 
     settings = read_settings()
     site = open_site(settings)

@@ -9,17 +9,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from microtasks.engine.site import Site, open_site
 from microtasks.settings import Settings
-from microtasks.web import (
-    assets,
-    bodies,
-    converters,
-    errors,
-    guards,
-    presenters,
-    request,
-    texts,
-)
+from microtasks.web import assets, errors, presenters, request, texts
 from microtasks.web.api import fastlane
+from microtasks.web.requests import bodies, converters, guards
 
 #: One module per audience; each has a `blueprint`.
 BLUEPRINTS = (

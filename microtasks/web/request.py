@@ -13,13 +13,13 @@ from flask import Flask, Request, Response, current_app, g
 from flask import request as http
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
-from microtasks.core import jsonstrict
 from microtasks.core.errors import Forbidden, SignInRequired, TooMany
+from microtasks.core.parsing import jsonstrict
 from microtasks.core.tokens import seal, unseal
 from microtasks.engine.site import Site
 from microtasks.store.operations import limits
-from microtasks.web import compression, headers
-from microtasks.web.guards import SAFE_METHODS
+from microtasks.web.requests import compression, headers
+from microtasks.web.requests.guards import SAFE_METHODS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

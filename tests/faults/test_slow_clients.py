@@ -11,7 +11,7 @@ import pytest
 from processes import Volunteer, Web, wait_until
 
 from microtasks.engine.site import Site
-from microtasks.web import bodies
+from microtasks.web.requests import bodies
 
 pytestmark = pytest.mark.faults
 

@@ -16,8 +16,9 @@ from flask import Flask
 import microtasks.web
 from microtasks.core.errors import Unavailable
 from microtasks.engine.site import Site
-from microtasks.web import addresses, create_app, guards
+from microtasks.web import create_app
 from microtasks.web.api import fastlane
+from microtasks.web.requests import addresses, guards
 
 PUBLIC = "https://tasks.example.org"
 

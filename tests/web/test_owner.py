@@ -23,7 +23,7 @@ from microtasks.engine.site import Site
 from microtasks.store.projects import projects
 from microtasks.store.tables import Project
 from microtasks.web import forms
-from microtasks.web.next_page import safe_next
+from microtasks.web.requests.next_page import safe_next
 
 
 def by_slug(site: Site, slug: str) -> Project:

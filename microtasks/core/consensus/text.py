@@ -1,6 +1,6 @@
 """Short text and transcription: what most wrote, else the answer nearest to all others (medoid).
 
-When two texts are the same is settled in `core/spelling.py`; `comparison` is the owner's choice for a field.
+When two texts are the same is settled by `parsing.spelling`; `comparison` is the owner's choice for a field.
 
 rapidfuzz is imported when first needed: the web process starts without it.
 """
@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cache
 
 from microtasks.core.consensus.voting import SAME, Verdict, confidence
-from microtasks.core.spelling import Comparison, graphemes, key, numbers, words
+from microtasks.core.parsing.spelling import Comparison, graphemes, key, numbers, words
 
 #: Wrong texts rarely coincide: as if each error were one of this many.
 EQUALLY_LIKELY_ERRORS = 20
@@ -66,7 +66,7 @@ def consensus(
 ) -> Verdict:
     """Return the text that most gave, or else the one nearest to all others.
 
-    1. Texts of one key (`core/spelling.py`) are one group. The heaviest group is taken if it has at least two
+    1. Texts of one key (`parsing.spelling`) are one group. The heaviest group is taken if it has at least two
        answers and more than a third of the weight (detail["basis"] = "same").
     2. Else the medoid: the text with the greatest weighted similarity to the other answers ("closest");
        if even it is unlike the others, the basis says that there is no consensus ("none").

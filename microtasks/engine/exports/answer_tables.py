@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from microtasks.core.lists import join_list
+from microtasks.core.parsing.lists import join_list
 from microtasks.core.values import Column
 from microtasks.engine.exports.columns import (
     CONTRIBUTOR,

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from microtasks import tasktypes
-from microtasks.core.lists import join_list
+from microtasks.core.parsing.lists import join_list
 from microtasks.core.values import Column
 from microtasks.engine.exports.snapshots import View
 from microtasks.engine.tabular.table import BLOCK_ROWS, Table

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from microtasks.core.errors import InputError
-from microtasks.core.formulas import escape_formulas
+from microtasks.core.parsing.formulas import escape_formulas
 from microtasks.core.values import Column
 from microtasks.engine.exports import registry, snapshots
 from microtasks.engine.exports.columns import TableSpec

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-from microtasks.core import jsonstrict
 from microtasks.core.errors import FileInvalid, MicrotasksError, RowInvalid
+from microtasks.core.parsing import jsonstrict
 from microtasks.engine.exports import project_file
 from microtasks.engine.exports.project_file import SUFFIX, Head, TaskIn
 from microtasks.engine.imports.archives import DAMAGE, Contents, Member

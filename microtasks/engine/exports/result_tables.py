@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from microtasks.core.lists import join_list
+from microtasks.core.parsing.lists import join_list
 from microtasks.core.values import Column, Consensus, Part
 from microtasks.engine.exports.columns import (
     Field,

@@ -23,8 +23,8 @@ from typing import IO, Final, Self
 
 from microtasks.core import faults
 from microtasks.core.errors import FileInvalid, RowInvalid
-from microtasks.core.rows import TABLE_ENDINGS, table_ending
-from microtasks.core.rows.encoding import guess, label
+from microtasks.core.parsing.rows import TABLE_ENDINGS, table_ending
+from microtasks.core.parsing.rows.encoding import guess, label
 from microtasks.engine.imports.names import IMAGE_ENDINGS, NameIndex
 from microtasks.settings import Settings
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from microtasks.core.errors import RowInvalid
-from microtasks.core.rows import Failed, Item
+from microtasks.core.parsing.rows import Failed, Item
 from microtasks.engine.imports import decode
 from microtasks.engine.imports.archives import Contents, Member
 from microtasks.engine.imports.decode_pool import Pool

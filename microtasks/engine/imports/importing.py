@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import orjson
 
-from microtasks.core.columns import MAX_FIELD_CHARACTERS, ROLES
 from microtasks.core.errors import Conflict, FileInvalid
-from microtasks.core.rows import Choices
+from microtasks.core.parsing.columns import MAX_FIELD_CHARACTERS, ROLES
+from microtasks.core.parsing.rows import Choices
 from microtasks.engine import audit
 from microtasks.engine.imports import staging
 from microtasks.engine.imports.archives import Contents
@@ -112,7 +112,7 @@ def look_again(
 ) -> None:
     """Look through a staged batch with other settings. Errors: Conflict when it is no longer staged.
 
-    columns: what each column of the table is for, by its name (core.columns.ROLES, or gold_ and a field).
+    columns: what each column of the table is for, by its name (`columns.ROLES`, or gold_ and a field).
     """
     options = _options(tile_px, overlap_px, choices)
     if columns is not None:

@@ -16,9 +16,9 @@ from typing import Any, Final
 import orjson
 
 from microtasks.core import tiling
-from microtasks.core.columns import role
 from microtasks.core.errors import FileInvalid, RowInvalid
-from microtasks.core.rows import Failed, Item
+from microtasks.core.parsing.columns import role
+from microtasks.core.parsing.rows import Failed, Item
 from microtasks.engine.imports.archives import Contents, Member
 from microtasks.engine.imports.decode_pool import Pool
 from microtasks.engine.imports.images import MAX_IMAGE_BYTES, Picture, Pictures

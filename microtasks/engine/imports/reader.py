@@ -8,11 +8,12 @@ from contextlib import ExitStack, suppress
 from itertools import islice
 from typing import Final
 
-from microtasks.core import faults, jsonstrict, rows
-from microtasks.core.columns import suggested
+from microtasks.core import faults
 from microtasks.core.errors import FileInvalid, JsonInvalid, RowInvalid
-from microtasks.core.rows import Choices, Failed, Item, Table, TableFile, hold_back, hold_back_object
-from microtasks.core.rows.foreign import is_private
+from microtasks.core.parsing import jsonstrict, rows
+from microtasks.core.parsing.columns import suggested
+from microtasks.core.parsing.rows import Choices, Failed, Item, Table, TableFile, hold_back, hold_back_object
+from microtasks.core.parsing.rows.foreign import is_private
 from microtasks.engine.imports.archives import (
     ADVICE,
     DAMAGE,

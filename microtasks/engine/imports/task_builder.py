@@ -12,7 +12,7 @@ import orjson
 from microtasks import tasktypes
 from microtasks.core import faults
 from microtasks.core.errors import AnswerInvalid, InputError, RowInvalid
-from microtasks.core.rows import Failed, Item
+from microtasks.core.parsing.rows import Failed, Item
 from microtasks.core.values import Media
 from microtasks.engine.imports.images import Picture, Pictures
 from microtasks.store.imports import tasks

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 
 from microtasks.core.errors import RowInvalid
-from microtasks.core.rows import Failed, Item
+from microtasks.core.parsing.rows import Failed, Item
 from microtasks.engine.imports.task_builder import failed
 from microtasks.engine.job_handle import JobLost, Running
 from microtasks.engine.site import Site

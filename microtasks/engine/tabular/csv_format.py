@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import repeat
 from typing import Any
 
-from microtasks.core.formulas import escape_formulas
+from microtasks.core.parsing.formulas import escape_formulas
 from microtasks.engine.tabular.table import Table, flat, utc
 from microtasks.engine.tabular.vectors import Block, Moments, Same, Vector, are_plain, number_texts
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from microtasks.core.lists import join_list
+from microtasks.core.parsing.lists import join_list
 from microtasks.core.values import Column
 from microtasks.engine.tabular.vectors import Block, in_blocks
 

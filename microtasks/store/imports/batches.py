@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from microtasks.core.errors import NotFound
-from microtasks.core.rows import Failed
+from microtasks.core.parsing.rows import Failed
 from microtasks.store.db import Connection
 from microtasks.store.tables import Batch, BatchFailure
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from microtasks.core.errors import FileInvalid
-from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows, number, order
+from microtasks.core.parsing.plainfile import WORKER, AnswerFile, Options, Rows, number, order
 
 if TYPE_CHECKING:
     from microtasks.core.tasktype import TaskType

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from microtasks.core.consensus import goldmarks
-from microtasks.core.consensus import marks as core
+from microtasks.core.marks import objects as core
+from microtasks.core.marks import regions
 from microtasks.core.tiling import Edges, Seen
 from microtasks.core.values import Answer, Consensus
 from microtasks.tasktypes.marking import INTERVAL_95, REGION_95, centre_and_radius, class_vote, grid
@@ -86,7 +86,7 @@ def _fitted(
                 images.append(image_of[task])
                 numbers.append((x, y, *(mark[name] for name in config.measures)))
     right = np.array(numbers, float).reshape(-1, 2 + len(config.measures))
-    return goldmarks.fitted(objects, np.array(images, np.int64), right[:, 0], right[:, 1], right[:, 2:])
+    return regions.fitted(objects, np.array(images, np.int64), right[:, 0], right[:, 1], right[:, 2:])
 
 
 def merge(reducer: str, tiles: Sequence[Seen], config: MarkingConfig) -> Consensus:

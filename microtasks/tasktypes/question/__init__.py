@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from microtasks.core import spelling
 from microtasks.core.consensus import numbers, text, voting
 from microtasks.core.consensus.voting import Verdict
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.lists import join_list, split_list
+from microtasks.core.parsing import spelling
+from microtasks.core.parsing.lists import join_list, split_list
 from microtasks.core.tasktype import TaskType
 from microtasks.core.values import (
     DECIDED_BY,

@@ -15,7 +15,7 @@ import numpy as np
 from microtasks.core.columnar import CHUNK, Columns, Ints
 from microtasks.core.consensus import numbers, precision, skill, text
 from microtasks.core.consensus.voting import Verdict
-from microtasks.core.spelling import key
+from microtasks.core.parsing.spelling import key
 from microtasks.core.values import Answer, Consensus, Method
 from microtasks.tasktypes.question.fields import BLANK, QuestionField, is_asked, whole
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, StrictFloat, StrictInt, StrictStr, model_validator
 
-from microtasks.core import spelling, typed
+from microtasks.core.parsing import spelling, typed
 from microtasks.core.values import Frozen
 
 Kind = Literal["choice", "choices", "number", "text", "scale"]

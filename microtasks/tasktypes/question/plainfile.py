@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from microtasks.core.errors import AnswerInvalid, FileInvalid
-from microtasks.core.lists import join_list, split_list
-from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows, number
-from microtasks.core.typed import clean
+from microtasks.core.parsing.lists import join_list, split_list
+from microtasks.core.parsing.plainfile import WORKER, AnswerFile, Options, Rows, number
+from microtasks.core.parsing.typed import clean
 
 if TYPE_CHECKING:
     from microtasks.core.tasktype import TaskType

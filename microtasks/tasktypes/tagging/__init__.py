@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, StrictStr, model_validator
 
-from microtasks.core import typed
 from microtasks.core.consensus import voting
 from microtasks.core.errors import AnswerInvalid
-from microtasks.core.lists import join_list, split_list
+from microtasks.core.parsing import typed
+from microtasks.core.parsing.lists import join_list, split_list
 from microtasks.core.tasktype import TaskType
 from microtasks.core.values import (
     DECIDED_BY,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from microtasks.core.lists import split_list
-from microtasks.core.plainfile import WORKER, AnswerFile, Options, Rows
+from microtasks.core.parsing.lists import split_list
+from microtasks.core.parsing.plainfile import WORKER, AnswerFile, Options, Rows
 
 if TYPE_CHECKING:
     from microtasks.core.tasktype import TaskType

@@ -16,13 +16,13 @@ from flask import Flask
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from microtasks.core import jsonstrict
 from microtasks.core.errors import JsonInvalid
+from microtasks.core.parsing import jsonstrict
 from microtasks.engine.assignment import serve, submit
 from microtasks.engine.site import Site
 from microtasks.web.api import models, views
-from microtasks.web.compression import GZIP_FROM_BYTES, compressed
 from microtasks.web.request import contributor_of
+from microtasks.web.requests.compression import GZIP_FROM_BYTES, compressed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

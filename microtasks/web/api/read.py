@@ -16,7 +16,7 @@ from flask import Blueprint, Response, g
 from flask import request as http
 
 from microtasks.core.errors import Forbidden, InputError, NotFound, TokenRequired, TooMany
-from microtasks.core.rows import Choices
+from microtasks.core.parsing.rows import Choices
 from microtasks.engine.accounts import tokens
 from microtasks.engine.accounts.tokens import Bearer, Scope
 from microtasks.engine.exports import download, registry, requests

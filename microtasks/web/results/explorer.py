@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from microtasks import tasktypes
-from microtasks.core import jsonstrict
 from microtasks.core.errors import AnswerInvalid, Conflict, InputError, NotFound
+from microtasks.core.parsing import jsonstrict
 from microtasks.core.values import Part
 from microtasks.engine.results import decisions
 from microtasks.engine.results import explorer as engine

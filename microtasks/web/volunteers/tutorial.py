@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from microtasks import tasktypes
-from microtasks.core import jsonstrict
 from microtasks.core.errors import AnswerInvalid, InputError, LeaseInvalid, NotFound
+from microtasks.core.parsing import jsonstrict
 from microtasks.engine.volunteers import feedback, tutorial
 from microtasks.engine.volunteers.tutorial import Step, Tutorial
 from microtasks.store.tables import Project

@@ -33,8 +33,8 @@ from microtasks.store.projects.projects import Card
 from microtasks.store.tables import Project
 from microtasks.store.volunteers import visits
 from microtasks.web import localized, markdown, presenters, sentences, texts
-from microtasks.web.next_page import safe_next
 from microtasks.web.request import contributor, current_site, known_contributor, network
+from microtasks.web.requests.next_page import safe_next
 
 blueprint = Blueprint("volunteer", __name__)
 

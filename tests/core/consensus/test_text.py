@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microtasks.core.consensus import text
-from microtasks.core.spelling import key
+from microtasks.core.parsing.spelling import key
 
 words = st.lists(st.sampled_from(["river", "bend", "house", "Hill", "old"]), min_size=1, max_size=4).map(
     " ".join

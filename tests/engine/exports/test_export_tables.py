@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from microtasks import tasktypes
 from microtasks.core.errors import InputError
-from microtasks.core.formulas import escape_formulas, unescape_formulas
+from microtasks.core.parsing.formulas import escape_formulas, unescape_formulas
 from microtasks.core.values import Answer, Column
 from microtasks.engine.exports import download, registry
 from microtasks.engine.exports.columns import in_short

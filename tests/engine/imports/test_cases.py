@@ -17,7 +17,7 @@ import pytest
 
 from microtasks.cli import projects as command
 from microtasks.core.errors import FileInvalid
-from microtasks.core.rows import Choices
+from microtasks.core.parsing.rows import Choices
 from microtasks.engine.accounts import tokens
 from microtasks.engine.imports import importing
 from microtasks.engine.imports.importing import Upload

@@ -8,7 +8,7 @@ import builders
 import pytest
 from test_importing import imported, rows, upload
 
-from microtasks.core.rows import Table
+from microtasks.core.parsing.rows import Table
 from microtasks.engine.imports import importing, reader, task_writer
 from microtasks.engine.operations import jobs
 from microtasks.engine.site import Site

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from microtasks.core.lists import join_list
+from microtasks.core.parsing.lists import join_list
 from microtasks.core.values import Column, Part
 from microtasks.engine.exports.format import Format, Source
 from microtasks.engine.exports.interchange import places

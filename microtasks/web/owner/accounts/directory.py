@@ -9,11 +9,11 @@ from flask_babel import gettext as _
 
 from microtasks.core.errors import Conflict, Forbidden, InputError
 from microtasks.engine.accounts import accounts
-from microtasks.web.addresses import absolute
 from microtasks.web.errors import status_of
 from microtasks.web.owner.accounts import letters
 from microtasks.web.owner.frame import blueprint, operator_only
 from microtasks.web.request import current_site, owner_required
+from microtasks.web.requests.addresses import absolute
 
 #: What an operator may do with an account, by the name of the button.
 STEPS = ("disable", "enable", "make_operator", "end_operator", "reset", "delete")

@@ -6,8 +6,8 @@ from flask import url_for
 from flask_babel import gettext as _
 
 from microtasks.engine.accounts import accounts
-from microtasks.web.addresses import for_letter
 from microtasks.web.request import current_site
+from microtasks.web.requests.addresses import for_letter
 
 
 def forgotten(token: str) -> tuple[str, str]:

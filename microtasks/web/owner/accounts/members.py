@@ -15,11 +15,11 @@ from microtasks.engine.accounts import accounts
 from microtasks.engine.accounts import members as engine
 from microtasks.engine.tabular.table import to_json
 from microtasks.store.tables import Project
-from microtasks.web.addresses import absolute
 from microtasks.web.errors import status_of
 from microtasks.web.owner.accounts import letters
 from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.request import account, current_site, owner_required, set_owner_cookie
+from microtasks.web.requests.addresses import absolute
 
 #: What an owner may do with a member, by the name of the button.
 STEPS = ("role", "remove", "transfer")

@@ -11,7 +11,6 @@ from flask_babel import ngettext
 from microtasks.core.errors import Conflict, Forbidden, InputError, TooMany
 from microtasks.engine.accounts import accounts, tokens
 from microtasks.web.errors import status_of
-from microtasks.web.next_page import safe_next
 from microtasks.web.owner.accounts import letters
 from microtasks.web.owner.frame import blueprint, owner
 from microtasks.web.request import (
@@ -22,6 +21,7 @@ from microtasks.web.request import (
     owner_token,
     set_owner_cookie,
 )
+from microtasks.web.requests.next_page import safe_next
 
 
 @blueprint.get("/sign-in")

@@ -14,9 +14,9 @@ from flask_babel import gettext as _
 
 from microtasks import tasktypes
 from microtasks.core import tiling
-from microtasks.core.columns import ROLES
 from microtasks.core.errors import Conflict, InputError, NotFound, TooMany
-from microtasks.core.rows import ENCODINGS, Choices
+from microtasks.core.parsing.columns import ROLES
+from microtasks.core.parsing.rows import ENCODINGS, Choices
 from microtasks.core.values import Column
 from microtasks.engine.imports import chunked_upload, importing
 from microtasks.engine.operations import jobs as job_runner

@@ -22,10 +22,10 @@ from microtasks.store.projects import drafts, projects
 from microtasks.store.tables import Project
 from microtasks.web import forms, presenters
 from microtasks.web.assets import asset
-from microtasks.web.headers import FRAMED_POLICY
 from microtasks.web.owner.frame import PAGE, after, blueprint, mine, owner
 from microtasks.web.owner.projects.project_form import ProjectForm, base_of, estimate
 from microtasks.web.request import current_site, owner_required
+from microtasks.web.requests.headers import FRAMED_POLICY
 from microtasks.web.volunteers.volunteer import REPORT_REASONS
 
 #: Shown where a picture will be, until there is one.

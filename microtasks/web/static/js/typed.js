@@ -1,5 +1,5 @@
 // What people type, in any script and on any keyboard: text without invisible characters, numbers, lists.
-// core/typed.py says the same on the server; one table of cases (tests/cases/typed.json) holds for both.
+// core/parsing/typed.py says the same on the server; one table of cases (tests/cases/typed.json) holds for both.
 
 const INVISIBLE =
   "\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u206f\\u2800\\u3164" +

@@ -12,9 +12,9 @@ from microtasks.core.errors import Conflict, InputError, NotFound, TooMany
 from microtasks.engine.volunteers import certificates, claims
 from microtasks.engine.volunteers.certificates import Certificate, Sheet
 from microtasks.web import texts
-from microtasks.web.addresses import absolute
 from microtasks.web.errors import status_of
 from microtasks.web.request import contributor, current_site, known_person
+from microtasks.web.requests.addresses import absolute
 from microtasks.web.sentences import translated
 from microtasks.web.volunteers.me.frame import blueprint, duration
 

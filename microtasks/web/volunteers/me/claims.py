@@ -9,9 +9,9 @@ from flask_babel import gettext as _
 
 from microtasks.core.errors import Forbidden, InputError, TooMany
 from microtasks.engine.volunteers import claims
-from microtasks.web.addresses import for_letter
 from microtasks.web.errors import status_of
 from microtasks.web.request import become, contributor, current_site, known_person
+from microtasks.web.requests.addresses import for_letter
 from microtasks.web.sentences import translated
 from microtasks.web.volunteers.me.frame import blueprint
 

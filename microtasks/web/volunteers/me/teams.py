@@ -10,9 +10,9 @@ from flask_babel import gettext as _
 from microtasks.core.errors import Forbidden, InputError, NotFound, TooMany
 from microtasks.engine.volunteers import claims, teams
 from microtasks.store.tables import Project
-from microtasks.web.addresses import absolute
 from microtasks.web.errors import status_of
 from microtasks.web.request import account, contributor, current_site, known_person
+from microtasks.web.requests.addresses import absolute
 from microtasks.web.sentences import translated
 from microtasks.web.volunteers.me.frame import blueprint
 

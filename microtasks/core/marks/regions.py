@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from microtasks.core.consensus.marktypes import Floats, Ints, Objects, Rows
-from microtasks.core.consensus.nearness import APART
+from microtasks.core.marks.mark_types import Floats, Ints, Objects, Rows
+from microtasks.core.marks.nearness import APART
 
 #: From so many found marks of gold on, they are learnt from.
 GOLD_MIN = 20

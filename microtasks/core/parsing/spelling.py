@@ -20,7 +20,7 @@ from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import Literal
 
-from microtasks.core.typed import clean
+from microtasks.core.parsing.typed import clean
 
 Comparison = Literal["exact", "spacing_and_case", "loose"]
 

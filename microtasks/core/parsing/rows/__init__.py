@@ -5,10 +5,10 @@ Bytes to lines (encoding.py, text.py), lines to records (records.py), the form o
 to items (items.py), all of it (table.py). Nothing is read ahead but a sample; one bad line costs only itself.
 """
 
-from microtasks.core.rows.encoding import ENCODINGS
-from microtasks.core.rows.foreign import hold_back, hold_back_object
-from microtasks.core.rows.grid import JSON, TABLE_ENDINGS, Grid, read_text
-from microtasks.core.rows.items import (
+from microtasks.core.parsing.rows.encoding import ENCODINGS
+from microtasks.core.parsing.rows.foreign import hold_back, hold_back_object
+from microtasks.core.parsing.rows.grid import JSON, TABLE_ENDINGS, Grid, read_text
+from microtasks.core.parsing.rows.items import (
     MAX_COLUMNS,
     MAX_ID_CHARACTERS,
     NOTHING,
@@ -18,10 +18,10 @@ from microtasks.core.rows.items import (
     json_item,
     object_item,
 )
-from microtasks.core.rows.records import MAX_RECORD_LINES, records
-from microtasks.core.rows.source import Choices, TableFile, table_ending
-from microtasks.core.rows.table import Table
-from microtasks.core.rows.text import MAX_LINE_CHARACTERS, Survey, lines, survey
+from microtasks.core.parsing.rows.records import MAX_RECORD_LINES, records
+from microtasks.core.parsing.rows.source import Choices, TableFile, table_ending
+from microtasks.core.parsing.rows.table import Table
+from microtasks.core.parsing.rows.text import MAX_LINE_CHARACTERS, Survey, lines, survey
 
 __all__ = [
     "ENCODINGS",

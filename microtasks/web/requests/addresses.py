@@ -6,8 +6,8 @@ from flask import request as http
 
 from microtasks.core.errors import Unavailable
 from microtasks.settings import is_private
-from microtasks.web.guards import host_name
 from microtasks.web.request import current_site
+from microtasks.web.requests.guards import host_name
 
 
 def absolute(path: str) -> str:

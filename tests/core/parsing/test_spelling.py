@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtasks.core.spelling import graphemes, key, numbers, words
-from microtasks.core.typed import clean
+from microtasks.core.parsing.spelling import graphemes, key, numbers, words
+from microtasks.core.parsing.typed import clean
 
 #: (script, one text, another that a person reads as another one)
 DIFFERENT = [

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from microtasks.core.errors import RowInvalid
-from microtasks.core.rows.text import MAX_LINE_CHARACTERS
+from microtasks.core.parsing.rows.text import MAX_LINE_CHARACTERS
 
 MAX_RECORD_LINES: Final = 1000  # a text with more line breaks is rather a quotation mark left open
 SEPARATORS: Final = ",;\t|"

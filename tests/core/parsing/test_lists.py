@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtasks.core.lists import join_list, split_list
+from microtasks.core.parsing.lists import join_list, split_list
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1).filter(lambda values: values != [""]))

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from defusedxml.ElementTree import iterparse
 
 from microtasks.core.errors import FileInvalid
-from microtasks.core.rows.grid import Grid, from_cells
+from microtasks.core.parsing.rows.grid import Grid, from_cells
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

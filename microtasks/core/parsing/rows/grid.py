@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any, Final, TextIO
 
-from microtasks.core import jsonstrict
-from microtasks.core.columns import is_known
 from microtasks.core.errors import FileInvalid, JsonInvalid, RowInvalid
-from microtasks.core.formulas import unescape_formulas
-from microtasks.core.rows.records import SEPARATORS, dialect, records, separator_of
-from microtasks.core.rows.text import MAX_LINE_CHARACTERS, lines
+from microtasks.core.parsing import jsonstrict
+from microtasks.core.parsing.columns import is_known
+from microtasks.core.parsing.formulas import unescape_formulas
+from microtasks.core.parsing.rows.records import SEPARATORS, dialect, records, separator_of
+from microtasks.core.parsing.rows.text import MAX_LINE_CHARACTERS, lines
 
 JSON: Final = "[]"
 #: How the name of a table ends, and what separates its cells (None: found out; "": JSON Lines; JSON: one

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from microtasks.core import jsonstrict
 from microtasks.core.errors import FileInvalid, JsonInvalid, RowInvalid
-from microtasks.core.formulas import unescape_formulas
-from microtasks.core.rows.grid import Grid
-from microtasks.core.rows.items import as_text
-from microtasks.core.rows.items import number as number_of
+from microtasks.core.parsing import jsonstrict
+from microtasks.core.parsing.formulas import unescape_formulas
+from microtasks.core.parsing.rows.grid import Grid
+from microtasks.core.parsing.rows.items import as_text
+from microtasks.core.parsing.rows.items import number as number_of
 
 if TYPE_CHECKING:
     from microtasks.core.tasktype import TaskType

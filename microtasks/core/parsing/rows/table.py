@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final, TextIO
 
-from microtasks.core import jsonstrict
-from microtasks.core.columns import Columns, unwrapped
 from microtasks.core.errors import JsonInvalid, RowInvalid
-from microtasks.core.rows.grid import Grid, read_text
-from microtasks.core.rows.items import (
+from microtasks.core.parsing import jsonstrict
+from microtasks.core.parsing.columns import Columns, unwrapped
+from microtasks.core.parsing.rows.grid import Grid, read_text
+from microtasks.core.parsing.rows.items import (
     MAX_COLUMNS,
     NOTHING,
     OBJECT_CHARACTERS,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import IO, Final, TextIO
 
 from microtasks.core.errors import FileInvalid, RowInvalid
-from microtasks.core.rows import encoding as encodings
+from microtasks.core.parsing.rows import encoding as encodings
 
 MAX_LINE_CHARACTERS: Final = 1 << 20
 _UNDECODED = re.compile("[\ud800-\udfff]")

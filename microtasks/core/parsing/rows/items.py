@@ -15,9 +15,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from microtasks.core import jsonstrict
-from microtasks.core.columns import NAMED, Columns, role, role_of, unwrapped
 from microtasks.core.errors import FileInvalid, JsonInvalid, RowInvalid
+from microtasks.core.parsing import jsonstrict
+from microtasks.core.parsing.columns import NAMED, Columns, role, role_of, unwrapped
 
 MAX_COLUMNS: Final = 200
 MAX_ID_CHARACTERS: Final = 200

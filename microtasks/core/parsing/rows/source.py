@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 from typing import IO, Any, Self, cast
 
 from microtasks.core.errors import FileInvalid
-from microtasks.core.rows.encoding import checked, first_bytes
-from microtasks.core.rows.grid import JSON, TABLE_ENDINGS, Grid, read_text
-from microtasks.core.rows.text import Survey, survey
-from microtasks.core.rows.workbook import DAMAGED, MAX_BYTES, kind_of, read_workbook
+from microtasks.core.parsing.rows.encoding import checked, first_bytes
+from microtasks.core.parsing.rows.grid import JSON, TABLE_ENDINGS, Grid, read_text
+from microtasks.core.parsing.rows.text import Survey, survey
+from microtasks.core.parsing.rows.workbook import DAMAGED, MAX_BYTES, kind_of, read_workbook
 
 GZIP = b"\x1f\x8b"
 

@@ -28,8 +28,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from microtasks.core.consensus.existence import existence
-from microtasks.core.consensus.marktypes import (
+from microtasks.core.marks.existence import existence
+from microtasks.core.marks.mark_types import (
     Bools,
     Floats,
     Found,
@@ -42,8 +42,8 @@ from microtasks.core.consensus.marktypes import (
     is_cut_off,
     radius_of,
 )
-from microtasks.core.consensus.nearness import near_pairs
-from microtasks.core.consensus.scatter import adapted
+from microtasks.core.marks.nearness import near_pairs
+from microtasks.core.marks.scatter import adapted
 
 __all__ = ["Marks", "Objects", "Scale", "Views", "consensus"]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microtasks.core.consensus import goldmarks
-from microtasks.core.consensus import marks as core
+from microtasks.core.marks import objects as core
+from microtasks.core.marks import regions
 
 
 def scene(seed: int, n_people: int = 5, n_craters: int = 15, scatter: float = 0.05, n_images: int = 2):
@@ -185,7 +185,7 @@ def test_with_enough_gold_regions_are_as_wide_as_its_marks_need():
     marks, views, truth = scene(3, n_people=10, n_craters=40, scatter=0.08)
     objects = core.consensus(marks, views)
     gold = [truth[:, k] for k in (0, 1, 2)]
-    fitted = goldmarks.fitted(objects, gold[0].astype(int), gold[1], gold[2], truth[:, 3:4])
+    fitted = regions.fitted(objects, gold[0].astype(int), gold[1], gold[2], truth[:, 3:4])
     assert np.mean(held(objects, truth)) > 0.99  # nobody errs in common here: too wide
     assert fitted.scale.position_floor < 0.2
     other_marks, other_views, other = scene(4, n_people=10, n_craters=40, scatter=0.08)
@@ -194,8 +194,8 @@ def test_with_enough_gold_regions_are_as_wide_as_its_marks_need():
     )
     assert np.mean(held(there, other)) > 0.92
     assert np.all(there.position_sd < core.consensus(other_marks, other_views).position_sd)
-    few = slice(0, goldmarks.GOLD_MIN - 1)
-    same = goldmarks.fitted(objects, gold[0][few].astype(int), gold[1][few], gold[2][few], truth[few, 3:4])
+    few = slice(0, regions.GOLD_MIN - 1)
+    same = regions.fitted(objects, gold[0][few].astype(int), gold[1][few], gold[2][few], truth[few, 3:4])
     assert same is objects
 
 
@@ -225,7 +225,7 @@ def test_sizes_that_all_draw_alike_have_an_error_of_their_own_unless_nothing_was
 def test_regions_are_called_estimated_until_gold_fits_them():
     marks, views, truth = scene(3, n_people=10, n_craters=40, scatter=0.08)
     objects = core.consensus(marks, views)
-    fitted = goldmarks.fitted(objects, truth[:, 0].astype(int), truth[:, 1], truth[:, 2], truth[:, 3:4])
+    fitted = regions.fitted(objects, truth[:, 0].astype(int), truth[:, 1], truth[:, 2], truth[:, 3:4])
     assert (objects.scale.is_estimated, fitted.scale.is_estimated) == (True, False)
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from microtasks.core.consensus.marktypes import Floats, Marks, Scale
-from microtasks.core.consensus.nearness import near_pairs, squared_parts
+from microtasks.core.marks.mark_types import Floats, Marks, Scale
+from microtasks.core.marks.nearness import near_pairs, squared_parts
 
 #: Neighbours are looked for up to this scaled distance.
 REACH = 12.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
-from microtasks.core.consensus.marktypes import Floats, Marks, Rows, Scale
+from microtasks.core.marks.mark_types import Floats, Marks, Rows, Scale
 
 #: Images lie this far apart in the search tree, in pixels.
 APART = 1e6

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from microtasks.core import typed
+from microtasks.core.parsing import typed
 
-CASES = json.loads((Path(__file__).parents[1] / "cases" / "typed.json").read_text())
+CASES = json.loads((Path(__file__).parents[2] / "cases" / "typed.json").read_text())
 
 
 @pytest.mark.parametrize(("text", "decimal", "value"), CASES["numbers"])

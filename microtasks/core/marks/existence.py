@@ -8,16 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from microtasks.core.consensus.marktypes import (
-    Bools,
-    Floats,
-    Found,
-    Ints,
-    Marks,
-    Views,
-    is_cut_off,
-    radius_of,
-)
+from microtasks.core.marks.mark_types import Bools, Floats, Found, Ints, Marks, Views, is_cut_off, radius_of
 
 ROUNDS = 10
 SIZE_CLASSES = 3

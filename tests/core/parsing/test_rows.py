@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtasks.core import rows
 from microtasks.core.errors import FileInvalid
-from microtasks.core.rows import Failed, Item
+from microtasks.core.parsing import rows
+from microtasks.core.parsing.rows import Failed, Item
 
 
 def read(content: bytes | str, separator: str | None = None) -> tuple[list[Item | Failed], list[str]]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 from werkzeug.exceptions import TooManyRequests
 
-from microtasks.web import guards
+from microtasks.web.requests import guards
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microtasks.core import jsonstrict
 from microtasks.core.errors import JsonInvalid
+from microtasks.core.parsing import jsonstrict
 
 BAD = {
     "NaN": b'{"x": NaN}',

@@ -1,0 +1,1 @@
+"""Marks of many people on images become objects, with their uncertainty."""
