@@ -56,6 +56,6 @@ def files(name: str) -> dict[str, str]:
     texts = {}
     for path in sorted(SKELETON.glob("*.txt")):
         text = path.read_text(encoding="utf-8").replace(f'label = "{CLASS}"', f'label = "{title}"')
-        text = re.sub(rf"\b({NAME}|{CLASS})(?=\b|_|Config|Value)", lambda found: names[found[0]], text)
+        text = re.sub(rf"\b({NAME}|{CLASS})(?=\b|_|Config|Value)", lambda match: names[match[0]], text)
         texts[path.name.removesuffix(".txt")] = text
     return texts

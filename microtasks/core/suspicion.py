@@ -50,26 +50,26 @@ class Record:
 
 def habits(record: Record) -> list[Habit]:
     """Return what is wrong with a volunteer's way of answering; nothing for most, and for newcomers."""
-    found: list[Habit] = []
+    flags: list[Habit] = []
     if record.n_answers >= ANSWERS_MIN and record.same_share >= SAME_SHARE:
         n_same = round(record.same_share * record.n_answers)
         if at_least(n_same, record.n_answers, record.others_same_share) < IMPROBABLE:
-            found.append("always_the_same")
+            flags.append("always_the_same")
     if len(record.seconds) >= ANSWERS_MIN and record.others_seconds is not None:
         usual = median(record.seconds)
         if usual < FAST_SECONDS and usual < FAST_SHARE * record.others_seconds:
-            found.append("too_fast")
+            flags.append("too_fast")
     if len(record.marks) >= 3:
         mine, theirs = sum(record.marks), sum(record.others_marks)
         if mine > MANY_FACTOR * theirs and mine > theirs + MANY_MORE * len(record.marks):
-            found.append("too_many_marks")
+            flags.append("too_many_marks")
     if (
         record.n_sizes >= SIZES_MIN
         and record.one_size_share >= ONE_SIZE_SHARE
         and record.others_one_size_share <= OTHERS_ONE_SIZE_SHARE
     ):
-        found.append("one_size")
-    return found
+        flags.append("one_size")
+    return flags
 
 
 def at_least(k: int, n: int, p: float) -> float:

@@ -73,10 +73,10 @@ def lock(path: Path, *, shared: bool = False, wait: bool = False) -> Iterator[bo
 def state(data: Path) -> dict[str, Any] | None:
     """What the process that runs servers on this folder announced. Stale if nobody holds the lock."""
     try:
-        found: dict[str, Any] = json.loads((data / "running.json").read_text())
+        state: dict[str, Any] = json.loads((data / "running.json").read_text())
     except (OSError, ValueError):
         return None
-    return found
+    return state
 
 
 def announce(settings: Settings, **more: Any) -> None:
@@ -92,7 +92,7 @@ def started(settings: Settings, whole: Supervisor) -> Iterator[Settings]:
     The caller holds the folder's lock. Errors: SettingsInvalid, Conflict.
     """
     data = prepare(settings.data)
-    found: dict[str, str] = {}
+    urls: dict[str, str] = {}
     parts: list[Part] = []
 
     def keep(name: str, start: Callable[[], tuple[Process, str]], end_signal: int) -> str:
@@ -101,7 +101,7 @@ def started(settings: Settings, whole: Supervisor) -> Iterator[Settings]:
         return url
 
     def remove_socket_folders() -> None:
-        for url in found.values():
+        for url in urls.values():
             servers.remove_socket_folder(url)
 
     with contextlib.ExitStack() as stack:
@@ -115,11 +115,11 @@ def started(settings: Settings, whole: Supervisor) -> Iterator[Settings]:
             if folder.parent != data and not stack.enter_context(lock(folder.parent / "lock")):
                 raise Conflict(f"The database of {data} is in use: another folder is a copy of this one.")
             start = functools.partial(servers.start_postgres, folder)
-            found["database_url"] = keep("PostgreSQL", start, signal.SIGINT)  # fast shutdown
+            urls["database_url"] = keep("PostgreSQL", start, signal.SIGINT)  # fast shutdown
         if not settings.redis_url:
             start = functools.partial(servers.start_valkey, data / "valkey")
-            found["redis_url"] = keep("Valkey", start, signal.SIGTERM)
-        yield settings.model_copy(update={"data": data, **found})
+            urls["redis_url"] = keep("Valkey", start, signal.SIGTERM)
+        yield settings.model_copy(update={"data": data, **urls})
 
 
 @contextmanager
@@ -149,8 +149,8 @@ def joined(settings: Settings, *, patience_s: float = 60) -> Iterator[tuple[Sett
                 return
         with lock(data / "users", shared=True, wait=True):
             if there := state(data):
-                found = {name: there[name] for name in ("database_url", "redis_url")}
-                yield settings.model_copy(update={"data": data, **found}), False
+                urls = {name: there[name] for name in ("database_url", "redis_url")}
+                yield settings.model_copy(update={"data": data, **urls}), False
                 return
         if time.monotonic() > deadline:
             raise Conflict(f"Another microtasks command uses {data}. Please try again when it is done.")

@@ -152,8 +152,8 @@ def _socket_folder(folder: Path, name: str, as_user: dict[str, Any]) -> Path:
     with contextlib.suppress(FileExistsError):
         short.mkdir(mode=0o700)
         os.chown(short, user, group)
-    found = short.lstat()
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == user and stat.S_IMODE(found.st_mode) == 0o700:
+    status = short.lstat()
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == user and stat.S_IMODE(status.st_mode) == 0o700:
         return short
     private = Path(tempfile.mkdtemp(prefix="microtasks-", dir="/tmp"))
     os.chown(private, user, group)
@@ -205,11 +205,11 @@ def _postgres_programs(as_user: dict[str, Any], folder: Path) -> Path:
 
 def _major(programs: Path, as_user: dict[str, Any]) -> int:
     """The version of the programs in a folder, as 18; 0 if they do not say."""
-    shown = subprocess.run(
+    output = subprocess.run(
         [programs / "postgres", "--version"], capture_output=True, text=True, cwd="/", **as_user
     )
-    found = re.search(r"\) (\d+)", shown.stdout)
-    return int(found[1]) if found else 0
+    match = re.search(r"\) (\d+)", output.stdout)
+    return int(match[1]) if match else 0
 
 
 def postgres_program(name: str) -> list[Path]:
@@ -296,8 +296,8 @@ def _command_of(pid: int) -> str:
     except OSError:
         if sys.platform == "linux":
             return ""
-    shown = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
-    return shown.stdout
+    output = subprocess.run(["/bin/ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True)
+    return output.stdout
 
 
 def _end_former(pid_file: Path, folder: Path, number: int) -> None:

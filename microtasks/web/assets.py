@@ -147,16 +147,20 @@ def has_asset(name: str) -> bool:
 @blueprint.get("/static/<tag>/<path:name>")
 def get(tag: str, name: str) -> BaseResponse:
     """Send the asset. A page from before an update asks for an old tag: it gets the present one, not kept."""
-    found = _all().get(name)
-    if found is None:
+    asset_file = _all().get(name)
+    if asset_file is None:
         abort(404)
-    is_gzipped = "gzip" in http.headers.get("Accept-Encoding", "") and len(found.gzipped) < len(found.content)
-    response = Response(found.gzipped if is_gzipped else found.content, content_type=found.mime)
+    is_gzipped = "gzip" in http.headers.get("Accept-Encoding", "") and len(asset_file.gzipped) < len(
+        asset_file.content
+    )
+    response = Response(
+        asset_file.gzipped if is_gzipped else asset_file.content, content_type=asset_file.mime
+    )
     if is_gzipped:
         response.headers["Content-Encoding"] = "gzip"
     response.headers["Vary"] = "Accept-Encoding"
-    response.headers["Cache-Control"] = FOR_EVER if tag == found.tag else "no-cache"
-    response.set_etag(found.tag + ("z" if is_gzipped else ""))
+    response.headers["Cache-Control"] = FOR_EVER if tag == asset_file.tag else "no-cache"
+    response.set_etag(asset_file.tag + ("z" if is_gzipped else ""))
     return response.make_conditional(http)
 
 

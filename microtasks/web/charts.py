@@ -58,12 +58,12 @@ class Chart:
         """Bars from the left to the right; one that is not nothing is always seen."""
         top = self.top or 1
         width = 0.4 if self.is_short else 0.8
-        found = []
+        bars = []
         for place, (label, value) in enumerate(self.rows):
             height = max(value / top * HEIGHT, 1.5) if value > 0 else 0.0
             box = (place + (1 - width) / 2, round(HEIGHT - height, 2), width, round(height, 2))
-            found.append(Bar(*box, label, value, self.say(value)))
-        return found
+            bars.append(Bar(*box, label, value, self.say(value)))
+        return bars
 
     def say(self, value: float) -> str:
         """A value with its unit; whole numbers without a point."""

@@ -49,13 +49,13 @@ def nodes(schema: Mapping[str, Any]) -> tuple[Node, ...]:
 
 def _parts(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> tuple[Node, ...]:
     required = set(schema.get("required", ()))
-    found = [_node(name, part, name in required, defs) for name, part in schema.get("properties", {}).items()]
-    if {"id", "label"} <= {node.name for node in found}:
-        found.sort(key=lambda node: node.name != "label")
-        found = [
-            replace(node, is_extra=True, is_required=False) if node.name == "id" else node for node in found
+    nodes = [_node(name, part, name in required, defs) for name, part in schema.get("properties", {}).items()]
+    if {"id", "label"} <= {node.name for node in nodes}:
+        nodes.sort(key=lambda node: node.name != "label")
+        nodes = [
+            replace(node, is_extra=True, is_required=False) if node.name == "id" else node for node in nodes
         ]
-    return tuple(found)
+    return tuple(nodes)
 
 
 def _node(name: str, schema: Mapping[str, Any], is_required: bool, defs: Mapping[str, Any]) -> Node:
@@ -119,14 +119,14 @@ def read(
 
     is_draft: to be drawn again, not to be used: blank rows stay where they are, and no ids are made.
     """
-    found: dict[str, Any] = {}
+    config: dict[str, Any] = {}
     for node in parts:
         value = _read(node, form, f"{prefix}.{node.name}", is_draft)
         if value is not None:
-            found[node.name] = value
+            config[node.name] = value
     if not is_draft:
-        _name_rows(parts, found)
-    return found
+        _name_rows(parts, config)
+    return config
 
 
 def _read(node: Node, form: MultiDict[str, str], path: str, is_draft: bool) -> Any:
@@ -172,12 +172,12 @@ def _is_blank(value: Mapping[str, Any], parts: Sequence[Node]) -> bool:
     )
 
 
-def _name_rows(parts: Sequence[Node], found: dict[str, Any]) -> None:
+def _name_rows(parts: Sequence[Node], config: dict[str, Any]) -> None:
     """Give rows with a label and no id an id made from the label, unique among its sisters."""
     for node in parts:
         if node.kind != "list" or not {"id", "label"} <= {part.name for part in node.parts}:
             continue
-        rows = found.get(node.name, [])
+        rows = config.get(node.name, [])
         taken = {row["id"] for row in rows if "id" in row}
         for number, row in enumerate(rows, 1):
             if "id" not in row and "label" in row:

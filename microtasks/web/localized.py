@@ -16,10 +16,10 @@ from microtasks.store.tables import Project
 from microtasks.web.request import current_site
 
 
-def project(found: Project) -> Project:
+def project(original: Project) -> Project:
     """The project in the page's language, if it is wholly translated into it."""
-    texts = texts_of(found)
-    return project_translations.in_language(found, _language(), texts) if texts else found
+    texts = texts_of(original)
+    return project_translations.in_language(original, _language(), texts) if texts else original
 
 
 def visible(slug: str) -> Project:
@@ -29,9 +29,9 @@ def visible(slug: str) -> Project:
     return project(stored)
 
 
-def cards(found: list[Card]) -> list[Card]:
+def cards(originals: list[Card]) -> list[Card]:
     """Cards with their projects in the page's language, and the languages that each has."""
-    known = _read([card.project for card in found])
+    known = _read([card.project for card in originals])
     return [
         replace(
             card,
@@ -41,27 +41,27 @@ def cards(found: list[Card]) -> list[Card]:
                 *project_translations.languages(card.project, known[card.project.id]),
             ),
         )
-        for card in found
+        for card in originals
     ]
 
 
-def texts_of(found: Project) -> Texts:
+def texts_of(project: Project) -> Texts:
     """Its texts in the page's language; {} where they are not all there, or where it is the project's own."""
     language = _language()
-    if project_translations.base(found.language) == language:
+    if project_translations.base(project.language) == language:
         return {}
-    texts = _read([found])[found.id].get(language, {})
-    return texts if texts and project_translations.is_whole(found, texts) else {}
+    texts = _read([project])[project.id].get(language, {})
+    return texts if texts and project_translations.is_whole(project, texts) else {}
 
 
 def _language() -> str:
     return str(get_locale()).split("_")[0]
 
 
-def _read(found: list[Project]) -> dict[int, Translated]:
+def _read(projects: list[Project]) -> dict[int, Translated]:
     """What is translated of these projects, asked for once a request."""
     known: dict[int, Translated] = g.setdefault("translated", {})
-    ids = [it.id for it in found if it.id not in known]
+    ids = [it.id for it in projects if it.id not in known]
     if ids:
         with current_site().db.connection() as connection:
             read = translations.of(connection, ids)

@@ -64,12 +64,12 @@ def contributor() -> UUID:
     """
     if "contributor" not in g:
         cookie = known_contributor()
-        found = _person(cookie) if cookie is not None else None
-        if found is None and not limits.allow(current_site(), "identity", http.remote_addr or ""):
+        person = _person(cookie) if cookie is not None else None
+        if person is None and not limits.allow(current_site(), "identity", http.remote_addr or ""):
             raise TooMany(
                 "Very many people are starting from your network. Please try again in a little while."
             )
-        g.contributor = found or UUID(bytes=secrets.token_bytes(16))
+        g.contributor = person or UUID(bytes=secrets.token_bytes(16))
         g.contributor_is_new = g.contributor != cookie
     return cast(UUID, g.contributor)
 
@@ -107,8 +107,8 @@ def contributor_of(environ: WSGIEnvironment, site: Site) -> UUID | None:
 
 def network() -> bytes | None:
     """Keyed hash of the asking network (/24 or /48) for the per-task cap; None where it is exempt."""
-    found: bytes | None = current_app.extensions["networks"](http.remote_addr or "")
-    return found
+    hashed: bytes | None = current_app.extensions["networks"](http.remote_addr or "")
+    return hashed
 
 
 # -- the owner ----------------------------------------------------------------------------------------
@@ -217,8 +217,8 @@ def refuse_forgery() -> None:
     if _is_api() or http.is_json:  # the API reads JSON alone, and says so itself
         return  # another site cannot send this type without asking first, and we never allow it
     given = http.form.get("csrf_token") or http.headers.get("X-CSRF-Token", "")
-    found = unseal(_key("csrf"), given)
-    if found is None or not _is_of_this_browser(found[CSRF_SALT_BYTES:]):
+    unsealed = unseal(_key("csrf"), given)
+    if unsealed is None or not _is_of_this_browser(unsealed[CSRF_SALT_BYTES:]):
         raise Forbidden("This form is out of date. Go back, reload the page and try again.")
 
 

@@ -94,8 +94,8 @@ def translated(message: str) -> str:
     if locale is None or locale.language == "en":
         return message
     for sentence, pattern in _patterns():
-        if found := pattern.fullmatch(message):
-            return str(gettext(sentence, **found.groupdict()))
+        if match := pattern.fullmatch(message):
+            return str(gettext(sentence, **match.groupdict()))
     return message
 
 

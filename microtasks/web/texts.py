@@ -55,8 +55,8 @@ def init_app(app: Flask) -> None:
 
 def choose() -> str:
     """The language asked for on this browser, or else the best of those it prefers."""
-    asked = http.cookies.get(LANGUAGE_COOKIE, "")
-    return asked if asked in LANGUAGES else http.accept_languages.best_match(LANGUAGES, DEFAULT) or DEFAULT
+    chosen = http.cookies.get(LANGUAGE_COOKIE, "")
+    return chosen if chosen in LANGUAGES else http.accept_languages.best_match(LANGUAGES, DEFAULT) or DEFAULT
 
 
 def catalogue_path(code: str) -> Path:

@@ -35,19 +35,19 @@ def diagram(results: Iterable[tuple[float, bool]]) -> tuple[Bin, ...]:
         gathered.setdefault(min(int(stated * BINS), BINS - 1), []).append((stated, is_right))
     bins = []
     for place in sorted(gathered):
-        found = gathered[place]
-        n, n_right = len(found), sum(is_right for _, is_right in found)
+        bin_at_place = gathered[place]
+        n, n_right = len(bin_at_place), sum(is_right for _, is_right in bin_at_place)
         low, high = wilson(n_right, n)
-        mean = math.fsum(stated for stated, _ in found) / n
+        mean = math.fsum(stated for stated, _ in bin_at_place) / n
         bins.append(Bin(place / BINS, (place + 1) / BINS, n, mean, n_right / n, low, high))
     return tuple(bins)
 
 
 def calibration_error(bins: Iterable[Bin]) -> float:
     """Return the mean gap between stated and right, 0..1, each bin by its results; 0 without any."""
-    found = list(bins)
-    n = sum(each.n for each in found)
-    return math.fsum(each.n * abs(each.stated - each.right) for each in found) / n if n else 0.0
+    all_bins = list(bins)
+    n = sum(each.n for each in all_bins)
+    return math.fsum(each.n * abs(each.stated - each.right) for each in all_bins) / n if n else 0.0
 
 
 def wilson(n_right: int, n: int) -> tuple[float, float]:

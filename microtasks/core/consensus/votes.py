@@ -116,8 +116,8 @@ class Incidence:
         cells = self.by_cell[people.start * self.n_labels : people.stop * self.n_labels]
         if people.stop - people.start == self.n_people:
             cells = self.by_cell
-        found = (cells @ z).reshape(people.stop - people.start, self.n_labels, z.shape[1])
-        result: Floats = found.transpose(0, 2, 1)
+        sums = (cells @ z).reshape(people.stop - people.start, self.n_labels, z.shape[1])
+        result: Floats = sums.transpose(0, 2, 1)
         return result
 
     def evidence(self, log_table: Floats, people: slice) -> Floats:

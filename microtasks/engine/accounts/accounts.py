@@ -330,15 +330,19 @@ def sign_out_everywhere(site: Site, account_id: int, *, revoke_tokens: bool = Fa
 def who(site: Site, session_token: str) -> Account | None:
     """The account signed in with this session, if the session and the account still stand."""
     with site.db.session() as session:
-        found = accounts.of_session(session, hashed(session_token))
-    return found[0] if found else None
+        session_account = accounts.of_session(session, hashed(session_token))
+    return session_account[0] if session_account else None
 
 
 def needs_current_password(site: Site, session_token: str) -> bool:
     """Does `set_password` ask for the current password in this session?"""
     with site.db.session() as session:
-        found = accounts.of_session(session, hashed(session_token))
-    return found is not None and found[0].password_hash is not None and not found[1].by_link
+        session_account = accounts.of_session(session, hashed(session_token))
+    return (
+        session_account is not None
+        and session_account[0].password_hash is not None
+        and not session_account[1].by_link
+    )
 
 
 def address_of(site: Site, account_id: int) -> str:
@@ -463,10 +467,10 @@ def _signed_in(
     site: Site, session: Session, session_token: str, current: str
 ) -> tuple[Account, OwnerSession]:
     """Who is signed in, once more with the current password where one is needed. Forbidden, TooMany."""
-    found = accounts.of_session(session, hashed(session_token))
-    if found is None:
+    session_account = accounts.of_session(session, hashed(session_token))
+    if session_account is None:
         raise Forbidden("Please sign in again.")
-    account, owner_session = found
+    account, owner_session = session_account
     if account.password_hash and not owner_session.by_link:
         if not limits.allow(site, "password", owner_session.token_hash.hex()):
             raise TooMany("Too many tries with the current password. Please wait five minutes.")

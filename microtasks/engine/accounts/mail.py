@@ -77,10 +77,10 @@ def send(site: Site, mail_id: int) -> None:
 def queue_due(site: Site) -> int:
     """Queue a job for each letter whose time has come; return how many (clock)."""
     with site.db.connection() as connection:
-        found = [jobs.add(connection, "mail", mail_id) for mail_id in outbox.due(connection)]
-    for job in found:
+        job_ids = [jobs.add(connection, "mail", mail_id) for mail_id in outbox.due(connection)]
+    for job in job_ids:
         site.bell.ring(job)
-    return len(found)
+    return len(job_ids)
 
 
 def try_again(site: Site, mail_id: int) -> None:

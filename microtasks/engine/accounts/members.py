@@ -126,10 +126,12 @@ def join(site: Site, proof: str, password: str, *, address: str = "") -> tuple[s
 def revoke(site: Site, project_id: int, invitation_id: int, by: int) -> None:
     """Take an invitation back. NotFound, also for one that was used."""
     with site.db.session() as session:
-        found = members.drop_invitation(session, project_id, invitation_id)
-        if found is None:
+        invitation = members.drop_invitation(session, project_id, invitation_id)
+        if invitation is None:
             raise NotFound("There is no such open invitation.")
-        audit.note(raw(session), by, project_id, "people.revoke", role=found.role, note=found.note or None)
+        audit.note(
+            raw(session), by, project_id, "people.revoke", role=invitation.role, note=invitation.note or None
+        )
         session.commit()
 
 
@@ -202,10 +204,10 @@ def _accept(session: Session, token_hash: bytes, account_id: int) -> Project:
 
 def _member(session: Session, project_id: int, account_id: int) -> Role:
     projects.locked(session, project_id)
-    found = members.role_of(session, project_id, account_id)
-    if found is None:
+    role = members.role_of(session, project_id, account_id)
+    if role is None:
         raise NotFound("There is no such member in this project.")
-    return found
+    return role
 
 
 def _role(given: str) -> Role:
@@ -215,8 +217,8 @@ def _role(given: str) -> Role:
 
 
 def _email(session: Session, account_id: int) -> str:
-    found = stored.get(session, account_id)
-    return found.email if found else ""
+    account = stored.get(session, account_id)
+    return account.email if account else ""
 
 
 def _spent() -> Forbidden:

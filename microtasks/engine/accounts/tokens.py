@@ -89,10 +89,10 @@ def listed(site: Site, account_id: int) -> Sequence[tuple[ApiToken, str | None]]
 def revoke(site: Site, account_id: int, token_id: int) -> None:
     """Forget a token, at once. NotFound for what is not the account's."""
     with site.db.session() as session:
-        found = tokens.drop(session, account_id, token_id)
-        if found is None:
+        token = tokens.drop(session, account_id, token_id)
+        if token is None:
             raise NotFound("There is no such token.")
-        audit.note(raw(session), account_id, found.project_id, "token.revoke", name=found.name)
+        audit.note(raw(session), account_id, token.project_id, "token.revoke", name=token.name)
         session.commit()
 
 

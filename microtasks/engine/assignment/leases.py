@@ -44,8 +44,8 @@ class Lease:
     project: dict[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        said = {"lease": self.token, "expires_at": self.expires_at.isoformat(), "task": self.task}
-        return said if self.project is None else said | {"project": self.project}
+        document = {"lease": self.token, "expires_at": self.expires_at.isoformat(), "task": self.task}
+        return document if self.project is None else document | {"project": self.project}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +76,18 @@ def known(site: Site, connection: Connection | None, project_id: int, version: i
     connection: what to read it with; None: one of its own.
     """
     key = (site.db.url, project_id, version)
-    found = _known.get(key)
-    if found is None:
+    cached = _known.get(key)
+    if cached is None:
         with nullcontext(connection) if connection else site.db.connection() as reader:
             raw = answers.config(reader, project_id, version)
         if raw is None:
             raise NotFound("This version of the project is gone.")
         kind = tasktypes.get(task_type)
-        found = Known(kind, kind.parse_config(raw), raw)
+        cached = Known(kind, kind.parse_config(raw), raw)
         if len(_known) >= _CACHE_MAX:
             _known.clear()
-        _known[key] = found
-    return found
+        _known[key] = cached
+    return cached
 
 
 class Content(NamedTuple):
@@ -112,11 +112,11 @@ def keep(site: Site, task_id: int, content: Content) -> None:
 
 def content(site: Site, task_id: int) -> Content | None:
     """What never changes of the task; None: there is no such task."""
-    found = _contents.get((site.db.url, task_id))
-    if found is None:
+    cached = _contents.get((site.db.url, task_id))
+    if cached is None:
         read = hotpath.content(site.db, task_id)
-        found = Content(*read) if read else None
-    return found
+        cached = Content(*read) if read else None
+    return cached
 
 
 def shown(task_id: int, about: Known, payload: dict[str, Any], images: list[list[Any]]) -> dict[str, Any]:

@@ -60,14 +60,14 @@ def decide(
     model, redundancy = _model(site, connection, facts)
     answers_max = max(redundancy, facts.redundancy)
     sure = about.type.sure_when(consensus, about.config)
-    asked = _asked(connection, facts, about, answers, sure.labels, model) if sure else []
+    evidence = _asked(connection, facts, about, answers, sure.labels, model) if sure else []
     policy = Adaptive.at_level(
         answers_min=min(facts.answers_min, answers_max),
         # Seats of those who are excluded are taken all the same.
         answers_max=max(1, answers_max - (n_answers - len(answers))),
         sure=facts.stop_threshold,
     )
-    outcome = outcome_of_all(policy, asked, len(answers), sure.confidences if sure else ())
+    outcome = outcome_of_all(policy, evidence, len(answers), sure.confidences if sure else ())
     is_full = n_answers >= answers_max
     goes_on = outcome == "sure" and not is_full and is_audited(_draw(site, facts.task_id))
     if outcome is not None:
@@ -104,16 +104,16 @@ def _asked(
     )
     people = {who.hex: tables for who, tables, _ in known}
     lost = {who.hex: set(fields) for who, _, fields in known}
-    said = [
+    labels_given = [
         (a.contributor, {} if a.value is None else about.type.labels(a.value, about.config)) for a in answers
     ]
     labels = {name: scale.labels for name, scale in about.type.scales(about.config).items()}
     tables = {name: known_tables(model.get(name), labels[name], name, people) for name in wanted}
-    return add_up(said, wanted, labels, tables, lost)
+    return add_up(labels_given, wanted, labels, tables, lost)
 
 
 def add_up(
-    said: Sequence[tuple[str, Mapping[str, str]]],
+    labels_given: Sequence[tuple[str, Mapping[str, str]]],
     wanted: Mapping[str, str],
     labels: Mapping[str, Sequence[str]],
     tables: Mapping[str, Tables],
@@ -127,13 +127,13 @@ def add_up(
     for name, label in wanted.items():
         places = {each: place for place, each in enumerate(labels[name])}
         evidence = no_evidence(len(places))
-        for who, given in said:
+        for who, given in labels_given:
             place = places.get(given.get(name, ""))
             if place is None:  # can't tell, not asked, or no longer offered
                 evidence = evidence.plus_cant_tell()
             else:
                 evidence = evidence.plus(tables[name].row(who, place), place)
-        n_lost = sum(name in lost.get(who, ()) for who, _ in said)
+        n_lost = sum(name in lost.get(who, ()) for who, _ in labels_given)
         found.append(ScaleEvidence(evidence, tables[name], places[label], n_lost))
     return found
 
@@ -166,16 +166,16 @@ def _model(site: Site, connection: Connection, facts: Facts) -> tuple[dict[str, 
     """The model by field, and the project's redundancy."""
     key = (site.db.url, facts.project_id)
     kept = _models.get(key)
-    found = stopping.model(connection, facts.project_id, facts.task_id, kept[0] if kept else None)
-    if found.made_at is None:
-        return {}, found.redundancy
-    if found.fields is None and kept is not None:
-        return kept[1], found.redundancy
-    fields = found.fields or {}
+    stored_model = stopping.model(connection, facts.project_id, facts.task_id, kept[0] if kept else None)
+    if stored_model.made_at is None:
+        return {}, stored_model.redundancy
+    if stored_model.fields is None and kept is not None:
+        return kept[1], stored_model.redundancy
+    fields = stored_model.fields or {}
     if len(_models) >= _MODELS_MAX:
         _models.clear()
-    _models[key] = (found.made_at, fields)
-    return fields, found.redundancy
+    _models[key] = (stored_model.made_at, fields)
+    return fields, stored_model.redundancy
 
 
 def _draw(site: Site, task_id: int) -> float:

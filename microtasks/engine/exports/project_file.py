@@ -368,8 +368,8 @@ def checked(model: type[M], raw: object, number: int) -> M:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        found = problems(error)[0]
-        raise FileInvalid(f"Line {number}: {found['where']}: {found['what']}") from None
+        problem = problems(error)[0]
+        raise FileInvalid(f"Line {number}: {problem['where']}: {problem['what']}") from None
 
 
 def chunks(lines: Iterable[tuple[int, int, Mapping[str, Any]]], n_bytes_max: int) -> Iterator[Sequence[Any]]:
@@ -388,6 +388,6 @@ def chunks(lines: Iterable[tuple[int, int, Mapping[str, Any]]], n_bytes_max: int
 
 def _said(error: MicrotasksError) -> str:
     """What is wrong, with the first of several reasons."""
-    for found in error.details.get("problems", ()):
-        return f"{error.message} {found['where']}: {found['what']}"
+    for problem in error.details.get("problems", ()):
+        return f"{error.message} {problem['where']}: {problem['what']}"
     return error.message

@@ -63,15 +63,15 @@ def restore_package(
     work = _Work(site)
     try:
         with Package(site.uploads.fetch(upload), site.settings) as package:
-            found = package_reader.look(site.db, package)
+            report = package_reader.look(site.db, package)
             project = work.make(package, path.name, account_id, name=name, with_answers=with_answers)
     except BaseException:
         work.undo()
         raise
     finally:
         site.uploads.drop(upload)
-    n_answers = found["n_answers"] if with_answers else 0
-    return Restored(project, found["n_tasks"], n_answers, found["n_lost"], found["notices"])
+    n_answers = report["n_answers"] if with_answers else 0
+    return Restored(project, report["n_tasks"], n_answers, report["n_lost"], report["notices"])
 
 
 # -- in steps, for the page ---------------------------------------------------------------------------
@@ -84,36 +84,36 @@ def receive(site: Site, account_id: int, uploads: Sequence[Upload]) -> int:
     upload = staging.receive(site, uploads)
     try:
         with site.db.connection() as connection:
-            found, job = _take(connection, account_id, staging.label(uploads[0].name), upload)
+            restoration, job = _take(connection, account_id, staging.label(uploads[0].name), upload)
     except BaseException:
         site.uploads.drop(upload)
         raise
     site.bell.ring(job)
-    return found
+    return restoration
 
 
 def finish_sending(site: Site, account_id: int, upload: str) -> int:
     """Take a package that has arrived in pieces; return its number. Errors: NotFound, Conflict."""
     with site.db.connection() as connection:
         label = chunked_upload.whole(site, connection, None, account_id, upload)
-        found, job = _take(connection, account_id, label, upload)
+        restoration, job = _take(connection, account_id, label, upload)
         sent.drop(connection, upload)
     site.bell.ring(job)
-    return found
+    return restoration
 
 
 def _take(connection: Connection, account_id: int, label: str, upload: str) -> tuple[int, int]:
-    found = restorations.add(connection, account_id, label, upload)
-    return found, jobs.add(connection, "restore", found)
+    restoration = restorations.add(connection, account_id, label, upload)
+    return restoration, jobs.add(connection, "restore", restoration)
 
 
 def get(site: Site, account_id: int, restoration_id: int) -> Restoration:
     """A package that this account has brought. Errors: NotFound, for another's too."""
     with site.db.session() as session:
-        found = restorations.get(session, account_id, restoration_id)
-    if found is None:
+        restoration = restorations.get(session, account_id, restoration_id)
+    if restoration is None:
         raise NotFound("There is no such package.")
-    return found
+    return restoration
 
 
 def confirm(site: Site, account_id: int, restoration_id: int, *, name: str, with_answers: bool) -> None:

@@ -250,7 +250,7 @@ def verify(file: Path) -> Manifest:
         if left or raw.read() != _seal(digest.hexdigest()):
             raise damaged
     try:
-        found: dict[str, str] = {}
+        digests: dict[str, str] = {}
         listed: dict[str, str] = {}
         manifest: Manifest | None = None
         for name, content in _members(file):
@@ -261,16 +261,16 @@ def verify(file: Path) -> Manifest:
                     checksum, _, listed_name = line.partition("  ")
                     listed[listed_name] = checksum
             elif name != _SEAL:
-                found[name] = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
+                digests[name] = hashlib.file_digest(content, "sha256").hexdigest()  # type: ignore[arg-type]
     except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError) as error:
         raise damaged from error
-    if manifest is None or {name: listed.get(name) for name in found} != found:
+    if manifest is None or {name: listed.get(name) for name in digests} != digests:
         raise damaged
-    if manifest.n_files != len(found) or any(
-        f"tables/{table.name}" not in found for table in manifest.tables
+    if manifest.n_files != len(digests) or any(
+        f"tables/{table.name}" not in digests for table in manifest.tables
     ):
         raise damaged
-    manifest.checksums = found
+    manifest.checksums = digests
     return manifest
 
 

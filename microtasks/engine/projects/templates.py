@@ -31,10 +31,10 @@ def all_templates() -> list[Template]:
 
 def find(task_type: str, template_id: str) -> Template:
     """The template of that id; NotFound."""
-    found = next((template for template in _of(task_type) if template.id == template_id), None)
-    if found is None:
+    match = next((template for template in _of(task_type) if template.id == template_id), None)
+    if match is None:
         raise NotFound("There is no such template.")
-    return found
+    return match
 
 
 @cache

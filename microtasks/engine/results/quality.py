@@ -106,15 +106,19 @@ def confusions(site: Site, project_id: int, arrays: Columns) -> dict[str, dict[s
 
     task_type, config = _type(site, project_id)
     numbers, values = stored.values(site.db, arrays.task_ids)
-    said = [{} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken]
+    labels_by_value = [
+        {} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken
+    ]
     held = [task_type.labels(value, config) for value in values]
     matrices = {}
     for name, scale in task_type.scales(config).items():
         n_labels = len(scale.labels)
-        if n_labels > MOST_LABELS or not said or not held:
+        if n_labels > MOST_LABELS or not labels_by_value or not held:
             continue
         place = {label: k for k, label in enumerate(scale.labels)}
-        said_label = np.array([place.get(each.get(name, ""), -1) for each in said], np.int64)[arrays.said]
+        said_label = np.array([place.get(each.get(name, ""), -1) for each in labels_by_value], np.int64)[
+            arrays.said
+        ]
         of_value = np.array([place.get(each.get(name, ""), -1) for each in held], np.int64)
         held_label = np.where(numbers >= 0, of_value[numbers], -1)[arrays.task]
         rows = (said_label >= 0) & (held_label >= 0)
@@ -134,11 +138,15 @@ def rarefactions(site: Site, project_id: int, arrays: Columns) -> dict[str, dict
     from microtasks.core.consensus import rarefaction
 
     task_type, config = _type(site, project_id)
-    said = [{} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken]
+    labels_by_value = [
+        {} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken
+    ]
     curves = {}
-    for name, scale in task_type.scales(config).items() if said else ():
+    for name, scale in task_type.scales(config).items() if labels_by_value else ():
         place = {label: k for k, label in enumerate(scale.labels)}
-        label = np.array([place.get(each.get(name, ""), -1) for each in said], np.int64)[arrays.said]
+        label = np.array([place.get(each.get(name, ""), -1) for each in labels_by_value], np.int64)[
+            arrays.said
+        ]
         rows = label >= 0
         rng = np.random.default_rng(SEED)
         curve = rarefaction.curve(arrays.task[rows], label[rows], arrays.n_tasks, len(place), rng)

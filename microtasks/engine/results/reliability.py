@@ -51,7 +51,7 @@ def of_project(site: Site, project_id: int) -> Reliability:
     return Reliability(bins, len(known), rules.calibration_error(bins), settings.method != "majority")
 
 
-def as_table(found: Reliability) -> Table:
+def as_table(reliability: Reliability) -> Table:
     """The diagram's numbers, for a CSV file."""
     columns = (
         Column("stated_from", "number", "Probabilities from here.", "0..1"),
@@ -69,6 +69,6 @@ def as_table(found: Reliability) -> Table:
             one.n,
             *(round(x, 4) for x in (one.stated, one.right, one.right_low, one.right_high)),
         )
-        for one in found.bins
+        for one in reliability.bins
     )
     return Table(columns, rows)

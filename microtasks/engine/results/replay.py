@@ -189,11 +189,15 @@ def _tables(
     from microtasks.core.consensus import skill
 
     arrays = columnar.read(tasks.items())
-    said = [{} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken]
+    labels_by_value = [
+        {} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken
+    ]
     tables = {}
     for name, scale in labels.items():
         place = {label: k for k, label in enumerate(scale)}
-        label = np.array([place.get(each.get(name, ""), -1) for each in said], np.int32)[arrays.said]
+        label = np.array([place.get(each.get(name, ""), -1) for each in labels_by_value], np.int32)[
+            arrays.said
+        ]
         rows = label >= 0
         tables[name] = cold_tables(len(scale))
         if rows.sum() < COLD_ANSWERS or len(np.unique(arrays.task[rows])) < COLD_TASKS:

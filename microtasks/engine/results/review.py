@@ -159,8 +159,8 @@ def confusion_table(site: Site, project_id: int) -> Table:
     for name, each in (latest.agreement if latest else {}).items():
         matrix = each.get("confusion")
         for held, counts in zip(matrix["labels"], matrix["counts"], strict=True) if matrix else ():
-            for said, n in zip(matrix["labels"], counts, strict=True):
-                rows.append((name, held, said, n, round(n / sum(counts), 4) if n else 0.0))
+            for label, n in zip(matrix["labels"], counts, strict=True):
+                rows.append((name, held, label, n, round(n / sum(counts), 4) if n else 0.0))
     return Table(columns, iter(rows))
 
 
@@ -243,11 +243,13 @@ def _fit(site: Site, project_id: int, arrays: Columns | None) -> _Fitted:
 
     from microtasks.core.consensus import skill
 
-    said = [{} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken]
+    labels_by_value = [
+        {} if one.value is None else task_type.labels(one.value, config) for one in arrays.spoken
+    ]
     right = {number: task_type.labels(gold[task], config) for task, number in arrays.places(gold).items()}
     for at, scale in task_type.scales(config).items():
         place = {label: k for k, label in enumerate(scale.labels)}
-        label = np.array([place.get(each.get(at, ""), -1) for each in said], np.int32)[arrays.said]
+        label = np.array([place.get(each.get(at, ""), -1) for each in labels_by_value], np.int32)[arrays.said]
         rows = label >= 0
         if not rows.any():
             continue

@@ -137,7 +137,7 @@ def _time_cell(value: datetime) -> str:
 def _text_cell(text: str, style: int = 0) -> str:
     if len(text) > TEXT_MAX:
         text = text[: TEXT_MAX - len(CUT)] + CUT
-    text = _ILLEGAL.sub(lambda found: f"_x{ord(found[0]):04X}_", _LIKE_ESCAPE.sub("_x005F_", text))
+    text = _ILLEGAL.sub(lambda match: f"_x{ord(match[0]):04X}_", _LIKE_ESCAPE.sub("_x005F_", text))
     styled = f' s="{style}"' if style else ""
     return f'<c t="inlineStr"{styled}><is><t xml:space="preserve">{escape(text)}</t></is></c>'
 

@@ -151,7 +151,7 @@ def link_is_good(session: Session, token_hash: bytes) -> bool:
 
 def use_link(session: Session, token_hash: bytes) -> int | None:
     """Spend the link; its account, or None if it is not good (any more). Only one caller wins."""
-    found = session.execute(
+    row = session.execute(
         update(SigninLink)
         .where(
             col(SigninLink.token_hash) == token_hash,
@@ -161,7 +161,7 @@ def use_link(session: Session, token_hash: bytes) -> int | None:
         .values(used_at=func.now())
         .returning(col(SigninLink.account_id))
     ).scalar()
-    return None if found is None else int(found)
+    return None if row is None else int(row)
 
 
 def add_session(

@@ -92,20 +92,20 @@ def listed(session: Session, project: Project) -> list[Member]:
         .where(ProjectMember.project_id == project.id)
         .order_by(func.lower(col(Account.email)))
     ).all()
-    found = [Member(who, email, cast(Role, role), since) for who, email, role, since in rows]
-    found.sort(key=lambda member: -ROLES.index(member.role))
+    members = [Member(who, email, cast(Role, role), since) for who, email, role, since in rows]
+    members.sort(key=lambda member: -ROLES.index(member.role))
     owner = session.get(Account, project.account_id) if project.account_id is not None else None
-    return ([Member(owner.id, owner.email, "owner", None)] if owner else []) + found
+    return ([Member(owner.id, owner.email, "owner", None)] if owner else []) + members
 
 
 def role_of(session: Session, project_id: int, account_id: int) -> Role | None:
     """The role of a member, locked until the end of the transaction; None for anybody else."""
-    found = session.exec(
+    role = session.exec(
         select(ProjectMember)
         .where(ProjectMember.project_id == project_id, ProjectMember.account_id == account_id)
         .with_for_update()
     ).first()
-    return None if found is None else cast(Role, found.role)
+    return None if role is None else cast(Role, role.role)
 
 
 def put(session: Session, project_id: int, account_id: int, role: Role) -> None:
@@ -197,7 +197,7 @@ def invited(session: Session, token_hash: bytes) -> Invited | None:
 
 def use_invitation(session: Session, token_hash: bytes) -> Invitation | None:
     """Spend the invitation; None if it is not good (any more). Only one caller wins."""
-    found = session.execute(
+    row = session.execute(
         update(Invitation)
         .where(
             col(Invitation.token_hash) == token_hash,
@@ -207,12 +207,12 @@ def use_invitation(session: Session, token_hash: bytes) -> Invitation | None:
         .values(used_at=func.now())
         .returning(Invitation)
     ).scalar()
-    return found
+    return row
 
 
 def drop_invitation(session: Session, project_id: int, invitation_id: int) -> Invitation | None:
     """Take an invitation back that nobody has used; return what it was, None if there is none."""
-    found = session.execute(
+    row = session.execute(
         delete(Invitation)
         .where(
             col(Invitation.id) == invitation_id,
@@ -221,4 +221,4 @@ def drop_invitation(session: Session, project_id: int, invitation_id: int) -> In
         )
         .returning(Invitation)
     ).scalar()
-    return found
+    return row

@@ -19,15 +19,15 @@ def counted(connection: Connection, task_ids: Sequence[int]) -> dict[int, list[S
 
     Without those of excluded contributors.
     """
-    found: dict[int, list[Said]] = {task_id: [] for task_id in task_ids}
+    answers_by_task: dict[int, list[Said]] = {task_id: [] for task_id in task_ids}
     if task_ids:
-        for task_id, *said in connection.execute(
+        for task_id, *answer in connection.execute(
             "SELECT task_id, contributor_id, kind, value FROM counted_answer"
             " WHERE task_id = ANY(%s) AND NOT is_excluded",
             (list(task_ids),),
         ):
-            found[task_id].append((said[0], said[1], said[2]))
-    return found
+            answers_by_task[task_id].append((answer[0], answer[1], answer[2]))
+    return answers_by_task
 
 
 class Recent(NamedTuple):

@@ -49,8 +49,8 @@ def n_waiting(connection: Connection, project_id: int) -> int:
 
 def get(session: Session, project_id: int | None, export_id: int) -> Export | None:
     """One export, of this project if one is given."""
-    found = session.get(Export, export_id)
-    return found if found is not None and project_id in (None, found.project_id) else None
+    export = session.get(Export, export_id)
+    return export if export is not None and project_id in (None, export.project_id) else None
 
 
 def listed(

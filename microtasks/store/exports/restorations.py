@@ -40,8 +40,8 @@ def add(connection: Connection, account_id: int, label: str, upload: str) -> int
 
 def get(session: Session, account_id: int, restoration_id: int) -> Restoration | None:
     """That package, if it is theirs."""
-    found = session.get(Restoration, restoration_id)
-    return found if found is not None and found.account_id == account_id else None
+    restoration = session.get(Restoration, restoration_id)
+    return restoration if restoration is not None and restoration.account_id == account_id else None
 
 
 def order(connection: Connection, restoration_id: int) -> Order | None:

@@ -83,9 +83,9 @@ def redundancy(connection: Connection, project_id: int, holding: str = "") -> in
 
 def hold_project(connection: Connection, project_id: int) -> int:
     """Let no other import add tasks to the project until the transaction ends; return its `redundancy`."""
-    found = redundancy(connection, project_id, "FOR NO KEY UPDATE")
-    assert found is not None  # noqa: S101  (its batch is held)
-    return found
+    project_redundancy = redundancy(connection, project_id, "FOR NO KEY UPDATE")
+    assert project_redundancy is not None  # noqa: S101  (its batch is held)
+    return project_redundancy
 
 
 def known_ids(connection: Connection, project_id: int, external_ids: Iterable[str]) -> set[str]:
@@ -230,7 +230,7 @@ def _texts(texts: Sequence[str]) -> list[bytes]:
 
 
 def _text(value: bytes) -> bytes:
-    return _SPECIAL.sub(lambda found: _ESCAPES[found[0]], value)
+    return _SPECIAL.sub(lambda match: _ESCAPES[match[0]], value)
 
 
 def _array(media_ids: tuple[int, ...]) -> bytes:

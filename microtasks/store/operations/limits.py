@@ -178,14 +178,14 @@ class Networks:
         if period != self.period or len(self.known) > KNOWN_ADDRESSES_MAX:
             self.known, self.key, self.period = {}, b"", period
         if address not in self.known:
-            found = None
+            hashed = None
             if not is_exempt(address, self.settings):
                 if not self.key:
                     with self.db.connection() as connection:
                         self.key = _period_key(connection, period)
-                found = _hash(address, self.key, self.settings)
-            self.known[address] = found
-            return found
+                hashed = _hash(address, self.key, self.settings)
+            self.known[address] = hashed
+            return hashed
         return self.known[address]
 
 

@@ -18,16 +18,16 @@ def database_problems(connection: Connection) -> list[str]:
         ([*_DURABLE, "server_version_num", "server_encoding"],),
     ).fetchall()
     setting: dict[str, str] = dict(rows)
-    found = [
+    sentences = [
         f"PostgreSQL has {name}=off: an acknowledged answer could be lost."
         for name in _DURABLE
         if setting[name] == "off"
     ]
     if setting["server_encoding"] != "UTF8":
-        found.append(f"The database's encoding is {setting['server_encoding']}: it must be UTF8.")
+        sentences.append(f"The database's encoding is {setting['server_encoding']}: it must be UTF8.")
     if int(setting["server_version_num"]) < _OLDEST_POSTGRES:
-        found.append("This PostgreSQL is too old: version 15 or later is needed.")
-    return found
+        sentences.append("This PostgreSQL is too old: version 15 or later is needed.")
+    return sentences
 
 
 def redis_problems(client: redis.Redis) -> list[str]:

@@ -78,14 +78,14 @@ def read(db: Database, project_id: int, chunk: int = CHUNK) -> Read:
     for connection, rows in _chunks(db, project_id, chunk):
         task_ids, task = np.unique(rows["task"], return_inverse=True)
         people, person = _number(rows["contributor"], numbers)
-        said = _said(connection, rows, value_numbers, spoken)
+        value_column = _said(connection, rows, value_numbers, spoken)
         ids.append(task_ids.astype(np.int64))
         versions.append(np.bincount(task, weights=rows["revision"]).astype(np.int64))
         columns.append(
             (
                 (task + n_tasks).astype(np.int32),
                 people[person],
-                said,
+                value_column,
                 rows["seconds"].astype(np.float32),
             )
         )
@@ -156,13 +156,13 @@ def _said(connection: Connection, rows: Any, value_numbers: dict[bytes, int], sp
     if new:
         at = first[new]
         people = [UUID(bytes=name.ljust(16, b"\0")) for name in rows["contributor"][at].tolist()]
-        found = connection.execute(
+        new_values = connection.execute(
             "SELECT a.kind, a.value"
             " FROM unnest(%s::bigint[], %s::uuid[]) WITH ORDINALITY AS u (task, who, nth)"
             " JOIN answer a ON a.task_id = u.task AND a.contributor_id = u.who ORDER BY u.nth",
             (rows["task"][at].tolist(), people),
         )
-        for k, one in zip(new, found, strict=True):
+        for k, one in zip(new, new_values, strict=True):
             value_numbers[hashes[k]] = len(spoken)
             spoken.append(Spoken(*one))
     return np.array([value_numbers[one] for one in hashes], np.int32)[place].astype(np.int32)

@@ -284,14 +284,16 @@ class Marking(TaskType[MarkingConfig, TaskPayload, MarkingValue]):
                 for name in grid.in_order(mine | there)
             ]
         labels = {item.id: item.label or item.id for item in config.classes}
-        found = {k: i for i, k in _pairs(value["marks"], right["marks"], config)}
+        matches = {k: i for i, k in _pairs(value["marks"], right["marks"], config)}
         compared = []
         for k, target in enumerate(right["marks"]):
-            own = value["marks"][found[k]] if k in found else None
-            said = labels.get((own or {}).get("class", "")), labels.get(target.get("class", ""))
+            own = value["marks"][matches[k]] if k in matches else None
+            given_class = labels.get((own or {}).get("class", "")), labels.get(target.get("class", ""))
             outcome: Outcome = "missed" if own is None else "matched"
-            compared.append(Compared(outcome, str(k), said=said[0], right=said[1], mark=own, target=target))
-        taken = set(found.values())
+            compared.append(
+                Compared(outcome, str(k), said=given_class[0], right=given_class[1], mark=own, target=target)
+            )
+        taken = set(matches.values())
         return compared + [
             Compared("extra", "", said=labels.get(mark.get("class", "")), mark=mark)
             for i, mark in enumerate(value["marks"])

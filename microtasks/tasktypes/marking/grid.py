@@ -37,8 +37,8 @@ class Cells(Frozen):
         if len(set(self.checked)) < len(self.checked):
             raise ValueError("A square is named twice.")
         for name in self.checked:
-            found = _NAME.fullmatch(name)
-            if not found or ord(found[1]) - 65 >= self.columns or int(found[2]) > self.rows:
+            match = _NAME.fullmatch(name)
+            if not match or ord(match[1]) - 65 >= self.columns or int(match[2]) > self.rows:
                 raise ValueError(f"There is no square {name!r}.")
         return self
 
@@ -96,12 +96,12 @@ def shares(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     if not by_grid:
         return None
     columns, n_rows = max(by_grid, key=lambda it: (len(by_grid[it]), it))
-    said = by_grid[columns, n_rows]
-    n_saw = len(said) + sum(not value["marks"] and not value.get("cells") for value in values)
-    checked = in_order({square for squares in said for square in squares})
+    ticked = by_grid[columns, n_rows]
+    n_saw = len(ticked) + sum(not value["marks"] and not value.get("cells") for value in values)
+    checked = in_order({square for squares in ticked for square in squares})
     return {
         "columns": columns,
         "rows": n_rows,
         "n_saw": n_saw,
-        "shares": {it: round(sum(it in squares for squares in said) / n_saw, 6) for it in checked},
+        "shares": {it: round(sum(it in squares for squares in ticked) / n_saw, 6) for it in checked},
     }

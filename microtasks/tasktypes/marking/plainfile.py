@@ -39,8 +39,8 @@ class MarkingFile(AnswerFile):
         self.marks: dict[tuple[str, str], list[dict[str, Any]]] = {}
         measures = self._read()
         shape = "box" if "width" in measures else "circle" if "r" in measures else "point"
-        found = {"shape": shape, "classes": [{"id": name} for name in self.classes]}
-        self.config = task_type.parse_config(found if settings is None else settings)
+        config = {"shape": shape, "classes": [{"id": name} for name in self.classes]}
+        self.config = task_type.parse_config(config if settings is None else settings)
         for view in self._views(views):
             self.marks.setdefault(view, [])
         # Each pair of task and worker has its own value: they are kept as they are, in order.

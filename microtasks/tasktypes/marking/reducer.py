@@ -55,7 +55,7 @@ def reduce(
     for image, (task, answers) in enumerate(tasks):
         task_ids.append(task)
         n_answers.append(len(answers))
-        squares.append(grid.shares(said for answer in answers if (said := _weighing(answer, skills))))
+        squares.append(grid.shares(ticked for answer in answers if (ticked := _weighing(answer, skills))))
         table.add(image, answers, skills=skills)
     objects, given = table.fold()
     if gold:
@@ -64,11 +64,11 @@ def reduce(
     n_viewers = Counter(table.image)
     for image, task in enumerate(task_ids):
         rows = range(starts[image], starts[image + 1])
-        found = _consensus(reducer, objects, rows, given, n_answers[image], n_viewers[image], config)
+        consensus = _consensus(reducer, objects, rows, given, n_answers[image], n_viewers[image], config)
         if squares[image] and not len(rows):  # nobody drew: no place and size, but a share of each square
-            detail = {**found.detail, "cells": squares[image]}
-            found = replace(found, value=None, agreement=0.0, confidence=None, detail=detail)
-        yield task, found
+            detail = {**consensus.detail, "cells": squares[image]}
+            consensus = replace(consensus, value=None, agreement=0.0, confidence=None, detail=detail)
+        yield task, consensus
 
 
 def _fitted(

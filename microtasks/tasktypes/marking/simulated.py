@@ -63,8 +63,8 @@ def _shifted(
     }
     classes = [item.id for item in config.classes]
     if classes:
-        said = mark.get("class")
-        place = classes.index(said) if said in classes else rng.randrange(len(classes))
+        label = mark.get("class")
+        place = classes.index(label) if label in classes else rng.randrange(len(classes))
         if rng.random() < (1 - skill) * 0.7:  # taken for a neighbour in the owner's order
             place = max(0, min(len(classes) - 1, place + rng.choice((-1, 1))))
         moved["class"] = classes[place]

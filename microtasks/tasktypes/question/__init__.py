@@ -216,16 +216,16 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
         self, item: QuestionField, answers: Sequence[Answer], weights: Sequence[float], config: QuestionConfig
     ) -> Verdict:
         """Return the vote on one field."""
-        said: list[tuple[Any, float]] = []
+        votes: list[tuple[Any, float]] = []
         against: list[float] = []
         for answer, weight in zip(answers, weights, strict=True):
             if answer.value is None:
                 against.append(weight)
             elif item.id in answer.value:
-                said.append((answer.value[item.id], weight))
+                votes.append((answer.value[item.id], weight))
             elif is_asked(item, answer.value, config):
-                said.append((BLANK, weight))
-        return decide(item, said, math.fsum(against))
+                votes.append((BLANK, weight))
+        return decide(item, votes, math.fsum(against))
 
     def parts(self, config: QuestionConfig) -> tuple[Part, ...]:
         """One part a field."""
@@ -247,29 +247,29 @@ class Question(TaskType[QuestionConfig, TaskPayload, QuestionValue]):
 
     def scales(self, config: QuestionConfig) -> dict[str, LabelScale]:
         """Choices by name, scales by rank; each of several choices is a yes or no (`field.choice`)."""
-        found: dict[str, LabelScale] = {}
+        scales: dict[str, LabelScale] = {}
         for item in config.fields:
             if item.kind in ("choice", "scale"):
                 metric: Literal["nominal", "ordinal"] = "nominal" if item.kind == "choice" else "ordinal"
-                found[item.id] = LabelScale(metric, item.choice_ids)
+                scales[item.id] = LabelScale(metric, item.choice_ids)
             elif item.kind == "choices":
-                found |= {
+                scales |= {
                     f"{item.id}.{choice}": LabelScale("nominal", ("no", "yes")) for choice in item.choice_ids
                 }
-        return found
+        return scales
 
     def labels(self, value: Mapping[str, Any], config: QuestionConfig) -> dict[str, str]:
         """The answers to choices and scales."""
-        found: dict[str, str] = {}
+        labels: dict[str, str] = {}
         for item in config.fields:
             if item.id not in value:
                 continue
             if item.kind in ("choice", "scale"):
-                found[item.id] = str(value[item.id])
+                labels[item.id] = str(value[item.id])
             elif item.kind == "choices":
                 chosen = value[item.id]
-                found |= {f"{item.id}.{c}": "yes" if c in chosen else "no" for c in item.choice_ids}
-        return found
+                labels |= {f"{item.id}.{c}": "yes" if c in chosen else "no" for c in item.choice_ids}
+        return labels
 
     def numbers(self, value: Mapping[str, Any], config: QuestionConfig) -> dict[str, float]:
         """The answers to fields of numbers."""
@@ -498,8 +498,8 @@ def _said(item: QuestionField, value: Any) -> str | None:
     labels = {choice.id: choice.label or choice.id for choice in item.choices or ()}
     if isinstance(value, list):
         return ", ".join(labels.get(it) or str(it) for it in value)
-    said = labels.get(value, value) if isinstance(value, str) else f"{value:g}"
-    return f"{said} {item.unit}" if item.kind == "number" and item.unit else said
+    words = labels.get(value, value) if isinstance(value, str) else f"{value:g}"
+    return f"{words} {item.unit}" if item.kind == "number" and item.unit else words
 
 
 def _score(item: QuestionField, value: Any, gold: Any) -> float:

@@ -85,13 +85,13 @@ def reduce_columns(
     parameters = {"method": method}
     decided_by = {name: model.decided_by for name, model in models.items()}
     known: dict[bytes, _Pattern] = {}
-    for number, said, own in answers.patterns():
-        pattern = known.get(said)
+    for number, pattern_values, own in answers.patterns():
+        pattern = known.get(pattern_values)
         if pattern is None:
             pattern = _pattern(question, answers.given(own), config)
             if len(known) >= CHUNK * 16:  # texts: hardly two tasks are alike
                 known.clear()
-            known[said] = pattern
+            known[pattern_values] = pattern
         verdicts = dict(pattern.verdicts)
         for name, model in models.items():
             verdicts[name] = _beside(verdicts[name], model.say(number, pattern), decides=decides)
@@ -294,9 +294,9 @@ def _number_model(column: _Field) -> Model:
     return say
 
 
-def _beside(vote: Verdict, said: Said, *, decides: bool) -> Verdict:
+def _beside(vote: Verdict, model: Said, *, decides: bool) -> Verdict:
     """The vote's verdict with the model's word beside it, or the model's with the vote's."""
-    value, sure, tied, agreement = said
+    value, sure, tied, agreement = model
     detail = {
         **vote.detail,
         "vote": None if vote.value == BLANK else vote.value,

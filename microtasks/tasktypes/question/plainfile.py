@@ -68,11 +68,11 @@ class QuestionFile(AnswerFile):
             if not any(given):  # nothing said
                 self.add(row[task], row[worker], 0)
                 continue
-            said = known.get(given)
-            if said is None:
-                said = known[given] = len(self.values)
+            number = known.get(given)
+            if number is None:
+                number = known[given] = len(self.values)
                 self.values.append(self._value(given))
-            self.add(row[task], row[worker], said)
+            self.add(row[task], row[worker], number)
         if self.config is None:
             self.config = self._found_config(sorted(str(value["answer"]) for value in self.values if value))
         self.field = self.config.fields[0].id if self.single else None

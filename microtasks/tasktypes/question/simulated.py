@@ -69,12 +69,12 @@ def _said(item: QuestionField, right: Any, skill: float, rng: random.Random) -> 
         others = [choice for choice in item.choice_ids if choice != right]
         return right if is_right or not others else rng.choice(others)
     if item.kind == "choices":  # rather one forgotten than one too many
-        said = [
+        values = [
             choice
             for choice in item.choice_ids
             if rng.random() < (skill if choice in right else (1 - skill) / 3)
         ]
-        return said or list(right)
+        return values or list(right)
     if item.kind == "scale":
         step = 0 if is_right else rng.choice((-1, 1)) * (1 if rng.random() < 0.8 else 2)
         return max(int(item.low), min(int(item.high), int(right) + step))

@@ -43,8 +43,8 @@ def reduce_columns(
             if len(known) >= CHUNK * 16:
                 known.clear()
             known[key] = vote
-        said = {tag: float(p[number]) for tag, p in (probability or {}).items()}
-        both = _beside(vote, said, "majority" if probability is None else method)
+        shares = {tag: float(p[number]) for tag, p in (probability or {}).items()}
+        both = _beside(vote, shares, "majority" if probability is None else method)
         detail = {**both.detail, "decided_by": decided_by}
         parameters = {**both.parameters, "method": method}
         yield int(answers.task_ids[number]), replace(both, detail=detail, parameters=parameters)
@@ -59,12 +59,12 @@ def _fit(
     """
     is_viewer = np.array([one.value is not None for one in answers.spoken], bool)
     rows = is_viewer[answers.said] if len(answers.said) else np.zeros(0, bool)
-    task, person, said = answers.task[rows], answers.person[rows], answers.said[rows]
+    task, person, values = answers.task[rows], answers.person[rows], answers.said[rows]
     spoken_of: dict[str, list[int]] = {tag: [] for tag in config.tag_ids}
     for row, one in enumerate(answers.spoken):
         for tag in set(one.value["tags"]) if one.value else ():
             spoken_of.setdefault(tag, []).append(row)
-    n_said = np.bincount(said, minlength=len(answers.spoken))
+    n_said = np.bincount(values, minlength=len(answers.spoken))
     fitted = sorted(tag for tag, spoken in spoken_of.items() if n_said[spoken].sum() >= 2)
     if not fitted:
         return {}
@@ -73,7 +73,7 @@ def _fit(
     for tag in fitted:
         has_tag = np.zeros(len(answers.spoken), bool)
         has_tag[spoken_of[tag]] = True
-        chosen.append(np.flatnonzero(has_tag[said]))
+        chosen.append(np.flatnonzero(has_tag[values]))
         column = np.full(answers.n_tasks, -1, np.int32)
         for number, tags in right.items():
             column[number] = tag in tags
@@ -98,10 +98,10 @@ def _beside(vote: Consensus, probability: Mapping[str, float], method: Method) -
     tied = set(vote.detail["tied"])
     details: dict[str, dict[str, Any]] = {}
     for tag, detail in vote.detail["tags"].items():
-        said = None if tag in tied else detail["is_accepted"]
+        is_chosen = None if tag in tied else detail["is_accepted"]
         p = probability.get(tag)
         is_in = detail["is_accepted"] if p is None else p > 0.5
-        details[tag] = {**detail, "vote": said, "model": is_in, "differs": said != is_in}
+        details[tag] = {**detail, "vote": is_chosen, "model": is_in, "differs": is_chosen != is_in}
         if p is not None:
             details[tag]["model_probability"] = round(p, 6)
     if method == "majority":

@@ -33,9 +33,9 @@ def answer(
     rng: random.Random,
 ) -> dict[str, Any]:
     """Each right tag with probability `skill`, each wrong one with a sixth of the chance of an error."""
-    said = [tag for tag in right["tags"] if rng.random() < skill]
-    said += [tag for tag in config.tag_ids if tag not in right["tags"] and rng.random() < (1 - skill) / 6]
-    spare = [tag for tag in (*right["tags"], *config.tag_ids) if tag not in said]
-    while len(said) < config.min_tags and spare:
-        said.append(spare.pop(0))
-    return {"tags": said[: config.max_tags]}
+    chosen = [tag for tag in right["tags"] if rng.random() < skill]
+    chosen += [tag for tag in config.tag_ids if tag not in right["tags"] and rng.random() < (1 - skill) / 6]
+    spare = [tag for tag in (*right["tags"], *config.tag_ids) if tag not in chosen]
+    while len(chosen) < config.min_tags and spare:
+        chosen.append(spare.pop(0))
+    return {"tags": chosen[: config.max_tags]}

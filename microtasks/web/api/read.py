@@ -57,18 +57,18 @@ MOVES: dict[str, Callable[..., Project]] = {
 def list_my_projects() -> Response:
     who = bearer("read")
     with current_site().db.session() as session:
-        found = projects.list_for_account(session, who.account_id, who.is_operator)
+        mine = projects.list_for_account(session, who.account_id, who.is_operator)
         after, limit = _number(http.args.get("after", "")), _limit()
         chosen = [
-            one for one in found if who.project_id in (None, one.id) and (after is None or one.id < after)
+            one for one in mine if who.project_id in (None, one.id) and (after is None or one.id < after)
         ]
-        shown = chosen[:limit]
-        progress = projects.progress_of(session, [one.id for one in shown])
-        roles = members.roles(session, who.account_id, who.is_operator, shown)
+        page = chosen[:limit]
+        progress = projects.progress_of(session, [one.id for one in page])
+        roles = members.roles(session, who.account_id, who.is_operator, page)
     return _page(
         "projects",
-        [_facts(one, roles[one.id], progress[one.id]) for one in shown],
-        str(shown[-1].id) if len(chosen) > limit else None,
+        [_facts(one, roles[one.id], progress[one.id]) for one in page],
+        str(page[-1].id) if len(chosen) > limit else None,
     )
 
 
@@ -138,26 +138,28 @@ def _encoded(name: str) -> dict[str, str]:
 def read_code_book(slug: str) -> Response:
     project = _project(slug, "researcher")
     book = registry.code_book(current_site(), project)
-    return _reply({"tables": {name: [asdict(column) for column in found] for name, found in book.items()}})
+    return _reply(
+        {"tables": {name: [asdict(column) for column in columns] for name, columns in book.items()}}
+    )
 
 
 @blueprint.get("/projects/<slug>/figures")
 def read_figures(slug: str) -> Response:
-    found = dashboard.dashboard(current_site(), _project(slug, "researcher"))
+    figures = dashboard.dashboard(current_site(), _project(slug, "researcher"))
     names = ("made_at", "n_tasks", "n_done", "n_answers", "n_saved", "n_tied", "n_given", "n_cant_tell")
     return _reply(
-        {name: getattr(found, name) for name in (*names, "n_skipped", "n_reported")}
+        {name: getattr(figures, name) for name in (*names, "n_skipped", "n_reported")}
         | {
-            "tasks": [asdict(one) for one in found.tasks],
-            "forecast": asdict(found.forecast) if found.forecast else None,
-            "answers_per_hour": [{"at": hour, "n": n} for hour, n in found.hours],
-            "answers_per_day": [{"at": day.isoformat(), "n": n} for day, n in found.days],
-            "contributors_per_day": [{"at": day.isoformat(), "n": n} for day, n in found.contributors],
-            "agreement": found.agreement,
-            "gold_scores": found.gold,
+            "tasks": [asdict(one) for one in figures.tasks],
+            "forecast": asdict(figures.forecast) if figures.forecast else None,
+            "answers_per_hour": [{"at": hour, "n": n} for hour, n in figures.hours],
+            "answers_per_day": [{"at": day.isoformat(), "n": n} for day, n in figures.days],
+            "contributors_per_day": [{"at": day.isoformat(), "n": n} for day, n in figures.contributors],
+            "agreement": figures.agreement,
+            "gold_scores": figures.gold,
             "slow_tasks": [
                 {"task": task, "external_id": name, "median_seconds": median, "n": n}
-                for task, name, median, n in found.slow
+                for task, name, median, n in figures.slow
             ],
         }
     )
@@ -171,9 +173,9 @@ def list_batches(slug: str) -> Response:
     project, limit = _project(slug, "researcher"), _limit()
     with current_site().db.session() as session:
         before = _number(http.args.get("after", ""))
-        found = batches.list_for_project(session, project.id, before, limit + 1)
-    following = str(found[limit - 1].id) if len(found) > limit else None
-    return _page("batches", [_batch(one) for one in found[:limit]], following)
+        rows = batches.list_for_project(session, project.id, before, limit + 1)
+    following = str(rows[limit - 1].id) if len(rows) > limit else None
+    return _page("batches", [_batch(one) for one in rows[:limit]], following)
 
 
 @blueprint.post("/projects/<slug>/batches")
@@ -230,9 +232,9 @@ def list_failures(slug: str, batch_id: int) -> Response:
 def list_exports(slug: str) -> Response:
     project, limit = _project(slug, "researcher"), _limit()
     before = _number(http.args.get("after", ""))
-    found = requests.listed(current_site(), project, before, limit + 1, may_know_gold=_may_know_gold())
-    following = str(found[limit - 1].id) if len(found) > limit else None
-    return _page("exports", [requests.facts(one) for one in found[:limit]], following)
+    rows = requests.listed(current_site(), project, before, limit + 1, may_know_gold=_may_know_gold())
+    following = str(rows[limit - 1].id) if len(rows) > limit else None
+    return _page("exports", [requests.facts(one) for one in rows[:limit]], following)
 
 
 @blueprint.post("/projects/<slug>/exports")
@@ -253,13 +255,13 @@ def get_export(slug: str, export_id: int) -> Response:
 @blueprint.get("/projects/<slug>/exports/<int:export_id>/file")
 def get_export_file(slug: str, export_id: int) -> Response:
     who, project = bearer("read"), _project(slug, "researcher")
-    found = requests.open(
+    file = requests.open(
         current_site(), project, export_id, may_know_gold=_may_know_gold(), by=who.account_id
     )
-    response = Response(found.chunks, content_type=found.mime)
-    response.content_length = found.n_bytes
-    response.headers["Content-Disposition"] = f'attachment; filename="{found.name}"'
-    response.set_etag(found.sha256)
+    response = Response(file.chunks, content_type=file.mime)
+    response.content_length = file.n_bytes
+    response.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+    response.set_etag(file.sha256)
     return response
 
 
@@ -298,14 +300,14 @@ def bearer(scope: Scope) -> Bearer:
     if "bearer" not in g:
         site = current_site()
         kind, _, token = http.headers.get("Authorization", "").partition(" ")
-        found = tokens.who(site, token.strip()) if kind.lower() == "bearer" else None
-        if found is None:
+        identity = tokens.who(site, token.strip()) if kind.lower() == "bearer" else None
+        if identity is None:
             if not limits.allow(site, "token_wrong", http.remote_addr or ""):
                 raise TooMany("Too many tries with wrong tokens. Please wait five minutes.")
             raise TokenRequired
-        if not tokens.allow(site, found):
+        if not tokens.allow(site, identity):
             raise TooMany("Too many requests in one minute with your tokens. Please wait a moment.")
-        g.bearer = found
+        g.bearer = identity
     who = cast(Bearer, g.bearer)
     if not who.may(scope):
         raise Forbidden(f"This token may {who.scope}; for this it needs the scope {scope}.")
@@ -389,13 +391,13 @@ def _facts(project: Project, role: Role, progress: projects.Progress) -> dict[st
     }
 
 
-def _batch(found: Batch) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in models.BatchOut.model_fields}
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {name: getattr(batch, name) for name in models.BatchOut.model_fields}
 
 
 def _batch_of(project: Project, batch_id: int) -> Batch:
     with current_site().db.session() as session:
-        found = batches.get(session, batch_id)
-    if found.project_id != project.id:
+        batch = batches.get(session, batch_id)
+    if batch.project_id != project.id:
         raise NotFound("There is no such batch.")
-    return found
+    return batch

@@ -95,11 +95,11 @@ def answers_in(body: models.AnswersIn) -> list[submit.AnswerIn]:
 
 def submitted(done: submit.Submitted) -> Response:
     """The receipts, errors in the reader's language, and what comes next."""
-    said = done.to_json()
-    for receipt in said["receipts"]:
+    document = done.to_json()
+    for receipt in document["receipts"]:
         if receipt["error"]:
             receipt["error"] = sentences.translated_error(receipt["error"])
-    return _reply(said)
+    return _reply(document)
 
 
 @blueprint.post("/reports")
@@ -122,8 +122,8 @@ def revise_answer() -> Response:
 @blueprint.post("/feedback")
 def tell_feedback() -> Response:
     body = _read(models.FeedbackIn)
-    told = feedback.feedback_on(current_site(), contributor(), body.leases)
-    return _reply({"feedback": [it.to_json() for it in told]})
+    feedback_items = feedback.feedback_on(current_site(), contributor(), body.leases)
+    return _reply({"feedback": [it.to_json() for it in feedback_items]})
 
 
 @blueprint.get("/projects/<slug>/recent")
@@ -162,10 +162,10 @@ def _read(model: type[Body]) -> Body:
         raise _unusable(problems(error)) from None
 
 
-def _unusable(found: list[dict[str, str]]) -> InputError:
-    first = found[0]
+def _unusable(problems: list[dict[str, str]]) -> InputError:
+    first = problems[0]
     where = f"{first['where']}: " if first["where"] else ""
-    return InputError(f"This request cannot be used. {where}{first['what']}.", problems=found)
+    return InputError(f"This request cannot be used. {where}{first['what']}.", problems=problems)
 
 
 # -- answering ----------------------------------------------------------------------------------------

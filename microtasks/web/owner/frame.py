@@ -22,10 +22,10 @@ PAGE = 50
 
 def owner() -> Account:
     """Who is signed in; SignInRequired."""
-    found = account()
-    if found is None:
+    signed_in = account()
+    if signed_in is None:
         raise SignInRequired
-    return cast(Account, found)
+    return cast(Account, signed_in)
 
 
 def operator_only() -> Account:

@@ -78,8 +78,8 @@ def refusal(environ: WSGIEnvironment, settings: Settings) -> MicrotasksError | N
 
 def host_name(host: str) -> str | None:
     """The name in a Host header, in lower case, without brackets, port and final dot; None: it is no name."""
-    found = _HOST.fullmatch(host.lower())
-    return found[1].strip("[]").rstrip(".") if found else None
+    match = _HOST.fullmatch(host.lower())
+    return match[1].strip("[]").rstrip(".") if match else None
 
 
 def is_own_origin(origin: str, host: str, base_url: str) -> bool:
@@ -96,7 +96,7 @@ def is_own_origin(origin: str, host: str, base_url: str) -> bool:
 
 def _place(netloc: str, scheme: str) -> tuple[str, str] | None:
     """(name, port) of a Host or of what stands in an origin, for comparing; None: it is neither."""
-    found = _HOST.fullmatch(netloc.lower())
-    if found is None:
+    match = _HOST.fullmatch(netloc.lower())
+    if match is None:
         return None
-    return found[1].strip("[]").rstrip("."), found[2] or _DEFAULT_PORTS.get(scheme, "")
+    return match[1].strip("[]").rstrip("."), match[2] or _DEFAULT_PORTS.get(scheme, "")

@@ -19,13 +19,13 @@ def gather() -> Catalog:
     package = Path(__file__).parent.parent.parent
     # A fixed date: running it again without new texts must change nothing.
     texts = Catalog(project="microtasks", charset="utf-8", creation_date=datetime(2026, 11, 1, tzinfo=UTC))
-    found = extract_from_dir(
+    extracted = extract_from_dir(
         str(package),
         [("web/**.py", "python"), ("**.html", "jinja2")],
         {"**.html": {"trimmed": "true", "silent": "false"}},
         keywords={"_": None, "gettext": None, "ngettext": (1, 2), "N_": None},
     )
-    for path, _line, message, comments, context in found:
+    for path, _line, message, comments, context in extracted:
         texts.add(message, locations=[(path, 0)], auto_comments=comments, context=context)
     for task_type in tasktypes.all_types().values():
         texts.add(task_type.label, locations=[(f"tasktypes/{task_type.name}", 0)])
@@ -38,9 +38,9 @@ def missing(code: str, texts: Catalog) -> list[str]:
     lacking = []
     for message in texts:
         if message.id:
-            found = known.get(message.id, message.context)
-            strings = found.string if found and isinstance(found.string, tuple) else (found and found.string,)
-            if not found or found.fuzzy or not all(strings):
+            entry = known.get(message.id, message.context)
+            strings = entry.string if entry and isinstance(entry.string, tuple) else (entry and entry.string,)
+            if not entry or entry.fuzzy or not all(strings):
                 lacking.append(message.id if isinstance(message.id, str) else message.id[0])
     return lacking
 

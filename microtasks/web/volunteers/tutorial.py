@@ -141,8 +141,8 @@ def _learnt() -> list[str]:
 
 def _number(lesson: Tutorial) -> int:
     """The step asked for; NotFound for one that is not there."""
-    asked = http.args.get("step", "1")
-    number = int(asked) if asked.isdecimal() and len(asked) < 3 else 0
+    step = http.args.get("step", "1")
+    number = int(step) if step.isdecimal() and len(step) < 3 else 0
     if not 1 <= number <= len(lesson.steps):
         raise NotFound("There is nothing here.")
     return number

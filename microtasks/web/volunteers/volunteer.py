@@ -290,8 +290,8 @@ def last(slug: str, back: int) -> ResponseReturnValue:
         flash(_("There is no earlier answer of yours to change."))
         return redirect(url_for("volunteer.work", slug=slug), 303)
     if http.method == "GET":
-        shown = recent[back - 1]
-        return _task_page(project, shown, value=shown["value"], back=back, n_back=len(recent))
+        task = recent[back - 1]
+        return _task_page(project, task, value=task["value"], back=back, n_back=len(recent))
     kind, value = _kind(), None
     try:
         if _loses_work(project):
@@ -300,11 +300,11 @@ def last(slug: str, back: int) -> ResponseReturnValue:
             value = _value_from_form(tasktypes.get(project.task_type), project)
         submit.revise(current_site(), contributor(), http.form.get(LEASE, ""), kind, value)
     except AnswerInvalid as error:
-        shown = {**recent[back - 1], "value": value or _raw_form(project)}
+        task = {**recent[back - 1], "value": value or _raw_form(project)}
         return _task_page(
             project,
-            shown,
-            value=shown["value"],
+            task,
+            value=task["value"],
             back=back,
             n_back=len(recent),
             is_asked=_loses_work(project),
@@ -365,8 +365,8 @@ def _task_page(
     task = lease["task"]
     task_type = tasktypes.get(task["type"])
     words = localized.texts_of(project)
-    shown = translations.localized(task["config"], "config", words) if words else None
-    config = task_type.parse_config(shown or task["config"])
+    config_shown = translations.localized(task["config"], "config", words) if words else None
+    config = task_type.parse_config(config_shown or task["config"])
     if value and task_type.is_empty(value):
         value = None
     began = visit()
@@ -376,7 +376,7 @@ def _task_page(
         "volunteer/work.html",
         **presenters.context(task_type, shown_project, config, task),
         project=shown_project,
-        shown_config=shown,
+        shown_config=config_shown,
         item_language=project.language,
         lease=lease,
         value=value,
@@ -504,8 +504,8 @@ def _left_of_run(slug: str) -> int | None:
 
 def _minutes() -> int | None:
     """The minutes asked for, if they are ones we offer."""
-    asked = http.args.get("minutes", "")
-    return int(asked) if asked.isdecimal() and len(asked) < 3 and int(asked) in MINUTES else None
+    minutes = http.args.get("minutes", "")
+    return int(minutes) if minutes.isdecimal() and len(minutes) < 3 and int(minutes) in MINUTES else None
 
 
 def _n_done() -> int:

@@ -133,8 +133,8 @@ def delimited(stream: TextIO, separator: str | None, header_line: int) -> Grid:
     sample = list(islice(numbered, SAMPLE_LINES))
     if sample and isinstance(sample[0][1], str):
         first = sample[0][1].lstrip("\ufeff")
-        if said := re.fullmatch(r'"?sep=(.)"?[,;\t]*[\r\n]*', first):
-            separator, sample = said[1], sample[1:]
+        if separator_line := re.fullmatch(r'"?sep=(.)"?[,;\t]*[\r\n]*', first):
+            separator, sample = separator_line[1], sample[1:]
         else:
             sample[0] = (sample[0][0], first)
     while sample and isinstance(sample[0][1], str) and not sample[0][1].strip() and not header_line:

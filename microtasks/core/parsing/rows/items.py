@@ -188,8 +188,8 @@ def _item(
         payload["text"] = text
     if question := filled("question"):
         payload["question"] = question
-    if shown := named.get("shown"):
-        payload["metadata"] = shown
+    if metadata := named.get("shown"):
+        payload["metadata"] = metadata
     if gold is None and (written := filled("gold")):
         try:
             gold = jsonstrict.loads(written)

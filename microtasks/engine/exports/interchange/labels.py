@@ -13,9 +13,9 @@ from microtasks.core.values import Part
 NO_CLASS = ""
 
 
-def as_text(said: Any) -> str:
+def as_text(value: Any) -> str:
     """What an answer says in a part that the other tool has no word for: a text as it is, else JSON."""
-    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, sort_keys=True)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def options_of(part: Part) -> list[tuple[str, str]]:

@@ -114,7 +114,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     try:
         if who is None:
             engine.ask_to_join(site, token, email, letters.join, address=http.remote_addr or "")
-            return _invitation(token, asked=email)
+            return _invitation(token, typed_email=email)
         project = engine.accept(site, token, who.id)
     except (InputError, Conflict, Forbidden, TooMany) as error:
         return _invitation(token, error)
@@ -122,14 +122,16 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     return redirect(url_for("owner.project", slug=project.slug), 303)
 
 
-def _invitation(token: str, error: MicrotasksError | None = None, *, asked: str = "") -> ResponseReturnValue:
+def _invitation(
+    token: str, error: MicrotasksError | None = None, *, typed_email: str = ""
+) -> ResponseReturnValue:
     settings = current_site().settings
     offer = engine.look(current_site(), token)
     page = render_template(
         "owner/invitation.html",
         token=token,
         found=offer,
-        asked=asked,
+        asked=typed_email,
         hours=accounts.PROOF_HOURS,
         has_server=bool(settings.smtp_url.get_secret_value()),
         wrong=error.message if error else "",
@@ -181,17 +183,17 @@ def audit_log(slug: str) -> ResponseReturnValue:
     project, site = mine(slug, "owner"), current_site()
     action, email = _filter()
     rows = audit.page(site, project.id, after() or None, PAGE + 1, action, email)
-    shown = rows[:PAGE]
+    page = rows[:PAGE]
     return render_template(
         "owner/audit.html",
         project=project,
-        rows=shown,
+        rows=page,
         actions=audit.ACTIONS,
         groups=sorted({name.partition(".")[0] for name in audit.ACTIONS}),
         doers=audit.people(site, project.id),
         wanted={"action": action, "who": email},
         short=_short,
-        next_after=shown[-1].id if len(rows) > PAGE else None,
+        next_after=page[-1].id if len(rows) > PAGE else None,
     )
 
 
@@ -216,11 +218,11 @@ def _filter() -> tuple[str, str]:
 
 
 def _page(project: Project, *, link: str = "", wrong: str = "") -> str:
-    found, invitations = engine.listed(current_site(), project)
+    listed, invitations = engine.listed(current_site(), project)
     return render_template(
         "owner/people.html",
         project=project,
-        members=found,
+        members=listed,
         invitations=invitations,
         roles=engine.GIVEN,
         days=engine.DAYS,

@@ -43,28 +43,30 @@ def bring_package() -> ResponseReturnValue:
         _count()
         if not files:
             raise InputError(_("Choose a file."))
-        found = restore.receive(current_site(), owner().id, files)
+        restoration = restore.receive(current_site(), owner().id, files)
     except (InputError, TooMany) as error:
         return _form(error.message), 429 if isinstance(error, TooMany) else 400
-    return redirect(url_for("owner.package", restoration_id=found), 303)
+    return redirect(url_for("owner.package", restoration_id=restoration), 303)
 
 
 @blueprint.get("/packages/<int:restoration_id>")
 @owner_required
 def package(restoration_id: int) -> ResponseReturnValue:
     """What is in a package; how far its project is; what it became."""
-    found = _mine(restoration_id)
+    restoration = _mine(restoration_id)
     made = None
-    if found.state == "done" and found.project_id is not None:
+    if restoration.state == "done" and restoration.project_id is not None:
         with current_site().db.session() as session:
-            made = projects.get(session, found.project_id)
-    left = seconds_left(found)
+            made = projects.get(session, restoration.project_id)
+    left = seconds_left(restoration)
     return render_template(
         "owner/package.html",
-        found=found,
-        look=found.look,
+        found=restoration,
+        look=restoration.look,
         made=made,
-        kind=tasktypes.get(found.look["task_type"]) if found.look and "task_type" in found.look else None,
+        kind=tasktypes.get(restoration.look["task_type"])
+        if restoration.look and "task_type" in restoration.look
+        else None,
         left_behind=project_file.LEFT_BEHIND,
         left=format_timedelta(timedelta(seconds=left)) if left else "",
     )
@@ -74,10 +76,10 @@ def package(restoration_id: int) -> ResponseReturnValue:
 @owner_required
 def package_progress(restoration_id: int) -> ResponseReturnValue:
     """How far it is; 304 while nothing changed."""
-    found = _mine(restoration_id)
-    facts = {name: getattr(found, name) for name in ("state", "n_rows", "rows_done", "error")}
+    restoration = _mine(restoration_id)
+    facts = {name: getattr(restoration, name) for name in ("state", "n_rows", "rows_done", "error")}
     response = jsonify(
-        facts | {"is_looked_through": found.look is not None, "seconds_left": seconds_left(found)}
+        facts | {"is_looked_through": restoration.look is not None, "seconds_left": seconds_left(restoration)}
     )
     response.add_etag()
     response.headers["Cache-Control"] = "private, no-cache"
@@ -142,8 +144,8 @@ def receive_package_piece(upload: str, number: int) -> ResponseReturnValue:
 @owner_required
 def finish_package(upload: str) -> ResponseReturnValue:
     """All of it is here: look through it."""
-    found = restore.finish_sending(current_site(), owner().id, upload)
-    return {"location": url_for("owner.package", restoration_id=found)}
+    restoration = restore.finish_sending(current_site(), owner().id, upload)
+    return {"location": url_for("owner.package", restoration_id=restoration)}
 
 
 def _mine(restoration_id: int) -> Restoration:

@@ -27,8 +27,8 @@ OWN_EXAMPLES = 2
 @owner_required
 def tutorial_page(slug: str) -> ResponseReturnValue:
     """The steps, the field guide, and what volunteers are told."""
-    found = mine(slug, "collaborator")
-    return _page(found, engine.read(found))
+    project = mine(slug, "collaborator")
+    return _page(project, engine.read(project))
 
 
 @blueprint.post("/projects/<slug>/tutorial")
@@ -36,19 +36,19 @@ def tutorial_page(slug: str) -> ResponseReturnValue:
 @max_body("max_upload_bytes")
 def change_tutorial(slug: str) -> ResponseReturnValue:
     """Take the whole form; what is wrong is said above it, and what was written stays."""
-    found = mine(slug, "collaborator")
-    before = engine.read(found)
+    project = mine(slug, "collaborator")
+    before = engine.read(project)
     wrong = ""
     try:
-        steps = [_picture(found, f"step.{n}", row) for n, row in enumerate(_steps(before))]
-        guide = [_picture(found, f"guide.{n}", row) for n, row in enumerate(_examples(found, before))]
+        steps = [_picture(project, f"step.{n}", row) for n, row in enumerate(_steps(before))]
+        guide = [_picture(project, f"guide.{n}", row) for n, row in enumerate(_examples(project, before))]
         made = Tutorial(
             steps=tuple(Step(**row) for row in steps if any(row.values())),
             guide=tuple(Example(**row) for row in guide if row["text"] or row["media_id"]),
         )
         engine.change(
             current_site(),
-            found.id,
+            project.id,
             made,
             tells_known="tells_known" in http.form,
             tells_consensus="tells_consensus" in http.form,
@@ -60,20 +60,20 @@ def change_tutorial(slug: str) -> ResponseReturnValue:
         first = problems(error)[0]
         wrong = f"{first['where']}: {first['what']}"
     if wrong:
-        return _page(found, before, wrong=wrong), 400
+        return _page(project, before, wrong=wrong), 400
     flash(_("Saved."), "ok")
     return redirect(url_for("owner.tutorial_page", slug=slug), 303)
 
 
-def _page(found: Project, known: Tutorial, wrong: str = "") -> str:
+def _page(project: Project, lesson: Tutorial, wrong: str = "") -> str:
     return render_template(
         "owner/tutorial.html",
-        project=found,
-        steps=_steps(known),
-        guide=_examples(found, known),
-        labels=dict(engine.options(found)),
-        images=engine.pictures(current_site(), [*known.steps, *known.guide]),
-        known_tasks=engine.known_tasks(current_site(), found.id),
+        project=project,
+        steps=_steps(lesson),
+        guide=_examples(project, lesson),
+        labels=dict(engine.options(project)),
+        images=engine.pictures(current_site(), [*lesson.steps, *lesson.guide]),
+        known_tasks=engine.known_tasks(current_site(), project.id),
         wrong=wrong,
         form=http.form,
     )
@@ -92,9 +92,9 @@ def _steps(before: Tutorial) -> list[dict[str, Any]]:
     return rows
 
 
-def _examples(found: Project, before: Tutorial) -> list[dict[str, Any]]:
+def _examples(project: Project, before: Tutorial) -> list[dict[str, Any]]:
     """The rows of the form for the field guide: each choice, then some of the owner's own."""
-    options = [name for name, _label in engine.options(found)]
+    options = [name for name, _label in engine.options(project)]
     stored = {it.option: it.model_dump() for it in before.guide if it.option in options}
     own = [it.model_dump() for it in before.guide if it.option not in options]
     rows = [stored.get(name, Example(option=name).model_dump()) for name in options]
@@ -106,7 +106,7 @@ def _examples(found: Project, before: Tutorial) -> list[dict[str, Any]]:
     return rows
 
 
-def _picture(found: Project, name: str, row: dict[str, Any]) -> dict[str, Any]:
+def _picture(project: Project, name: str, row: dict[str, Any]) -> dict[str, Any]:
     """The row with the picture that was uploaded or named; without one where that was asked."""
     upload, of = http.files.get(f"{name}.picture"), http.form.get(f"{name}.of", "").strip()
     if upload and upload.filename:
@@ -114,7 +114,7 @@ def _picture(found: Project, name: str, row: dict[str, Any]) -> dict[str, Any]:
             raise TooMany(_("Too many uploads in one hour."))
         row["media_id"] = engine.add_pictures(current_site(), [(upload.stream.read(), upload.filename)])[0]
     elif of:
-        row["media_id"] = engine.picture_of(current_site(), found.id, of)
+        row["media_id"] = engine.picture_of(current_site(), project.id, of)
     elif f"{name}.drop" in http.form:
         row["media_id"] = None
     return row
