@@ -1,3 +1,3 @@
 """microtasks: the engine for microvolunteering."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
