@@ -7,7 +7,6 @@ from typing import Literal
 
 from microtasks.core.values import Consensus
 
-StopRule = Literal["redundancy", "agreement", "confidence"]
 Reason = Literal["consensus", "redundancy"]
 
 #: A task never stops early on one answer more than the other side: one slip must not decide it.

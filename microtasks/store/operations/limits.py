@@ -165,7 +165,11 @@ def _limiter_and_key(settings: Settings, key: str) -> tuple[_Limiter, str]:
 
 
 class Networks:
-    """`network_key` for a web process: it asks the database once a period, and knows the last addresses."""
+    """Keyed hash of the /24 (IPv4) or /48 (IPv6) that an address lies in; None if it is exempt or unknown.
+
+    The key is this 30-day period's, kept in the database and destroyed 30 days after it: from then on nobody
+    can say which network a hash stood for. It is read once a period, and the last addresses are known.
+    """
 
     def __init__(self, db: Database, settings: Settings) -> None:
         self.db, self.settings = db, settings
@@ -187,17 +191,6 @@ class Networks:
             self.known[address] = hashed
             return hashed
         return self.known[address]
-
-
-def network_key(connection: Connection, address: str, settings: Settings) -> bytes | None:
-    """Keyed hash of the /24 (IPv4) or /48 (IPv6) that the address lies in; None if it is exempt or unknown.
-
-    The key is this 30-day period's, kept in the database and destroyed 30 days after it: from then on nobody
-    can say which network a hash stood for.
-    """
-    if is_exempt(address, settings):
-        return None
-    return _hash(address, _period_key(connection, int(time.time() // PERIOD_SECONDS)), settings)
 
 
 def _hash(address: str, key: bytes, settings: Settings) -> bytes | None:
