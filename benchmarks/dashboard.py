@@ -89,9 +89,9 @@ class Count:
 
 def forget() -> None:
     """Throw away what is kept between two views."""
-    dashboard._cache._found.clear()
-    impact._cache._found.clear()
-    projects._progress._found.clear()
+    dashboard._cache._entries.clear()
+    impact._cache._entries.clear()
+    projects._progress._entries.clear()
 
 
 def view(browser: FlaskClient, path: str, count: Count, *, is_first: bool) -> tuple[float, int]:
