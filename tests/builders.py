@@ -278,7 +278,10 @@ def fill(connection: psycopg.Connection, table: str) -> None:
     names = dict(columns)
     if table == "expert_decision" and "account_id" not in names:
         names["expert"] = "text"
-    allowed = ALLOWED | {"project": {"state": "draft"}, "mail": {"state": "sent"}}.get(table, {})
+    if table == "address_link":
+        names["invitation_id"] = "bigint"
+    own = {"project": {"state": "draft"}, "mail": {"state": "sent"}, "address_link": {"purpose": "join"}}
+    allowed = ALLOWED | own.get(table, {})
     values = [
         allowed.get(name) or ("now" if kind.startswith("timestamp") else BY_KIND.get(kind, "1"))
         for name, kind in names.items()

@@ -253,7 +253,7 @@ def walk(kind: Kind, site: Site, address: str, page: Page, folder: Path) -> None
     # 7. a table, and the package; what was tried is in neither
     page.get_by_role("link", name="Results").first.click()
     with page.expect_download() as download:
-        page.get_by_role("link", name="Answers: CSV").click()
+        page.get_by_role("link", name="Answers: CSV", exact=True).click()
     content = download.value.path().read_text()
     assert content.count("\n") >= 2 * N and "cant_tell" not in content
     page.get_by_role("button", name="Prepare").click()

@@ -165,6 +165,7 @@ TOKENS: dict[tuple[str, str], tuple[Scope, Role, int]] = {
     ("GET", "token.stream_table"): ("read", "researcher", 200),
     ("GET", "token.read_code_book"): ("read", "researcher", 200),
     ("GET", "token.read_figures"): ("read", "researcher", 200),
+    ("GET", "token.get_image"): ("read", "researcher", 404),  # a task of words
     ("GET", "token.list_batches"): ("read", "researcher", 200),
     ("POST", "token.add_batch"): ("import", "collaborator", 400),  # without files
     ("GET", "token.get_batch"): ("read", "researcher", 200),

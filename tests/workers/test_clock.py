@@ -52,7 +52,7 @@ def test_a_failing_duty_is_tried_more_and_more_rarely_and_then_as_before(site: S
 def test_what_must_be_done_is_on_the_list(site: Site):
     assert {duty.name for duty in clock.duties(site)} == {
         "sweep", "beat", "advance_heads", "ring_waiting", "refresh_models", "clean",
-        "queue_mail", "join_stragglers", "clean_mail",
+        "queue_mail", "join_stragglers", "clean_mail", "queue_backup",
     }  # fmt: skip
 
 
