@@ -20,6 +20,8 @@ from microtasks.core.parsing.rows.workbook import DAMAGED, MAX_BYTES, kind_of, r
 
 GZIP = b"\x1f\x8b"
 
+WORKBOOKS = (".xlsx", ".xlsm", ".ods")
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
@@ -86,9 +88,9 @@ class TableFile:
                 )
             table._kind = kind_of(start, io.BytesIO(table._content))
             if not table._kind:
-                raise FileInvalid(f"{name} is no table.")
+                raise FileInvalid(DAMAGED if table_ending(name) in WORKBOOKS else f"{name} is no table.")
             return table
-        if table_ending(name) in (".xlsx", ".xlsm", ".ods"):
+        if table_ending(name) in WORKBOOKS:
             raise FileInvalid(DAMAGED)
         try:
             with table._stream() as stream:
