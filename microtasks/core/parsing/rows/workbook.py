@@ -61,9 +61,9 @@ def read_workbook(content: bytes, kind: str, sheet: str = "", header_line: int =
         grid = from_cells(numbered, header_line)
     except FileInvalid:
         raise
-    except Exception:
-        # openpyxl raises many kinds of error for damaged files; a fault of ours would look the same.
-        raise FileInvalid(DAMAGED) from None
+    except Exception as error:
+        # openpyxl raises many kinds for damaged files; a fault of ours would look the same: keep the cause.
+        raise FileInvalid(DAMAGED) from error
     if len(names) > 1:
         others = ", ".join(f"“{name}”" for name in names if name != (sheet or names[0]))
         grid.notices.append(f"The sheet “{sheet or names[0]}” was read. There are others: {others[:300]}.")
